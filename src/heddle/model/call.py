@@ -1,0 +1,49 @@
+"""What is being asked, in the form every policy reads, and what it used.
+
+Owns the canonical call values. Codecs make them, policies read them, backends answer them.
+"""
+
+import msgspec
+
+
+class ModelCall(msgspec.Struct, kw_only=True, gc=False):
+    """One call to a model, decoded only as far as policies need; `body` stays the caller's bytes."""
+
+    operation: str
+    """`chat` or `embeddings`: the metric and span name of the call."""
+    dialect: str
+    """Codec that decoded it, e.g. `openai_chat`; errors are answered in it."""
+    model: str
+    """Model name as the caller wrote it."""
+    body: bytes
+    """The request body, already checked to be strict JSON without duplicate keys."""
+    stream: bool = False
+    include_usage: bool = False
+    """The caller asked for the usage chunk of a stream (`stream_options.include_usage`)."""
+    max_output_tokens: int | None = None
+    """Upper bound of tokens the caller allows to be generated over all choices; None when unstated."""
+    choices: int = 1
+    """How many completions were asked for (`n`)."""
+    entry: str = ""
+    """Name of the configured model (perhaps a pattern) it resolved to; safe as a label and as a limit key."""
+    provider: str = ""
+    """Name of the provider it goes to."""
+    upstream_model: str = ""
+    """Model name sent to the provider."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Tokens of one call. Input includes cached tokens; output includes reasoning tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    """True when the provider never said (a stream that broke): counted from what was seen."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output, the number that token limits count."""
+        return self.input_tokens + self.output_tokens

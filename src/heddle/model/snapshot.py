@@ -1,0 +1,282 @@
+"""The compiled, immutable configuration that a gateway runs: the contract between the two planes.
+
+The control plane builds it from resources; a gateway decodes it, builds its routes from it and swaps
+it in, or refuses it and keeps the old one. It carries resolved secrets and so never leaves
+the processes of one mesh unencrypted, and is never printed.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from heddle.model.prices import PriceTable
+
+
+class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Server side TLS of a listener. Files are read when the listener is built and on each reload."""
+
+    cert_file: str
+    key_file: str
+    client_ca_file: str = ""
+    """PEM bundle that client certificates must chain to; empty means that none is asked for."""
+
+
+class ListenerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on what one listener accepts. Times in seconds, sizes in bytes."""
+
+    max_connections: int = 10_000
+    max_connections_per_address: int = 2_000
+    head_timeout_s: float = 10.0
+    """From the first byte (or accept) to the end of the request head."""
+    body_timeout_s: float = 60.0
+    """From the end of the head to the end of the request body."""
+    idle_timeout_s: float = 60.0
+    """Between two requests on a kept connection."""
+    write_timeout_s: float = 30.0
+    """How long a full write buffer may take to drain before the reader counts as stalled."""
+    max_body_bytes: int = 16 * 1024 * 1024
+
+
+class ListenerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One listening socket."""
+
+    name: str
+    address: str
+    port: int
+    protocol: str
+    """`HTTP` serves the model dialects; other protocols are declared but not bound yet."""
+    tls: TlsSpec | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) whose `X-Forwarded-For` is believed; empty believes none."""
+    hostnames: tuple[str, ...] = ()
+    """Accepted Host names; empty means any, but loopback names only on a loopback address (DNS rebinding)."""
+    origins: tuple[str, ...] = ()
+    """Origins a browser may call from; empty means none but loopback ones on a loopback address."""
+    limits: ListenerLimits = ListenerLimits()
+
+
+class AdminSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where /healthz, /readyz, /metrics and /config are served."""
+
+    address: str = "127.0.0.1"
+    port: int = 9090
+
+
+class TimeoutSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Deadlines of an upstream call, in seconds; 0 turns one off."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 60.0
+    """Longest silence inside an answer."""
+    total_s: float = 600.0
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where models live, and with which credential they are reached."""
+
+    name: str
+    type: str
+    """A key of `plugins.PROVIDERS`: `openai` or `scripted`."""
+    base_url: str = ""
+    credential: str = ""
+    """The resolved secret; empty when none is configured."""
+    credential_error: str = ""
+    """Why a configured secret could not be resolved (names it, never its value); calls then answer 503."""
+    timeouts: TimeoutSpec = TimeoutSpec()
+    proxy: str = ""
+    """`http://host:port` of a forward proxy; empty connects directly."""
+    ca_file: str = ""
+    """PEM bundle to trust instead of the system's."""
+    max_connections: int = 1_000
+    options: dict[str, object] = {}
+    """Fields of the provider type itself, already validated (the pace of `scripted`, say)."""
+
+
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A name callers may use, perhaps a glob such as `claude-*`, and where it leads."""
+
+    name: str
+    provider: str
+    model: str = ""
+    """Upstream name; empty keeps the caller's."""
+    max_output_tokens: int = 0
+    """Most tokens the model can generate in one choice; 0 means unknown."""
+
+
+class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key, known only by its digest."""
+
+    sha256: str
+    """Lower-case hex SHA-256 of the key."""
+    user: str = ""
+    tenant: str = ""
+    agent: str = ""
+    models: tuple[str, ...] | None = None
+    """Glob patterns; None is no bound, an empty tuple allows no model."""
+    expires_at_s: float = 0.0
+    """Unix time after which the key is refused; 0 never."""
+    metadata: dict[str, object] = {}
+
+
+class ApiKeyAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="api_key"):
+    """Static keys, sent as `Authorization: Bearer`, `x-api-key` or `api-key`."""
+
+    keys: tuple[KeySpec, ...] = ()
+
+
+class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Which claim of a token says what; a dotted name descends into objects. Empty reads nothing."""
+
+    user: str = "sub"
+    tenant: str = ""
+    agent: str = ""
+
+
+class JwksSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the verification keys of an issuer come from: exactly one of file, url and inline."""
+
+    file: str = ""
+    url: str = ""
+    inline: str = ""
+    refresh_s: float = 300.0
+
+
+class IssuerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A token issuer: `iss` and `aud` are compared exactly, algorithms only from the list."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    jwks: JwksSpec
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    claims: ClaimNames = ClaimNames()
+    leeway_s: float = 30.0
+
+
+class JwtAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="jwt"):
+    """Bearer JWTs of the listed issuers."""
+
+    issuers: tuple[IssuerSpec, ...] = ()
+
+
+class KubernetesAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="kubernetes"):
+    """Service-account tokens: by TokenReview inside a cluster, by the issuer's keys outside."""
+
+    allowed_namespaces: tuple[str, ...] | None = None
+    """Namespaces whose accounts may authenticate; None allows every namespace."""
+    audiences: tuple[str, ...] = ()
+    issuer: IssuerSpec | None = None
+    """Set when tokens are verified locally; None asks the API server (TokenReview)."""
+    api_server: str = ""
+    """Base URL for TokenReview; empty reads the in-cluster environment."""
+    token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    ca_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+
+
+class NoAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="none"):
+    """Everybody is anonymous; only loopback addresses may be bound with it."""
+
+
+Authn = ApiKeyAuthn | JwtAuthn | KubernetesAuthn | NoAuthn
+
+
+class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Which callers and calls a rule is for; every given field must match, an empty tuple matches all. Values may be globs."""
+
+    tenants: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class AuthzRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One authorization policy of a level. See architecture.md, "Authorization, everywhere the same"."""
+
+    name: str
+    action: Literal["allow", "deny"]
+    level: str = "global"
+    """`global`, or `listener:<name>`."""
+    match: MatchSpec = MatchSpec()
+    resources: tuple[str, ...] = ()
+    """`model:<glob>`; empty means every resource of the call's kind."""
+    when: str = ""
+    """CEL over `principal`, `call`, `request`, `source`; empty is true."""
+    mode: Literal["enforce", "audit"] = "enforce"
+    source: str = ""
+    """Where it was declared (`file:line`), for messages."""
+
+
+class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A keyed limit over a fixed, UTC-aligned window."""
+
+    name: str
+    limit: int
+    window_s: int
+    limit_by: Literal["requests", "tokens"]
+    match: MatchSpec = MatchSpec()
+    key: tuple[str, ...] = ()
+    """Any of `tenant`, `user`, `agent`, `model`, `key`; each combination has its own count. Empty is one count for all that match."""
+    reserve: Literal["upper_bound", "estimate"] = "upper_bound"
+    """What a token limit holds before the call: input bytes plus the stated maximum, or a learned estimate."""
+
+
+class TracingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where spans go. Without `endpoint` none are recorded; trace headers are passed on all the same."""
+
+    enabled: bool = False
+    protocol: Literal["grpc", "http"] = "grpc"
+    endpoint: str = ""
+    """`host:port`, or a URL."""
+    insecure: bool = True
+    headers: dict[str, str] = {}
+    propagation: tuple[str, ...] = ("w3c", "b3")
+    sample_ratio: float = 1.0
+    """Share of traces started here that are recorded; a caller's own decision wins."""
+
+
+class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that access and audit records are written to."""
+
+    type: Literal["stdout", "file", "elasticsearch"]
+    path: str = ""
+    endpoint: str = ""
+    index: str = ""
+    username: str = ""
+    password: str = ""
+    api_key: str = ""
+    ca_file: str = ""
+
+
+class LoggingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Access and audit records."""
+
+    enabled: bool = True
+    sinks: tuple[SinkSpec, ...] = ()
+    bodies: bool = False
+    """Record prompts and completions; off, because they are the callers' data."""
+
+
+class ObservabilitySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that tells what happened."""
+
+    tracing: TracingSpec = TracingSpec()
+    logging: LoggingSpec = LoggingSpec()
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a gateway needs to serve. Compare `version`, not contents."""
+
+    version: str
+    """Content digest, 16 hex digits: the same configuration has the same version."""
+    trust_domain: str = "heddle.local"
+    listeners: tuple[ListenerSpec, ...] = ()
+    admin: AdminSpec = AdminSpec()
+    providers: tuple[ProviderSpec, ...] = ()
+    models: tuple[ModelSpec, ...] = ()
+    """Empty means that any name goes to the sole provider."""
+    authentication: tuple[Authn, ...] = ()
+    authorization: tuple[AuthzRule, ...] = ()
+    limits: tuple[LimitSpec, ...] = ()
+    observability: ObservabilitySpec = ObservabilitySpec()
+    prices: dict[str, PriceTable] = {}
+    """By provider name; a provider without a table has no known prices."""

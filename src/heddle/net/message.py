@@ -1,0 +1,61 @@
+"""The two values that cross the edge of `net`: a Request that came in, a Reply that goes out.
+
+Header names are lower-case bytes, values are stripped bytes, order is kept, duplicates stay apart.
+Message framing (`content-length`, `transfer-encoding`, `connection` and the other hop-by-hop fields)
+belongs to `net` alone: it is removed from what is handed up and written anew on what goes out.
+"""
+
+from collections.abc import AsyncIterator
+
+from heddle.net.body import Body
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Peer:
+    """Who is on the other end of a connection."""
+
+    __slots__ = ("address", "port", "tls")
+
+    def __init__(self, address: str, port: int, tls: bool) -> None:
+        self.address = address
+        self.port = port
+        self.tls = tls
+
+
+class Request:
+    """A request whose head has been checked; the body may still be arriving."""
+
+    __slots__ = ("_fields", "body", "headers", "method", "path", "peer", "query")
+
+    def __init__(self, method: str, path: str, query: str, headers: Headers, body: Body, peer: Peer) -> None:
+        self.method = method
+        self.path = path
+        """Path as sent, not percent-decoded, always starting with `/`."""
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self._fields: dict[bytes, bytes] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a field that may appear once (the last one if a caller repeated it); `name` in lower case."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = dict(self.headers)
+        return fields.get(name)
+
+
+class Reply:
+    """An answer: whole, or a stream of chunks that are written as they come.
+
+    A stream that raises is cut: the connection is closed without the final chunk, so that no reader
+    takes it for complete.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body

@@ -1,0 +1,37 @@
+"""What plug-ins are given when they are built: the tools of one worker process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heddle.drivers.counters import Counters
+from heddle.net.client import Client
+from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.records import AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Both clocks, injectable so that tests own time."""
+
+    now: Callable[[], float]
+    """Unix time in seconds."""
+    monotonic: Callable[[], float]
+    """Seconds from an arbitrary start, never backwards."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """Shared by all routes of a worker; lives longer than a snapshot."""
+
+    clock: Clock
+    client: Client
+    metrics: Metrics
+    counters: Counters
+    audit: Callable[[AuditRecord], None]
+    """Writes an audit record durably before it returns (microseconds, no await)."""
+    state_dir: Path
+    slot: int = 0
+    """Number of this worker, 0-based."""
+    closers: list[Callable[[], None]] = field(default_factory=list)
+    """Run when the snapshot that asked for them is dropped (background refreshes, say)."""

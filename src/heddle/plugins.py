@@ -1,0 +1,47 @@
+"""The only module that names implementations. Each is imported when it is first asked for.
+
+Adding a provider, policy or driver is one new file and one line here. Installed distributions add theirs
+through the entry points `heddle.policies` and `heddle.providers`, with the same contracts.
+"""
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+POLICIES: dict[str, str] = {
+    "authentication": "heddle.policies.authn:build",
+    "authorization": "heddle.policies.authz:build",
+    "rate_limiting": "heddle.policies.rate_limit:build",
+}
+"""name -> `build(snapshot: Snapshot, tools: Tools) -> Policy | None`; None when the snapshot declares none of it."""
+
+PROVIDERS: dict[str, str] = {
+    "openai": "heddle.providers.openai:OpenAI",
+    "scripted": "heddle.providers.scripted:Scripted",
+}
+"""`ProviderSpec.type` -> class built with the spec."""
+
+SINKS: dict[str, str] = {
+    "stdout": "heddle.drivers.sinks.stream:StdoutSink",
+    "file": "heddle.drivers.sinks.stream:FileSink",
+    "elasticsearch": "heddle.drivers.sinks.elasticsearch:ElasticsearchSink",
+    "otlp_http": "heddle.drivers.sinks.otlp:OtlpHttpSink",
+    "otlp_grpc": "heddle.drivers.sinks.otlp:OtlpGrpcSink",
+}
+
+
+def names(group: str) -> list[str]:
+    """All names of a group (`policies`, `providers`, `sinks`), built in and installed, sorted."""
+    return sorted(_table(group))
+
+
+def load(group: str, name: str) -> Any:
+    """The implementation called `name`; KeyError when there is none."""
+    module, _, attribute = _table(group)[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _table(group: str) -> dict[str, str]:
+    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS}[group]
+    installed = {point.name: point.value for point in entry_points(group=f"heddle.{group}")}
+    return {**installed, **built_in}
