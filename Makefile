@@ -1,0 +1,56 @@
+# What can be done here, and how. `make` alone prints this list.
+# PYTHON chooses the interpreter a new environment is made with, VENV where it stands, ARGS goes to the program run.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+export PYTHON VENV
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test lint format bench docs prove dist clean
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+up: ## install if needed, then serve models on 127.0.0.1:8080 and administration on 127.0.0.1:9090
+	@scripts/venv.sh run
+	@exec $(BIN)/heddle up $(ARGS)
+
+demo: ## the same with the offline model and a page of what to try next
+	@scripts/venv.sh run
+	@exec $(BIN)/heddle demo $(ARGS)
+
+test: ## run every test (ARGS="tests/unit -k name" narrows it)
+	@scripts/venv.sh dev
+	@scripts/test.sh $(ARGS)
+
+lint: ## ruff, formatting, types, import contracts
+	@scripts/venv.sh dev
+	@scripts/lint.sh
+
+format: ## let ruff rewrite what it can
+	@scripts/venv.sh dev
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: ## measure against peers beside us (ARGS="chat --seconds 5"; all of it takes about half an hour)
+	@scripts/venv.sh run
+	@scripts/bench_setup.sh
+	@$(BIN)/python -m bench.run $(ARGS)
+
+docs: ## write the reference pages that are generated from the code
+	@scripts/venv.sh run
+	@scripts/docs.sh
+
+prove: ## tests, lint, then every figure we claim, failing if one is missed
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory bench ARGS="--check --save $(ARGS)"
+
+dist: ## build the wheel and the container, and check that they install and start
+	@scripts/venv.sh run
+	@scripts/dist.sh
+
+clean: ## remove everything that was made here, environments included
+	rm -rf .venv .bench dist build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
