@@ -1,0 +1,300 @@
+"""The rules of the house that no linter knows. An exception is listed here with its reason, or it is a failure."""
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from heddle import plugins
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "heddle"
+MODULES = sorted(SRC.rglob("*.py"))
+
+MODULE_LINES, MODULE_CAP = 400, 450
+FUNCTION_LINES, FUNCTION_CAP = 40, 60
+PARAMETERS = 6
+
+LONG_MODULES: dict[str, str] = {}
+"""path under src/heddle -> why it is better whole."""
+
+LONG_FUNCTIONS: dict[str, str] = {}
+"""`path:Class.function` -> why it is better whole."""
+
+WIDE_FUNCTIONS: dict[str, str] = {}
+"""`path:Class.function` -> why it takes more than six parameters."""
+
+SUPPORT_MODULES: dict[str, str] = {}
+"""Modules beside implementations that are not one themselves -> what they are for."""
+
+PLUGIN_PACKAGES = {"policies": "policies", "providers": "providers", "drivers.sinks": "sinks"}
+"""package under heddle -> its group in plugins."""
+
+MAKE_TARGETS = {"up", "test", "lint", "bench", "docs", "prove", "dist", "clean", "help"}
+
+# In two pieces, so that this file obeys its own rule.
+REGISTRY_HOSTS = [
+    "pypi" + ".org",
+    "python" + "hosted",
+    "npm" + "js",
+    "docker" + ".io",
+    "ghcr" + ".io",
+    "quay" + ".io",
+    "gcr" + ".io",
+    "crates" + ".io",
+]
+
+GIVEN_BY_OTHERS = ("examples/reference/", "tests/golden/kubernetes-api/")
+"""Files copied byte for byte; what they name is not ours to change."""
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(SRC).as_posix()
+
+
+def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from functions(node, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield prefix + node.name, node
+            yield from functions(node, f"{prefix}{node.name}.")
+        else:
+            yield from functions(node, prefix)
+
+
+def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end, without the docstring: a longer contract is no longer function."""
+    length = (node.end_lineno or node.lineno) - node.lineno + 1
+    first = node.body[0]
+    if ast.get_docstring(node) is not None:
+        length -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return length
+
+
+def every_function() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path in MODULES:
+        for name, node in functions(ast.parse(path.read_bytes())):
+            yield f"{relative(path)}:{name}", node
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+# Sizes
+
+
+def test_modules_are_short():
+    lengths = {relative(path): len(path.read_bytes().splitlines()) for path in MODULES}
+    long = {name: n for name, n in lengths.items() if (n > MODULE_LINES and name not in LONG_MODULES) or n > MODULE_CAP}
+    assert not long
+    assert set(LONG_MODULES) <= {name for name, n in lengths.items() if n > MODULE_LINES}, "an exception nobody needs"
+
+
+def test_functions_are_short():
+    lengths = {name: code_lines(node) for name, node in every_function()}
+    long = {
+        name: n
+        for name, n in lengths.items()
+        if (n > FUNCTION_LINES and name not in LONG_FUNCTIONS) or n > FUNCTION_CAP
+    }
+    assert not long
+    assert set(LONG_FUNCTIONS) <= {name for name, n in lengths.items() if n > FUNCTION_LINES}
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return len([argument for argument in named if argument.arg not in {"self", "cls"}])
+
+
+def test_signatures_are_narrow():
+    wide = {name for name, node in every_function() if parameters(node) > PARAMETERS}
+    # A command's parameters are its options: click passes them one by one.
+    assert {name for name in wide if not name.startswith("cli/")} == set(WIDE_FUNCTIONS)
+
+
+# What is written about the code
+
+
+def test_every_module_says_what_it_owns():
+    silent = [relative(path) for path in MODULES if len(ast.get_docstring(ast.parse(path.read_bytes())) or "") < 30]
+    assert not silent
+
+
+def test_every_package_has_a_charter():
+    charters = {
+        relative(p): ast.get_docstring(ast.parse(p.read_bytes())) or "" for p in MODULES if p.stem == "__init__"
+    }
+    thin = [name for name, text in charters.items() if len(text) < 60]
+    assert not thin
+    without = [
+        relative(d) for d in SRC.rglob("*") if d.is_dir() and any(d.glob("*.py")) and not (d / "__init__.py").exists()
+    ]
+    assert not without
+
+
+def test_codecs_name_their_specification():
+    codecs = [path for path in (SRC / "wire").rglob("*.py") if path.stem != "__init__"]
+    assert codecs
+    assert not [relative(p) for p in codecs if "*Source:*" not in (ast.get_docstring(ast.parse(p.read_bytes())) or "")]
+
+
+def test_nothing_is_left_for_later():
+    later = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bfor now\b|\bplaceholder\b", re.IGNORECASE)
+    found = []
+    for path in [*MODULES, *(ROOT / "bench").rglob("*.py"), *(ROOT / "scripts").iterdir()]:
+        if path.is_file():
+            lines = path.read_text().splitlines()
+            found += [f"{path.relative_to(ROOT)}:{i}" for i, line in enumerate(lines, 1) if later.search(line)]
+    assert not found
+
+
+def undocumented_fields(path: Path) -> Iterator[str]:
+    """Fields of the classes of a module under which no docstring literal stands."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for field, after in zip(node.body, [*node.body[1:], None], strict=True):
+            if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+                continue
+            documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            if not documented and "ClassVar" not in ast.unparse(field.annotation):
+                yield f"{relative(path)}:{node.name}.{field.target.id}"
+
+
+def test_every_configuration_field_is_documented():
+    """The reference pages and `heddle explain` are made from these."""
+    config = [path for path in (SRC / "model").rglob("*.py") if "config" in path.relative_to(SRC).as_posix()]
+    assert config, "the structs of config.yaml are in model/config*"
+    assert not [field for path in config for field in undocumented_fields(path)]
+
+
+def test_no_registry_is_named():
+    """Where packages come from is the reader's choice, and their mirror's."""
+    found = []
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(GIVEN_BY_OTHERS):
+            text = path.read_bytes().lower()
+            found += [f"{name}: {host}" for host in REGISTRY_HOSTS if host.encode() in text]
+    assert not found
+
+
+def test_links_between_pages_lead_somewhere():
+    broken = []
+    for page in tracked():
+        if page.suffix != ".md":
+            continue
+        prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", prose):
+            if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)} -> {target}")
+    assert not broken
+
+
+# Plug-ins: one file, one line
+
+
+def implementations(package: str) -> set[str]:
+    folder = SRC.joinpath(*package.split("."))
+    found = {path.stem for path in folder.glob("*.py") if path.stem != "__init__"}
+    found |= {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
+    return {f"heddle.{package}.{name}" for name in found} - set(SUPPORT_MODULES)
+
+
+def named_in_plugins(group: str) -> set[str]:
+    table = {"policies": plugins.POLICIES, "providers": plugins.PROVIDERS, "sinks": plugins.SINKS}[group]
+    return {value.partition(":")[0] for value in table.values()}
+
+
+@pytest.mark.parametrize(("package", "group"), PLUGIN_PACKAGES.items())
+def test_each_implementation_is_one_file_and_one_line(package: str, group: str):
+    assert implementations(package) == named_in_plugins(group)
+
+
+@pytest.mark.parametrize("package", PLUGIN_PACKAGES)
+def test_only_plugins_names_implementations(package: str):
+    names = implementations(package)
+    found = []
+    for path in MODULES:
+        own = "heddle." + ".".join(path.relative_to(SRC).with_suffix("").parts)
+        if path.name == "plugins.py":
+            continue
+        text = path.read_text()
+        found += [f"{own} names {name}" for name in names if not own.startswith(name) and re.search(rf"{name}\b", text)]
+        parent = f"heddle.{package}"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module == parent:
+                found += [f"{own} names {parent}.{a.name}" for a in node.names if f"{parent}.{a.name}" in names]
+    assert not found
+
+
+@pytest.mark.parametrize("group", ["policies", "providers", "sinks"])
+def test_every_plugin_loads(group: str):
+    assert plugins.names(group)
+    for name in plugins.names(group):
+        assert callable(plugins.load(group, name)), name
+
+
+def test_a_plugin_is_found_by_its_line_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(plugins.PROVIDERS, "mine", f"{Path.__module__}:Path")
+    assert "mine" in plugins.names("providers")
+    assert plugins.load("providers", "mine") is importlib.import_module(Path.__module__).Path
+
+
+# The commands
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+def test_make_has_the_commands_people_are_told_of():
+    assert make_targets() >= MAKE_TARGETS
+    described = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not [target for target in MAKE_TARGETS if f"make {target} " not in described]
+
+
+def test_the_readme_starts_with_the_two_commands():
+    text = (ROOT / "README.md").read_text()
+    start = "\n".join(text.splitlines()[:40])
+    assert "make up" in start
+    assert re.search(r"\b(heddle chat|curl |from openai import|heddle demo)\b", start), "and then how to talk to it"
+    assert (
+        set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))))
+        <= make_targets()
+    )
+
+
+def test_lint_runs_what_the_design_depends_on():
+    lint = (ROOT / "scripts" / "lint.sh").read_text()
+    assert all(tool in lint for tool in ('ruff" check', 'ruff" format --check', "mypy", "lint-imports"))
+    assert "layers" in (ROOT / "pyproject.toml").read_text()
+
+
+def test_ci_is_the_same_commands_and_nothing_else():
+    ci = ROOT / ".ci" / "run"
+    assert ci.stat().st_mode & 0o111
+    assert {"stage test", "stage lint"} <= set(ci.read_text().splitlines())
+    vendors = (".github", ".gitlab-ci.yml", ".circleci", "azure-pipelines.yml", ".travis.yml", "Jenkinsfile")
+    assert not [name for name in vendors if (ROOT / name).exists()]
+
+
+def test_scripts_parse_and_are_executable():
+    scripts = [path for path in tracked() if path.suffix == ".sh"]
+    assert scripts
+    for script in [*scripts, ROOT / ".ci" / "run"]:
+        subprocess.run(["sh", "-n", str(script)], check=True)
+    sourced = {"services.sh"}
+    assert not [p.name for p in scripts if p.name not in sourced and not p.stat().st_mode & 0o111]
