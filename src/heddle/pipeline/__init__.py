@@ -1,1 +1,1 @@
-"""TODO charter."""
+"""What every call goes through: the Exchange, the phase order, the closed set of failures, the compile of a route."""

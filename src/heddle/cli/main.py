@@ -1,0 +1,56 @@
+"""The `heddle` command: one group, each command imported when it is called, so that `--help` stays fast."""
+
+import importlib
+
+import click
+
+from heddle import __version__
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("heddle.cli.up:up", "Start the mesh on this machine."),
+    "demo": ("heddle.cli.up:demo", "Start it with an offline model and a page of what to try."),
+    "gateway": ("heddle.cli.up:gateway", "Start only the gateway."),
+    "exporter": ("heddle.cli.up:exporter", "Start only the exporter of traces and records."),
+    "chat": ("heddle.cli.chat:chat", "Talk to a model through the gateway."),
+    "validate": ("heddle.cli.config_commands:validate", "Check configuration; every problem with file and line."),
+    "schema": ("heddle.cli.config_commands:schema", "Print the JSON Schema of the configuration."),
+    "explain": ("heddle.cli.config_commands:explain", "Explain a configuration field."),
+    "status": ("heddle.cli.status:status", "Show what a running mesh serves."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "-V", "--version", prog_name="heddle")
+def main() -> None:
+    """Heddle: one governed path for every call an agent makes.
+
+    \b
+    heddle demo                      an offline model behind the gateway, nothing to configure
+    heddle chat "hello"              talk to it
+    heddle validate -f heddle.yaml   check your own configuration
+    heddle up -f heddle.yaml         run it
+    """
+
+
+if __name__ == "__main__":
+    main()

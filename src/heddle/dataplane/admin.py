@@ -1,0 +1,123 @@
+"""What operators and probes ask: /healthz, /readyz, /metrics, /config.
+
+Served by the supervisor, never by a worker: a scrape costs no call anything. No anonymous administration, loopback
+included: everything but the probes (and /metrics on loopback) needs the bearer token that is written to
+`admin.token` (mode 0600) in the state directory at each start.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from heddle.dataplane import sockets
+from heddle.dataplane.admission import Admission
+from heddle.dataplane.answer import answer, answer_status
+from heddle.model.snapshot import AdminSpec, ListenerSpec
+from heddle.net.address import is_loopback
+from heddle.net.message import Reply, Request
+from heddle.net.server import HttpServer
+from heddle.pipeline.errors import CallError, Reason
+
+TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+class Sources:
+    """What the admin surface shows, asked anew for each request."""
+
+    def __init__(
+        self, ready: Callable[[], tuple[bool, str]], metrics: Callable[[], bytes], config: Callable[[], dict[str, object]]
+    ) -> None:
+        self.ready = ready
+        self.metrics = metrics
+        self.config = config
+
+
+def write_token(state_dir: Path) -> str:
+    """A fresh admin credential, readable by this user only; the CLI of the same user finds it there."""
+    token = secrets.token_urlsafe(32)
+    path = state_dir / TOKEN_FILE
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    return token
+
+
+class AdminServer:
+    """The admin listener."""
+
+    def __init__(self, spec: AdminSpec, token: str, sources: Sources) -> None:
+        listener = ListenerSpec(name="admin", address=spec.address, port=spec.port, protocol="HTTP")
+        self._spec = spec
+        self._digest = hashlib.sha256(token.encode()).digest()
+        self._sources = sources
+        self._admission = Admission(listener)
+        self._server = HttpServer(self.handle, listener, answer_error=answer_status)
+        self._paths: dict[str, Callable[[Request], Reply]] = {
+            "/healthz": self._health,
+            "/readyz": self._ready,
+            "/metrics": self._metrics,
+            "/config": self._config,
+        }
+        self.address = (spec.address, spec.port)
+
+    async def start(self) -> None:
+        """Bind and serve. Raises sockets.BindError."""
+        sock: socket.socket = sockets.open_listener("admin", self._spec.address, self._spec.port)
+        self.address = sock.getsockname()[:2]
+        await self._server.start(sock, None)
+
+    async def stop(self) -> None:
+        """Stop serving at once."""
+        self._server.stop_accepting()
+        await self._server.drain(0.5)
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer one request; failures become answers here, as on the data path."""
+        try:
+            self._admission.check(request)
+            page = self._paths.get(request.path)
+            if page is None:
+                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join(self._paths)}.")
+            if request.method not in ("GET", "HEAD"):
+                raise CallError(Reason.METHOD_NOT_ALLOWED, "Use GET here.", headers=[(b"allow", b"GET, HEAD")])
+            return page(request)
+        except CallError as error:
+            return answer(error)
+
+    def _health(self, request: Request) -> Reply:
+        del request
+        return Reply(200, [_TEXT], b"ok\n")
+
+    def _ready(self, request: Request) -> Reply:
+        del request
+        ready, why = self._sources.ready()
+        return Reply(200 if ready else 503, [_TEXT], f"{why}\n".encode())
+
+    def _metrics(self, request: Request) -> Reply:
+        if not is_loopback(request.peer.address):
+            self._authenticate(request)
+        return Reply(200, [_METRICS], self._sources.metrics())
+
+    def _config(self, request: Request) -> Reply:
+        self._authenticate(request)
+        return Reply(200, [_JSON], msgspec.json.format(msgspec.json.encode(self._sources.config()), indent=2))
+
+    def _authenticate(self, request: Request) -> None:
+        scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
+        presented = hashlib.sha256(token.strip()).digest()
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(presented, self._digest):
+            raise CallError(
+                Reason.UNAUTHENTICATED,
+                f"Send the token from {TOKEN_FILE} in the state directory as `Authorization: Bearer ...`.",
+                headers=[(b"www-authenticate", b"Bearer")],
+            )

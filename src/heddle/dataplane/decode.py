@@ -1,0 +1,74 @@
+"""From bytes to a call: reads the body, within bounds, and lets the route's codec make a ModelCall of it."""
+
+from collections.abc import Callable
+
+from heddle.dataplane.admission import check_json
+from heddle.model.call import ModelCall
+from heddle.net.body import BodyTooLarge
+from heddle.net.decompress import DecompressionError, decompress
+from heddle.net.message import Reply, Request
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.traffic.models import ModelTable
+from heddle.wire.errors import ProtocolError
+
+Decoder = Callable[[bytes], ModelCall]
+
+
+class Decode:
+    """Phase DECODE of the model routes: after this, `exchange.call` is set and its model resolved."""
+
+    __slots__ = ("_decode", "_models")
+
+    phase = Phase.DECODE
+
+    def __init__(self, decoder: Decoder, models: ModelTable) -> None:
+        self._decode = decoder
+        self._models = models
+
+    def wrap(self, handler: Handler) -> Handler:
+        """Decode, resolve, hand on."""
+        decode, resolve = self._decode, self._models.resolve
+
+        async def decoded(exchange: Exchange) -> Reply:
+            request = exchange.request
+            check_json(request)
+            body = await read_body(request, exchange.listener.limits.max_body_bytes)
+            try:
+                call = decode(body)
+            except ProtocolError as exc:
+                raise bad_request(exc) from exc
+            exchange.call = call
+            model = resolve(call.model)
+            call.entry = model.entry
+            call.provider = model.provider
+            call.upstream_model = model.upstream_model or call.model
+            return await handler(exchange)
+
+        return decoded
+
+    def permits(self, exchange: Exchange, model: ModelCall) -> bool:
+        """Decoding hides no model."""
+        del exchange, model
+        return True
+
+
+def bad_request(error: ProtocolError) -> CallError:
+    """What a codec's refusal becomes: the caller's fault, at a named place."""
+    reason = Reason.BAD_JSON if error.malformed else Reason.BAD_REQUEST
+    return CallError(reason, error.detail, param=error.param)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, decompressed. Raises CallError (413, 415, 400)."""
+    try:
+        body = await request.body.read(max_bytes)
+    except BodyTooLarge as exc:
+        raise CallError(Reason.TOO_LARGE, f"The request body is larger than {max_bytes} bytes.") from exc
+    encoding = request.header(b"content-encoding")
+    if encoding is None or encoding == b"identity":
+        return body
+    try:
+        return decompress(body, encoding, max_bytes)
+    except DecompressionError as exc:
+        raise CallError(Reason.UNSUPPORTED_MEDIA, str(exc), param="content-encoding") from exc

@@ -1,0 +1,163 @@
+"""The request path of one worker: a door per listener, one runtime that all doors look through.
+
+A snapshot becomes a Runtime off to the side; swapping it in is one assignment. A call keeps the runtime it began
+with, so a reload changes nothing under a call's feet.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from typing import Any
+
+from heddle.dataplane.admission import Admission
+from heddle.dataplane.answer import answer
+from heddle.dataplane.recording import Recorder
+from heddle.dataplane.routes import UNKNOWN, Route, build_routes, pick
+from heddle.model.snapshot import ListenerSpec, Snapshot
+from heddle.net.address import client_address
+from heddle.net.message import Reply, Request
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.telemetry.spool import Spool
+from heddle.telemetry.trace import Tracing
+
+_log = logging.getLogger("heddle.gateway")
+
+
+class Runtime:
+    """Everything built from one snapshot; never changed afterwards."""
+
+    __slots__ = ("closers", "recorder", "routes", "snapshot", "tracing")
+
+    def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
+        """Build routes and recorders. Raises ValueError naming the part of the snapshot that cannot be built."""
+        self.snapshot = snapshot
+        tools.closers = []
+        self.routes: dict[str, Route] = build_routes(snapshot, tools)
+        self.closers = tools.closers
+        self.recorder = Recorder(snapshot, tools, spool)
+        spec = snapshot.observability.tracing
+        self.tracing = Tracing(spec.propagation, spec.sample_ratio if spec.enabled else 0.0)
+
+    def close(self) -> None:
+        """Stop what runs in the background for this snapshot; calls under way are not touched."""
+        for close in self.closers:
+            close()
+
+
+class Gateway:
+    """The current runtime of this worker. Reading it is one attribute, replacing it one assignment."""
+
+    __slots__ = ("clock", "runtime")
+
+    def __init__(self, runtime: Runtime, tools: Tools) -> None:
+        self.runtime = runtime
+        self.clock = tools.clock.monotonic
+
+    def swap(self, runtime: Runtime) -> None:
+        """Let new calls meet `runtime`."""
+        old, self.runtime = self.runtime, runtime
+        old.close()
+
+
+class Door:
+    """One listener's way into the gateway: its checks, and the handler that `net` calls."""
+
+    __slots__ = ("_admission", "_gateway", "_spec", "_trusted")
+
+    def __init__(self, gateway: Gateway, spec: ListenerSpec) -> None:
+        self._gateway = gateway
+        self._spec = spec
+        self._admission = Admission(spec)
+        self._trusted = tuple(ip_network(cidr) for cidr in spec.trusted_proxies)
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer one request, whatever happens; only cancellation passes through."""
+        gateway = self._gateway
+        runtime = gateway.runtime
+        route = runtime.routes.get(request.path, UNKNOWN)
+        trace = runtime.tracing.start(request.header)
+        exchange = Exchange(request, self._spec, route.operation, trace, gateway.clock())
+        if self._trusted:
+            exchange.source_address = client_address(request.peer, request.headers, self._trusted)
+        recorder = runtime.recorder
+        recorder.begin()
+        try:
+            self._admission.check(request)
+            preflight = self._admission.preflight(request) if request.method == "OPTIONS" else None
+            reply = preflight or await pick(route, request.method)(exchange)
+        except CallError as error:
+            reply = _failed(exchange, error)
+        except asyncio.CancelledError:
+            exchange.reason = Reason.CALLER_GONE
+            recorder.finish(exchange, 499, 0)
+            raise
+        except Exception:
+            _log.exception("unexpected failure in %s", route.operation)
+            reply = _failed(exchange, CallError(Reason.INTERNAL, "The gateway failed to handle this call."))
+        reply.headers += self._admission.cors(request)
+        body = reply.body
+        if isinstance(body, bytes):
+            recorder.finish(exchange, reply.status, len(body))
+        else:
+            reply.body = Observed(body, exchange, reply.status, recorder)
+        return reply
+
+
+def _failed(exchange: Exchange, error: CallError) -> Reply:
+    exchange.reason = error.reason
+    exchange.detail = error.detail
+    return answer(error)
+
+
+class Observed:
+    """A streamed answer, watched to its end: the record is written when it is complete, broken or abandoned."""
+
+    __slots__ = ("_body", "_exchange", "_recorder", "_sent", "_status")
+
+    def __init__(self, body: AsyncIterator[bytes], exchange: Exchange, status: int, recorder: Recorder) -> None:
+        self._body = body
+        self._exchange = exchange
+        self._status = status
+        self._recorder: Recorder | None = recorder
+        self._sent = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._body.__anext__()
+        except StopAsyncIteration:
+            self._finish(None)
+            raise
+        except CallError as error:
+            self._exchange.detail = error.detail
+            self._finish(error.reason)
+            raise
+        except asyncio.CancelledError:
+            self._finish(Reason.CALLER_GONE)
+            raise
+        except Exception:
+            _log.exception("unexpected failure in a stream")
+            self._finish(Reason.INTERNAL)
+            raise
+        self._sent += len(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close the source. A stream that had not ended was given up by its reader."""
+        close: Any = getattr(self._body, "aclose", None)
+        if close is not None:
+            await close()
+        self._finish(Reason.CALLER_GONE)
+
+    def _finish(self, reason: Reason | None) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        if reason is not None:
+            self._exchange.reason = reason
+        recorder.finish(self._exchange, self._status, self._sent)

@@ -1,0 +1,208 @@
+"""The parent of the gateway: opens sockets, keeps workers alive, hands every one the same snapshot.
+
+It is not on the request path. A worker that dies is replaced at once, with the snapshot the others run; a snapshot that any
+worker refuses is taken back from all. Listening sockets live here, so no restart of a worker closes one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from heddle.dataplane import control, sockets
+from heddle.model.snapshot import Snapshot
+
+_log = logging.getLogger("heddle.supervisor")
+
+ANSWER_TIMEOUT_S = 30.0
+"""How long a worker may take to build a snapshot of any size before it counts as hung."""
+RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+"""Back-off of a worker that keeps dying within a minute."""
+_SETTLED_S = 60.0
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SnapshotRefused(Exception):
+    """No worker runs the snapshot; the one before stays. The message says why, safely."""
+
+
+class WorkerProcess:
+    """A running worker as its parent sees it."""
+
+    def __init__(self, slot: int, process: asyncio.subprocess.Process, channel: control.Channel) -> None:
+        self.slot = slot
+        self.process = process
+        self.channel = channel
+        self.version = ""
+        self._turn = asyncio.Lock()
+
+    async def apply(self, message: control.Apply, descriptors: tuple[int, ...]) -> control.Applied | control.Refused:
+        """Hand over a snapshot and wait for the verdict. Raises ConnectionError or TimeoutError when the worker is gone or hung."""
+        async with self._turn, asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self.channel.send(message, descriptors)
+            verdict, _ = await self.channel.receive()
+        if isinstance(verdict, control.Applied):
+            self.version = verdict.version
+            return verdict
+        if isinstance(verdict, control.Refused):
+            return verdict
+        raise ConnectionError("unexpected message on a control channel")
+
+
+class Supervisor:
+    """All workers of one machine."""
+
+    def __init__(self, state_dir: Path, workers: int, served: frozenset[str]) -> None:
+        self._state_dir = state_dir
+        self._count = workers
+        self._served = served
+        self._workers: dict[int, WorkerProcess] = {}
+        self._sockets: dict[str, socket.socket] = {}
+        self._snapshot: Snapshot | None = None
+        self._applying = asyncio.Lock()
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.restarts = 0
+        self.on_restart: Callable[[int], None] = lambda slot: None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the workers run; None before the first."""
+        return self._snapshot
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers, by slot."""
+        return [self._workers[slot].process.pid for slot in sorted(self._workers)]
+
+    def ready(self) -> bool:
+        """Every worker runs the current snapshot."""
+        if self._snapshot is None or self._stopping:
+            return False
+        versions = [worker.version for worker in self._workers.values()]
+        return len(versions) == self._count and all(version == self._snapshot.version for version in versions)
+
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each served listener of the current snapshot really listens, by name."""
+        found = {}
+        for spec in self._snapshot.listeners if self._snapshot else ():
+            sock = self._sockets.get(sockets.key(spec))
+            if sock is not None:
+                found[spec.name] = sock.getsockname()[:2]
+        return found
+
+    async def start(self) -> None:
+        """Start the workers; they load while the caller reads its configuration."""
+        for worker in await asyncio.gather(*(self._spawn(slot) for slot in range(self._count))):
+            task = asyncio.ensure_future(self._keep_alive(worker))
+            self._watchers.add(task)
+            task.add_done_callback(self._watchers.discard)
+
+    async def apply(self, snapshot: Snapshot) -> None:
+        """Make every worker run `snapshot`. Raises SnapshotRefused or sockets.BindError, with the old one running on."""
+        async with self._applying:
+            wanted = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in self._served}
+            opened = {}
+            try:
+                for key, spec in wanted.items():
+                    if key not in self._sockets:
+                        opened[key] = sockets.open_listener(f"listener {spec.name}", spec.address, spec.port)
+                self._sockets |= opened
+                await self._apply_everywhere(snapshot)
+            except BaseException:
+                for key, sock in opened.items():
+                    sock.close()
+                    self._sockets.pop(key, None)
+                raise
+            self._snapshot = snapshot
+            for key in [key for key in self._sockets if key not in wanted]:
+                self._sockets.pop(key).close()
+
+    async def _apply_everywhere(self, snapshot: Snapshot) -> None:
+        verdicts = await asyncio.gather(*(self._hand_over(worker, snapshot) for worker in self._workers.values()))
+        refusals = [verdict for verdict in verdicts if isinstance(verdict, control.Refused)]
+        if any(isinstance(verdict, control.Applied) for verdict in verdicts) and not refusals:
+            return
+        if self._snapshot is not None:
+            old = self._snapshot
+            await asyncio.gather(*(self._hand_over(worker, old) for worker in self._workers.values()))
+        raise SnapshotRefused(refusals[0].reason if refusals else "every worker died or hung while building it")
+
+    async def _hand_over(self, worker: WorkerProcess, snapshot: Snapshot) -> control.Applied | control.Refused | None:
+        served = [spec for spec in snapshot.listeners if spec.protocol in self._served]
+        bound = {sockets.key(spec): self._sockets[sockets.key(spec)] for spec in served}
+        message = control.Apply(_encode(snapshot), tuple(bound))
+        try:
+            return await worker.apply(message, tuple(sock.fileno() for sock in bound.values()))
+        except (ConnectionError, TimeoutError) as exc:
+            _log.error("worker %d did not take snapshot %s: %s", worker.slot, snapshot.version, exc or type(exc).__name__)
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.kill()  # its watcher starts another, which gets the current snapshot
+            return None
+
+    async def _spawn(self, slot: int) -> WorkerProcess:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        command = [sys.executable, "-m", "heddle.dataplane.worker", "--slot", str(slot)]
+        command += ["--control", str(theirs.fileno()), "--state", str(self._state_dir)]
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=_environment()
+            )
+        worker = self._workers[slot] = WorkerProcess(slot, process, control.Channel(ours))
+        return worker
+
+    async def _keep_alive(self, worker: WorkerProcess) -> None:
+        """Replace the worker of one slot whenever it ends, until the supervisor stops."""
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stopping:
+            born = loop.time()
+            code = await worker.process.wait()
+            worker.channel.close()
+            if self._stopping:
+                return
+            deaths = deaths + 1 if loop.time() - born < _SETTLED_S else 0
+            _log.warning("worker %d (pid %d) ended with %d; another starts", worker.slot, worker.process.pid, code)
+            await asyncio.sleep(RESTART_DELAYS_S[min(max(deaths - 1, 0), len(RESTART_DELAYS_S) - 1)])
+            self.restarts += 1
+            self.on_restart(worker.slot)
+            worker = await self._spawn(worker.slot)
+            async with self._applying:
+                if self._snapshot is not None:
+                    await self._hand_over(worker, self._snapshot)
+
+    async def stop(self, grace_s: float) -> None:
+        """Let every worker finish what it is doing for at most `grace_s`, then end it."""
+        self._stopping = True
+        for sock in self._sockets.values():
+            sock.close()
+        for worker in self._workers.values():
+            with contextlib.suppress(ConnectionError, OSError):
+                await worker.channel.send(control.Drain(grace_s))
+        await asyncio.gather(*(self._end(worker, grace_s + 2.0) for worker in self._workers.values()))
+
+    async def _end(self, worker: WorkerProcess, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await worker.process.wait()
+        except TimeoutError:
+            _log.warning("worker %d did not end in time; killed", worker.slot)
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.kill()
+            await worker.process.wait()
+        worker.channel.close()
+
+
+def _environment() -> dict[str, str]:
+    """A worker needs its interpreter's environment and no secrets: those arrive in the snapshot."""
+    kept = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
+    allowed = {name: os.environ[name] for name in kept if name in os.environ}
+    kubernetes = {name: value for name, value in os.environ.items() if name.startswith("KUBERNETES_SERVICE_")}
+    return allowed | kubernetes | {"PYTHONUNBUFFERED": "1"}

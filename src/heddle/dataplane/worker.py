@@ -1,0 +1,189 @@
+"""The process that serves: one event loop, one gateway, a server per listener.
+
+Started by the supervisor with an inherited control socket; serves whatever snapshot arrives there on
+the listening sockets that come with it. Imports only what the request path needs.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from heddle.dataplane import control, sockets
+from heddle.dataplane.answer import answer_status
+from heddle.dataplane.gateway import Door, Gateway, Runtime
+from heddle.drivers.counters.shared import SharedCounters
+from heddle.model.snapshot import ListenerSpec, Snapshot
+from heddle.net.client import Client
+from heddle.net.server import HttpServer
+from heddle.net.tls import server_context
+from heddle.pipeline.assembly import Clock, Tools
+from heddle.telemetry import names
+from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.spool import Spool
+
+_log = logging.getLogger("heddle.worker")
+
+FLUSH_S = 0.05
+"""How long an access record may wait in memory; a killed worker loses at most this much of the access log."""
+SERVED = frozenset({"HTTP"})
+"""Listener protocols that are bound; the others are declared and reported as not active."""
+
+_decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+class Worker:
+    """One worker process: what it runs, and the servers it runs it on."""
+
+    def __init__(self, state_dir: Path, slot: int) -> None:
+        clock = Clock(time.time, time.monotonic)
+        metrics = Metrics(state_dir / f"metrics-{slot}.bin")
+        self.spool = Spool(state_dir / "spool", slot)
+        self.tools = Tools(
+            clock=clock,
+            client=Client(),
+            metrics=metrics,
+            counters=SharedCounters.open(state_dir / "limits.bin", slot),
+            audit=self.spool.audit,
+            state_dir=state_dir,
+            slot=slot,
+        )
+        self.gateway: Gateway | None = None
+        self._servers: dict[str, tuple[ListenerSpec, HttpServer, socket.socket]] = {}
+        self._retired: set[asyncio.Task[None]] = set()
+
+    async def apply(self, snapshot: Snapshot, bound: dict[str, socket.socket]) -> None:
+        """Run `snapshot`. Raises ValueError or OSError and leaves everything as it was when it cannot be built."""
+        runtime = Runtime(snapshot, self.tools, self.spool)
+        fresh = self.gateway is None
+        gateway = self.gateway or Gateway(runtime, self.tools)
+        specs = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in SERVED}
+        started = {key: self._prepare(gateway, spec) for key, spec in specs.items() if self._changed(key, spec)}
+        self.gateway = gateway
+        self.spool.configure(snapshot.observability)
+        if not fresh:
+            gateway.swap(runtime)
+        await self._replace(specs, started, bound)
+
+    def _changed(self, key: str, spec: ListenerSpec) -> bool:
+        current = self._servers.get(key)
+        return current is None or current[0] != spec or spec.tls is not None
+
+    def _prepare(self, gateway: Gateway, spec: ListenerSpec) -> tuple[HttpServer, "object"]:
+        context = server_context(spec.tls) if spec.tls is not None else None
+        return HttpServer(Door(gateway, spec).handle, spec, answer_error=answer_status), context
+
+    async def _replace(
+        self, specs: dict[str, ListenerSpec], started: dict[str, tuple[HttpServer, "object"]], bound: dict[str, socket.socket]
+    ) -> None:
+        for key, (server, context) in started.items():
+            old = self._servers.get(key)
+            sock = bound.pop(key, None) or (old[2].dup() if old else None)
+            if sock is None:
+                raise ValueError(f"no socket came for listener {specs[key].name}")
+            await server.start(sock, context)  # type: ignore[arg-type]
+            if old is not None:
+                self._retire(old[1], grace_s=0.0)
+            self._servers[key] = (specs[key], server, sock)
+        for key in [key for key in self._servers if key not in specs]:
+            self._retire(self._servers.pop(key)[1], grace_s=0.0)
+        for sock in bound.values():
+            sock.close()
+
+    def _retire(self, server: HttpServer, *, grace_s: float) -> None:
+        """Accept no more on it; its connections finish what they are doing, however long that takes."""
+        server.stop_accepting()
+        task = asyncio.ensure_future(server.drain(grace_s or 3600.0))
+        self._retired.add(task)
+        task.add_done_callback(self._retired.discard)
+
+    async def drain(self, grace_s: float) -> None:
+        """Finish what is under way."""
+        servers = [server for _, server, _ in self._servers.values()]
+        for server in servers:
+            server.stop_accepting()
+        await asyncio.gather(*(server.drain(grace_s) for server in servers))
+        self.close()
+
+    def close(self) -> None:
+        """Flush what was recorded."""
+        self.spool.flush()
+        self.tools.metrics.close()
+
+    async def housekeeping(self) -> None:
+        """Flush records and refresh gauges, until cancelled."""
+        connections = self.tools.metrics.gauge(names.CONNECTIONS)
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self.spool.flush()
+            connections.set(sum(server.connection_count for _, server, _ in self._servers.values()))
+
+
+async def serve(worker: Worker, channel: control.Channel) -> None:
+    """Do what the supervisor says until it says drain, or is gone."""
+    housekeeping = asyncio.ensure_future(worker.housekeeping())
+    grace_s = 5.0
+    try:
+        while True:
+            message, descriptors = await channel.receive()
+            if isinstance(message, control.Apply):
+                await _apply(worker, channel, message, descriptors)
+            elif isinstance(message, control.Drain):
+                grace_s = message.grace_s
+                break
+    except ConnectionError:
+        _log.warning("the supervisor is gone; finishing what is under way")
+    await worker.drain(grace_s)
+    housekeeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await housekeeping
+
+
+async def _apply(worker: Worker, channel: control.Channel, message: control.Apply, descriptors: list[int]) -> None:
+    bound = {key: socket.socket(fileno=fd) for key, fd in zip(message.bound, descriptors, strict=True)}
+    snapshot = _decode_snapshot(message.snapshot)
+    try:
+        await worker.apply(snapshot, bound)
+    except (ValueError, OSError) as exc:
+        _log.error("snapshot %s refused: %s", snapshot.version, exc)
+        await channel.send(control.Refused(snapshot.version, str(exc)))
+        return
+    gc.collect()
+    gc.freeze()
+    await channel.send(control.Applied(snapshot.version))
+
+
+def main() -> None:
+    """`python -m heddle.dataplane.worker --slot N --control FD --state DIR`."""
+    parser = argparse.ArgumentParser(prog="heddle-worker")
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format=f"%(asctime)s worker-{arguments.slot} %(levelname)s %(message)s"
+    )
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides; a Ctrl-C reaches the whole group
+    os.umask(0o077)
+    gc.set_threshold(20_000, 20, 20)
+
+    async def run() -> None:
+        await serve(Worker(arguments.state, arguments.slot), control.Channel(socket.socket(fileno=arguments.control)))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main()
