@@ -1,0 +1,205 @@
+"""A streamed chat completion on its way through: forwarded untouched, and understood just enough.
+
+Owns the judgement of whether a stream is whole. A stream is complete when every choice that began has a
+`finish_reason` and `[DONE]` was seen; anything else is broken and must never look finished, so `[DONE]` is
+held back from a stream that does not deserve it. Reads usage on the way, and counts the text, for streams whose
+usage never comes.
+
+*Source:* OpenAI API reference, "Streaming" and "The chat completion chunk object", as of 2026-11.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from heddle.model.call import Usage
+from heddle.wire.errors import ProtocolError
+from heddle.wire.llm import openai_usage
+from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.sse import Splitter, payload
+
+MAX_CHOICES = 128
+
+_DONE = b"[DONE]"
+_WORD = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: Any = None
+    arguments: Any = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    function: _Function | None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: openai_usage.WireUsage | None = None
+    error: Any = None
+    object: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class StreamReader:
+    """Reads the events of one chat completion; see `codec.Stream` for the contract."""
+
+    __slots__ = (
+        "_finished",
+        "_hide_usage",
+        "_settled",
+        "_splitter",
+        "_usage",
+        "begun",
+        "done",
+        "failure",
+        "text_chars",
+    )
+
+    def __init__(self, hide_usage: bool) -> None:
+        self._hide_usage = hide_usage
+        self._splitter = Splitter()
+        self._finished = 0
+        self._usage: openai_usage.WireUsage | None = None
+        self._settled = False
+        self.begun = 0
+        """Bit per choice that has begun; `_finished` has those that have a finish reason."""
+        self.done = False
+        self.failure: ProtocolError | None = None
+        self.text_chars = 0
+        """Characters of generated text, reasoning and tool arguments seen."""
+
+    @property
+    def complete(self) -> bool:
+        """Every choice has finished and the terminator was seen."""
+        return self.done and self.failure is None
+
+    def feed(self, data: bytes) -> bytes:
+        """Whole events that may go to the caller now. Stops at the first that breaks the stream; see `failure`."""
+        if self.done or self.failure is not None:
+            return b""
+        try:
+            events = self._splitter.feed(data)
+        except ProtocolError as exc:
+            self.failure = exc
+            return b""
+        if len(events) == 1:
+            return events[0] if self._take(events[0]) else b""
+        take = self._take
+        return b"".join([event for event in events if take(event)])
+
+    def finish(self) -> None:
+        """No more bytes will come. Sets `failure` when the stream was not complete."""
+        if not self.done and self.failure is None:
+            self.failure = ProtocolError("The provider ended the stream before the answer was complete.")
+
+    def usage(self, input_bytes: int) -> Usage:
+        """The provider's counts; an estimate from `input_bytes` and the text seen when there are none.
+
+        Counts that came before every choice had finished (servers that report while they generate) are marked
+        estimated, as more may have been generated.
+        """
+        if self._usage is not None:
+            reported = openai_usage.read(self._usage, estimated=not self._settled)
+            if reported is not None:
+                return reported
+        return Usage(
+            input_tokens=estimate_tokens(input_bytes), output_tokens=estimate_tokens(self.text_chars), estimated=True
+        )
+
+    def _take(self, event: bytes) -> bool:
+        """Learn from one event; whether it goes to the caller."""
+        if self.done or self.failure is not None:
+            return False
+        text = payload(event)
+        if not text:
+            return True
+        if text == _DONE:
+            return self._end()
+        try:
+            chunk = _decode(text)
+        except msgspec.ValidationError:
+            return True  # JSON in a form unknown here: the caller's to judge
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self.failure = ProtocolError("The provider sent an event that is not JSON.", malformed=True)
+            return False
+        return self._learn(chunk)
+
+    def _learn(self, chunk: _Chunk) -> bool:
+        if chunk.error is not None or chunk.object == "error":
+            self.failure = ProtocolError(_reported(chunk.error))
+            return False
+        choices = chunk.choices
+        if choices:
+            for choice in choices:
+                self._choice(choice)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+            self._settled = self.begun == self._finished
+            if self._hide_usage and not choices:
+                return False
+        return True
+
+    def _choice(self, choice: _Choice) -> None:
+        bit = 1 << choice.index if 0 <= choice.index < MAX_CHOICES else 1
+        self.begun |= bit
+        if choice.finish_reason is not None:
+            self._finished |= bit
+        delta = choice.delta
+        if delta is None:
+            return
+        self.text_chars += len(delta.content) if type(delta.content) is str else text_size(delta.content)
+        if delta.tool_calls or delta.reasoning_content or delta.reasoning or delta.refusal:
+            self.text_chars += _other_size(delta)
+
+    def _end(self) -> bool:
+        if not self.begun or self.begun != self._finished:
+            self.failure = ProtocolError("The provider ended the stream without a finish reason.")
+            return False
+        self.done = True
+        return True
+
+
+def text_size(value: Any) -> int:
+    """Characters of a `content`: a string, or a list of parts with a `text`."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(text_size(part.get("text")) for part in value if isinstance(part, dict))
+    return 0
+
+
+def _other_size(delta: _Delta) -> int:
+    # Two names for the same text: servers send one of them, some both.
+    size = text_size(delta.refusal) + (text_size(delta.reasoning_content) or text_size(delta.reasoning))
+    for call in delta.tool_calls or ():
+        if call.function is not None:
+            size += text_size(call.function.name) + text_size(call.function.arguments)
+    return size
+
+
+def _reported(error: Any) -> str:
+    """An error event in our words: its message may quote anything, but a plain type or code is safe and helps."""
+    if isinstance(error, dict):
+        words = [error[key] for key in ("type", "code") if isinstance(error.get(key), str)]
+        named = [word for word in words if _WORD.fullmatch(word)]
+        if named:
+            return f"The provider reported an error during the answer ({', '.join(named)})."
+    return "The provider reported an error during the answer."

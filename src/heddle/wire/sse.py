@@ -1,0 +1,130 @@
+"""Server-sent events: where one event ends, and what it says.
+
+Owns framing. `Splitter` cuts a byte stream into whole events without changing a byte, which is what a gateway
+forwards; `decode` reads one of them. The bytes may be cut anywhere and give the same events. Refuses events
+larger than a bound, so that an endless line cannot grow memory.
+
+*Source:* WHATWG HTML, "Server-sent events", section 9.2.5 (parsing) and 9.2.6 (interpreting).
+"""
+
+import re
+from typing import NamedTuple
+
+from heddle.wire.errors import ProtocolError
+
+MAX_EVENT_BYTES = 1024 * 1024
+
+# "end-of-line = ( cr lf / cr / lf )": atomic, or backtracking would read CR LF as two ends of line.
+_BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
+_END_OF_LINE = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+_CR = 0x0D
+
+
+class Event(NamedTuple):
+    """One dispatched event. `data` is joined with LF; `event` and `id` are as sent, empty when absent."""
+
+    data: bytes
+    event: bytes = b""
+    id: bytes = b""
+
+
+class Splitter:
+    """Cuts what arrives into whole events, ends included; together they are the input without its byte-order mark."""
+
+    __slots__ = ("_after_cr", "_begun", "_max_bytes", "_rest")
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._rest = bytearray()
+        self._begun = False
+        self._after_cr = False
+        self._max_bytes = max_event_bytes
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes of an event that has not ended: dropped at the end of a stream ("discard the incomplete event")."""
+        return bytes(self._rest)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events completed by `data`. Comments and blank lines come out too, with the event they precede.
+
+        Raises ProtocolError when an event exceeds the bound.
+        """
+        if self._begun and not self._rest and not self._after_cr and data[-2:] == b"\n\n" and b"\r" not in data:
+            if data.find(b"\n\n") == len(data) - 2 <= self._max_bytes - 2:
+                return [data]
+            events = data.split(b"\n\n")
+            if not events.pop() and len(data) <= self._max_bytes:
+                return [event + b"\n\n" for event in events]
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> list[bytes]:
+        events = []
+        if self._after_cr and data:
+            self._after_cr = False
+            if data[:1] == b"\n":
+                # The LF of the CR LF whose CR already ended the last event; passed on, so that no byte is lost.
+                events.append(b"\n")
+                data = data[1:]
+        rest = self._rest
+        # What is known holds no blank line, but its last bytes may begin one (CR LF CR LF spans four).
+        scan = max(0, len(rest) - 3)
+        rest += data
+        if not self._begun:
+            if len(rest) < len(_BOM) and _BOM.startswith(rest):
+                return events
+            self._begun = True
+            if rest.startswith(_BOM):
+                del rest[: len(_BOM)]
+            scan = 0
+        start = self._cut(rest, scan, events)
+        if start:
+            self._after_cr = start == len(rest) and rest[-1] == _CR
+            del rest[:start]
+        self._check(len(rest))
+        return events
+
+    def _cut(self, rest: bytearray, scan: int, events: list[bytes]) -> int:
+        """Append the whole events of `rest` to `events`; where the last of them ends."""
+        start = 0
+        found = _BLANK_LINE.search(rest, scan)
+        while found is not None:
+            end = found.end()
+            self._check(end - start)
+            events.append(bytes(rest[start:end]))
+            start = end
+            found = _BLANK_LINE.search(rest, start)
+        return start
+
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise ProtocolError(f"An event of the stream is larger than {self._max_bytes} bytes.")
+
+
+def payload(event: bytes) -> bytes:
+    """The data of one whole event, b"" when it has none (comments, keep-alives). Fast for a single `data:` line."""
+    if event[:6] == b"data: " and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]
+    return decode(event).data
+
+
+def decode(event: bytes) -> Event:
+    """One whole event, as cut by Splitter, by the rules of section 9.2.6. Comments and unknown fields are ignored."""
+    lines: list[bytes] = []
+    name = ident = b""
+    for line in _END_OF_LINE.split(event):
+        field, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if field == b"data":
+            lines.append(value)
+        elif field == b"event":
+            name = value
+        elif field == b"id" and b"\0" not in value:
+            ident = value
+    return Event(b"\n".join(lines), name, ident)
+
+
+def encode(data: bytes) -> bytes:
+    """An unnamed event. `data` must not contain line ends (JSON does not)."""
+    return b"data: %b\n\n" % data
