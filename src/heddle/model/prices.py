@@ -32,6 +32,9 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
     output: Rate | None = None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
+    reasoning: Rate | None = None
+    usd_per_call: float = 0.0
+    """Charged once for each call, besides its tokens."""
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,126 @@
+"""What a call cost, from its usage and the price tables of the snapshot.
+
+Owns matching a model name to a price and the multiplication. It refuses to guess: a model that no table knows has no
+cost, which is not the same as a cost of zero.
+*Source:* `model.prices`; the matching rules are those of genai-prices 0.2 (names compared in lower case, first match).
+"""
+
+import re
+from collections.abc import Callable
+
+from heddle.model.call import Usage
+from heddle.model.prices import ModelPrice, PriceClause, PriceTable, Rate
+
+_Matcher = Callable[[str], bool]
+_Band = tuple[int, float, float, float, float, float]
+"""From how many input tokens it holds, then USD per token: input, output, cache read, cache write, reasoning."""
+_Price = tuple[float, tuple[_Band, ...]]
+"""USD per call, then bands, highest threshold first; the last one holds from 0."""
+
+_MAX_CACHED = 4096
+_MAX_NAME_CHARS = 256
+_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+
+
+class Pricer:
+    """Prices of one snapshot. A known (provider, model) costs a lookup and four multiplications."""
+
+    __slots__ = ("_found", "_tables")
+
+    def __init__(self, tables: dict[str, PriceTable]) -> None:
+        self._tables = {name: [(_matcher(model), model) for model in table.models] for name, table in tables.items()}
+        self._found: dict[tuple[str, str], _Price | None] = {}
+
+    def cost(self, provider: str, model: str, usage: Usage) -> float | None:
+        """USD for `usage` of the upstream `model` at the configured `provider`; None when the price is not known."""
+        key = (provider, model)
+        try:
+            price = self._found[key]
+        except KeyError:
+            price = self._find(key)
+        if price is None:
+            return None
+        usd_per_call, bands = price
+        size = usage.input_tokens
+        for band in bands:
+            if size >= band[0]:
+                break
+        _, input_usd, output_usd, read_usd, write_usd, reasoning_usd = band
+        read, written, thought = usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+        # Parts that exceed their whole (some providers report them so) must not turn the rest negative.
+        fresh, said = max(size - read - written, 0), max(usage.output_tokens - thought, 0)
+        cost = usd_per_call + fresh * input_usd + read * read_usd + written * write_usd
+        return cost + said * output_usd + thought * reasoning_usd
+
+    def _find(self, key: tuple[str, str]) -> _Price | None:
+        provider, model = key
+        if len(model) > _MAX_NAME_CHARS:
+            return None
+        rows = self._tables.get(provider, [])
+        name = model.lower()
+        found = _first(rows, name) or _first(rows, _COMPACT_DATE.sub(r"-\1-\2-\3", name))
+        price = _price(found) if found is not None else None
+        if len(self._found) >= _MAX_CACHED:  # names may be a caller's: forget the oldest rather than grow
+            del self._found[next(iter(self._found))]
+        self._found[key] = price
+        return price
+
+
+def _first(rows: list[tuple[_Matcher, ModelPrice]], name: str) -> ModelPrice | None:
+    return next((model for matches, model in rows if matches(name)), None)
+
+
+def _matcher(model: ModelPrice) -> _Matcher:
+    if not model.clauses:
+        exact = model.model.lower()
+        return lambda name: name == exact
+    tests = [_test(clause) for clause in model.clauses]
+    return lambda name: any(test(name) for test in tests)
+
+
+def _test(clause: PriceClause) -> _Matcher:
+    text = clause.text.lower()
+    match clause.kind:
+        case "equals":
+            return lambda name: name == text
+        case "starts_with":
+            return lambda name: name.startswith(text)
+        case "ends_with":
+            return lambda name: name.endswith(text)
+        case "contains":
+            return lambda name: text in name
+        case "regex":
+            pattern = re.compile(clause.text)
+            return lambda name: pattern.search(name) is not None
+        case _:
+            raise ValueError(f"a price clause of unknown kind {clause.kind!r}")
+
+
+def _price(model: ModelPrice) -> _Price | None:
+    if model.input is None and model.output is None and not model.usd_per_call:
+        return None
+    rates = (
+        model.input,
+        model.output,
+        model.cache_read or model.input,
+        model.cache_write or model.input,
+        model.reasoning or model.output,
+    )
+    starts = {0}.union(*(dict(rate.tiers) for rate in rates if rate is not None))
+    bands = [_band(rates, start) for start in sorted(starts, reverse=True)]
+    return model.usd_per_call, tuple(bands)
+
+
+def _band(rates: tuple[Rate | None, ...], start: int) -> _Band:
+    price, output, read, write, reasoning = (_usd_per_token(rate, start) for rate in rates)
+    return start, price, output, read, write, reasoning
+
+
+def _usd_per_token(rate: Rate | None, start: int) -> float:
+    if rate is None:
+        return 0.0
+    price = rate.base_usd_per_mtok
+    for threshold, usd in rate.tiers:
+        if start >= threshold:
+            price = usd
+    return price / 1_000_000
