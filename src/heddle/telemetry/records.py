@@ -160,12 +160,17 @@ def clip(text: str, limit: int = MAX_TEXT_CHARS) -> str:
 
 def encode_access(record: AccessRecord) -> bytes:
     """The record as one JSON line with its newline. Clips the caller's strings in place."""
+    bound(record)
+    return _line(record)
+
+
+def bound(record: AccessRecord) -> None:
+    """Clip, in place, every string that a caller chose."""
     limit = MAX_TEXT_CHARS
     if len(record.path) > limit or len(record.model) > limit or len(record.user) > limit or len(record.agent) > limit:
         _clip_access(record)
     if record.request_body is not None or record.response_body is not None:
         _clip_bodies(record)
-    return _line(record)
 
 
 def encode_audit(record: AuditRecord) -> bytes:
