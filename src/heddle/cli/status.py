@@ -1,0 +1,55 @@
+"""`heddle status`: what a running mesh serves, asked of its admin listener with the credential of this user."""
+
+import http.client
+import json
+from pathlib import Path
+
+import click
+
+from heddle.cli.up import default_state_dir
+
+
+@click.command()
+@click.option("--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), envvar="HEDDLE_STATE", default=None, metavar="DIR")
+@click.option("--admin", default="127.0.0.1:9090", show_default=True, metavar="HOST:PORT", help="The admin listener.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything /config says.")
+def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
+    """Show version, workers, listeners and the last rejected change of a running mesh.
+
+    \b
+    heddle status
+    heddle status --json | jq .snapshot.models
+    """
+    shown = _fetch(admin, (state_dir or default_state_dir()) / "admin.token")
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    snapshot = shown.get("snapshot") or {}
+    assert isinstance(snapshot, dict)
+    click.echo(f"heddle {shown['heddle']}, up {shown['uptime_s']} s, configuration {shown['version']}")
+    click.echo(f"workers    {shown['workers']} ({shown['restarts']} restarts)")
+    for listener in snapshot.get("listeners", ()):
+        click.echo(f"listener   {listener['name']:<12} {listener['protocol']:<5} {listener['address']}:{listener['port']}")
+    for kind in ("providers", "models", "authorization", "limits"):
+        click.echo(f"{kind:<10} {len(snapshot.get(kind, ()))}")
+    if shown["rejected"]:
+        click.echo(click.style(f"rejected   {shown['rejected']}", fg="red"))
+
+
+def _fetch(admin: str, token_file: Path) -> dict[str, object]:
+    try:
+        token = token_file.read_text().strip()
+    except OSError as exc:
+        raise click.ClickException(f"{token_file}: {exc.strerror}; is the mesh running with this --state?") from exc
+    host, _, port = admin.rpartition(":")
+    try:
+        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection.request("GET", "/config", headers={"authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, ValueError, http.client.HTTPException) as exc:
+        raise click.ClickException(f"no mesh answers at {admin}: {exc}; start one with `heddle up`") from exc
+    if response.status != 200:
+        raise click.ClickException(f"{admin} answered {response.status}: {body.decode('utf-8', 'replace')[:200]}")
+    shown: dict[str, object] = json.loads(body)
+    return shown

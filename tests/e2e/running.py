@@ -1,0 +1,159 @@
+"""A running mesh for tests that go through the real door: processes, sockets, files."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+START_S = 20.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on now."""
+    held = [socket.socket() for _ in range(count)]
+    for sock in held:
+        sock.bind(("127.0.0.1", 0))
+    ports = [sock.getsockname()[1] for sock in held]
+    for sock in held:
+        sock.close()
+    return ports
+
+
+@dataclass
+class RunningMesh:
+    """A `heddle up` under test."""
+
+    config: Path
+    state: Path
+    port: int
+    admin_port: int
+    workers: int = 1
+    command: str = "up"
+    environ: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def log(self) -> str:
+        return (self.state / "test.log").read_text(errors="replace")
+
+    def start(self) -> "RunningMesh":
+        self.state.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "heddle", self.command, "-f", str(self.config), "--state", str(self.state)]
+        command += ["--workers", str(self.workers), "--grace", "5"]
+        with (self.state / "test.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environ})
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the mesh ended with {self.process.returncode}:\n{self.log}")
+            try:
+                if self.get("/readyz")[0] == 200:
+                    return self
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the mesh was not ready in {START_S} s:\n{self.log}")
+
+    def get(self, path: str, *, authorized: bool = False) -> tuple[int, bytes]:
+        """GET on the admin listener."""
+        headers = {"authorization": f"Bearer {self.token}"} if authorized else {}
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    @property
+    def token(self) -> str:
+        return (self.state / "admin.token").read_text().strip()
+
+    def running(self) -> dict[str, object]:
+        """What /config says."""
+        status, body = self.get("/config", authorized=True)
+        assert status == 200, body
+        shown: dict[str, object] = json.loads(body)
+        return shown
+
+    def post(
+        self, body: bytes | dict[str, object], *, path: str = "/v1/chat/completions", key: str | None = "sk-test-123", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """POST to the model listener."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if key is not None:
+            sent["authorization"] = f"Bearer {key}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("POST", path, body=data, headers=sent)
+            response = connection.getresponse()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    def rewrite(self, text: str) -> None:
+        """Replace the configuration and wait until it is served or rejected."""
+        before = self.running()
+        self.config.write_text(text)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            now = self.running()
+            if (now["version"], now["rejected"]) != (before["version"], before["rejected"]):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"the change was not noticed:\n{self.log}")
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def kill(self) -> None:
+        """End it however it is."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+CONFIG = """\
+listeners:
+  - {{name: llm, address: 127.0.0.1, port: {port}, protocol: HTTP}}
+admin: {{address: 127.0.0.1, port: {admin_port}}}
+llm:
+  providers:
+    - {{name: offline, type: scripted, options: {{tokens_per_s: 0, first_token_s: 0}}}}
+  models:
+    - {{name: gpt-4o-mini, provider: offline}}
+    - {{name: gpt-5-large, provider: offline}}
+    - {{name: text-embedding-3-small, provider: offline}}
+    - {{name: "claude-*", provider: offline}}
+security:
+  authentication:
+    type: api_key
+    keys:
+      - {{key: "sk-test-123", user: alice, tenant: dev-team, agent: planner}}
+      - {{key: "sk-bob-456", user: bob, tenant: dev-team, agent: coder}}
+      - {{key: "sk-narrow-789", user: carol, tenant: dev-team, agent: reader, models: ["gpt-4o*"]}}
+      - {{key: "sk-other-000", user: dave, tenant: other-team, agent: spy}}
+authorization:
+  policies:
+    - {{name: dev, match: {{kubernetes: {{namespace: dev-team}}}}, resources: ["model:*"], action: allow}}
+    - {{name: no-big, when: 'principal.user == "bob" && call.model.startsWith("gpt-5")', action: deny}}
+"""
