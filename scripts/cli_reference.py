@@ -1,6 +1,7 @@
 """Prints the command line's reference as Markdown: the help of every command, walked from the root."""
 
 import click
+
 from heddle.cli.main import main as root
 
 
