@@ -58,6 +58,23 @@ def glob_match(pattern: str, text: str) -> bool:
     return True
 
 
+def globs_overlap(one: str, other: str) -> bool:
+    """Whether some text matches both patterns; time is the product of their lengths."""
+    # reach[j]: the part of `one` read so far can share a text with other[:j].
+    reach = [True] + [False] * len(other)
+    for j, char in enumerate(other):
+        reach[j + 1] = reach[j] and char == "*"
+    for char in one:
+        row = [reach[0] and char == "*"]
+        for j, against in enumerate(other):
+            if char == "*" or against == "*":
+                row.append(reach[j + 1] or row[j])
+            else:
+                row.append(reach[j] and char == against)
+        reach = row
+    return reach[-1]
+
+
 class Globs:
     """A set of patterns: exact ones are looked up, the others compared one by one."""
 

@@ -1,0 +1,232 @@
+"""Authentication: sets `exchange.principal`, or answers 401.
+
+Owns where credentials are looked for and what a caller is told about a bad one. A credential's shape decides who judges
+it: a configured key is a key; what looks like a JWT goes to the verifier of its issuer; anything else is a wrong key.
+Nothing of a credential is ever repeated, in answers, records or metrics.
+
+*Source:* RFC 6750 sections 2.1, 3 and 3.1; RFC 9110 section 11; OpenAI API errors for the wording.
+"""
+
+import importlib
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from heddle.identity.errors import NamespaceError, TokenError, UnavailableError
+from heddle.identity.keys import KeyTable, key_table
+from heddle.identity.refusals import Refusals, source_group
+from heddle.identity.shape import MAX_TOKEN_BYTES, peek
+from heddle.identity.spiffe import check_trust_domain
+from heddle.model.call import ModelCall
+from heddle.model.principal import ANONYMOUS, Principal
+from heddle.model.snapshot import ApiKeyAuthn, JwtAuthn, KeySpec, KubernetesAuthn, NoAuthn, Snapshot
+from heddle.net.message import Headers, Reply
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.telemetry.records import AuditRecord
+
+if TYPE_CHECKING:
+    from heddle.identity.bearer import Tokens
+
+_MISSING = (
+    "You didn't provide an API key. Send it in an Authorization header using Bearer auth "
+    "(Authorization: Bearer YOUR_KEY), or as x-api-key."
+)
+_WRONG = "Incorrect API key provided. It is not one that this gateway knows."
+_NOT_A_JWT = "The credential provided is not a JSON Web Token, and nothing else is accepted here."
+_EXPIRED = "The API key provided has expired."
+_SCHEME = "The Authorization header must use the Bearer scheme: Authorization: Bearer YOUR_KEY."
+_AMBIGUOUS = "The request carries more than one credential; send exactly one."
+
+_FIELDS = frozenset({b"authorization", b"x-api-key", b"api-key"})
+_METHODS = {
+    "missing": "none",
+    "unknown_key": "api_key",
+    "expired_key": "api_key",
+    "invalid_token": "jwt",
+    "unavailable": "jwt",
+    "namespace": "kubernetes",
+}
+"""Cause -> the method that refused, for the metric; the others are refused before a method is chosen."""
+
+# RFC 6750 section 3.1: no error code where no credential was sent.
+_CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]
+_CHALLENGE_INVALID: Headers = [(b"www-authenticate", b'Bearer error="invalid_token"')]
+
+
+class _Refused(Exception):  # noqa: N818 -- it carries the answer, it is not one itself
+    def __init__(self, cause: str, reason: Reason, detail: str, principal: Principal = ANONYMOUS) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        """Closed set: the label of the metric."""
+        self.reason = reason
+        self.detail = detail
+        self.principal = principal
+
+
+def build(snapshot: Snapshot, tools: Tools) -> "Authentication | None":
+    """The policy for `snapshot.authentication`; None when there is none. ValueError when an entry is unfit."""
+    if not snapshot.authentication:
+        return None
+    check_trust_domain(snapshot.trust_domain)
+    keys: list[KeySpec] = []
+    anonymous = False
+    tokens: Tokens | None = None
+    for entry in snapshot.authentication:
+        if isinstance(entry, ApiKeyAuthn):
+            keys.extend(entry.keys)
+        elif isinstance(entry, NoAuthn):
+            anonymous = True
+        else:
+            tokens = tokens or _load_tokens(tools, snapshot.trust_domain)
+            _add(tokens, entry)
+    open_to_all = all(isinstance(entry, NoAuthn) for entry in snapshot.authentication)
+    return Authentication(tools, key_table(keys, snapshot.trust_domain), tokens, anonymous, open_to_all)
+
+
+def _load_tokens(tools: Tools, trust_domain: str) -> "Tokens":
+    # Imported here: without `jwt` and `kubernetes` a worker does not pay for the libraries behind it.
+    module = importlib.import_module("heddle.identity.bearer")
+    tokens: Tokens = module.Tokens(tools, trust_domain)
+    return tokens
+
+
+def _add(tokens: "Tokens", entry: JwtAuthn | KubernetesAuthn) -> None:
+    if isinstance(entry, JwtAuthn):
+        tokens.add_jwt(entry)
+    else:
+        tokens.add_kubernetes(entry)
+
+
+class Authentication:
+    """Phase AUTHENTICATE of every route."""
+
+    __slots__ = ("_anonymous", "_keys", "_metrics", "_now", "_open", "_refusals", "_tokens")
+
+    phase = Phase.AUTHENTICATE
+
+    def __init__(
+        self, tools: Tools, keys: KeyTable, tokens: "Tokens | None", anonymous: bool, open_to_all: bool
+    ) -> None:
+        self._now = tools.clock.now
+        self._metrics = tools.metrics
+        self._keys = keys
+        self._tokens = tokens
+        self._anonymous = anonymous
+        """A caller without a credential is anonymous instead of refused."""
+        self._open = open_to_all
+        """Nothing is configured that a credential could be checked against, so none is looked at."""
+        self._refusals = Refusals(tools.audit, tools.clock.monotonic)
+        tools.closers.append(self._refusals.close)
+
+    def permits(self, exchange: Exchange, model: ModelCall) -> bool:
+        """Authentication hides no model from whoever passed it."""
+        del exchange, model
+        return True
+
+    def wrap(self, handler: Handler) -> Handler:
+        """Prove who calls, then hand on."""
+        if self._open:
+            return handler
+        find_key, now = self._keys.get, self._now
+
+        async def authenticated(exchange: Exchange) -> Reply:
+            try:
+                credential = presented(exchange.request.headers)
+                digest = sha256(credential).digest()
+                found = find_key(digest)
+                if found is not None and (found[1] == 0.0 or now() < found[1]):
+                    exchange.principal = found[0]
+                else:
+                    exchange.principal = await self._otherwise(credential, digest, found is not None)
+            except _Refused as refused:
+                raise self._answer(exchange, refused) from None
+            return await handler(exchange)
+
+        return authenticated
+
+    async def _otherwise(self, credential: bytes, digest: bytes, expired_key: bool) -> Principal:
+        """Who presents a credential that is no valid key."""
+        if not credential:
+            return self._without_credential()
+        if expired_key:
+            raise _Refused("expired_key", Reason.UNAUTHENTICATED, _EXPIRED, self._keys[digest][0])
+        tokens = self._tokens
+        if tokens is None:
+            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, _WRONG)
+        known = tokens.known(digest)
+        return known if known is not None else await self._by_token(tokens, credential, digest)
+
+    def _without_credential(self) -> Principal:
+        if self._anonymous:
+            return ANONYMOUS
+        raise _Refused("missing", Reason.UNAUTHENTICATED, _MISSING)
+
+    async def _by_token(self, tokens: "Tokens", credential: bytes, digest: bytes) -> Principal:
+        unverified = peek(credential)
+        if unverified is None:
+            detail = (
+                _WRONG if self._keys else "The credential is not a JSON Web Token, and nothing else is accepted here."
+            )
+            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, detail)
+        try:
+            return await tokens.verify(credential, digest, unverified)
+        except NamespaceError as exc:
+            raise _Refused("namespace", Reason.FORBIDDEN, _sentence(exc.detail)) from exc
+        except TokenError as exc:
+            raise _Refused("invalid_token", Reason.UNAUTHENTICATED, _sentence(exc.detail)) from exc
+        except UnavailableError as exc:
+            detail = "Identities cannot be verified at the moment; try again later."
+            raise _Refused("unavailable", Reason.IDENTITY_UNAVAILABLE, detail) from exc
+
+    def _answer(self, exchange: Exchange, refused: _Refused) -> CallError:
+        method = _METHODS.get(refused.cause, "none")
+        self._metrics.counter("heddle_authn_failures_total", method=method, reason=refused.cause).add(1)
+        source = exchange.source_address
+        cause = refused.__cause__
+        note = cause.detail if isinstance(cause, UnavailableError) else refused.detail
+        record = AuditRecord(
+            kind="authn",
+            outcome="error" if refused.reason is Reason.IDENTITY_UNAVAILABLE else "deny",
+            principal=refused.principal,
+            source=source,
+            policy=refused.cause,
+            detail=note,
+            trace_id=exchange.trace.trace_id,
+        )
+        self._refusals.add((source_group(source), refused.cause), record)
+        headers: Headers = []
+        if refused.reason is Reason.UNAUTHENTICATED:
+            headers = _CHALLENGE if refused.cause == "missing" else _CHALLENGE_INVALID
+        return CallError(refused.reason, refused.detail, headers=list(headers))
+
+
+def presented(headers: Headers) -> bytes:
+    """The one credential of a request, empty when there is none; refuses two different ones.
+
+    Looked for in `authorization`, `x-api-key` and `api-key`. The same credential twice is one.
+    """
+    credential = b""
+    for name, value in headers:
+        if name in _FIELDS:
+            found = _bearer(value) if name == b"authorization" else value
+            if credential and found and found != credential:
+                # RFC 6750 section 3.1, invalid_request: more than one method of including a token.
+                raise _Refused("ambiguous", Reason.BAD_REQUEST, _AMBIGUOUS)
+            credential = found or credential
+    if len(credential) > MAX_TOKEN_BYTES:
+        raise _Refused("unknown_key", Reason.UNAUTHENTICATED, "The credential is longer than any that is accepted.")
+    return credential
+
+
+def _bearer(value: bytes) -> bytes:
+    # RFC 9110 section 11.1: the scheme is case-insensitive.
+    if value[:7] != b"Bearer " and value[:7].lower() != b"bearer ":
+        if value.strip().lower() in {b"", b"bearer"}:
+            return b""
+        raise _Refused("scheme", Reason.UNAUTHENTICATED, _SCHEME)
+    return value[7:].strip()
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."

@@ -1,0 +1,276 @@
+"""Authorization: whether this caller may make this call.
+
+Owns the decision cache, the answer to a refusal and its records. The meaning of rules is in `identity.rules`. A
+caller's own bound (the `models` of its key) holds in addition to every policy. Costs do not grow with the number of policies.
+
+*Source:* architecture.md, "Authorization, everywhere the same" and "The hot path".
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from heddle.identity.context import CALLER, REQUEST
+from heddle.identity.refusals import Refusals
+from heddle.identity.rules import Level, Values, Verdict, compile_levels, judge, settle
+from heddle.model.call import ModelCall
+from heddle.model.match import Globs, globs_overlap, is_glob
+from heddle.model.principal import Principal
+from heddle.model.snapshot import AuthzRule, Snapshot
+from heddle.net.message import Reply
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.telemetry.records import AuditRecord
+
+if TYPE_CHECKING:
+    from heddle.identity.cel import Expression
+
+CACHE_ENTRIES = 16_384
+MAX_CACHED_NAME_CHARS = 256
+"""Longer model names are judged each time, so that callers cannot fill the memory with them."""
+
+_CALL_SHAPE: dict[str, Callable[[ModelCall], Any]] = {
+    "call.operation": lambda call: call.operation,
+    "call.stream": lambda call: call.stream,
+    "call.dialect": lambda call: call.dialect,
+    "call.provider": lambda call: call.provider,
+}
+"""Variables with few values: part of the cache key where an expression reads one of them."""
+_Key = tuple[object, ...]
+
+
+class Decision:
+    """What is known of all calls of one caller to one model."""
+
+    __slots__ = ("count", "key_model", "principal", "shadow", "verdict")
+
+    def __init__(self, principal: Principal, verdict: Verdict, shadow: Verdict | None, key_model: bool) -> None:
+        self.principal = principal
+        """Held so that its id, which is part of the cache key, stays its own."""
+        self.verdict = verdict
+        self.shadow = shadow
+        """What it would be if rules in audit mode counted; None when there are none."""
+        self.key_model = key_model
+        """The caller's own list of models does not have this one."""
+        self.count: Callable[[int], object] | None = None
+        """Counts a call that passes; None when the call has to be looked at each time."""
+
+
+def build(snapshot: Snapshot, tools: Tools) -> "Authorization":
+    """The policy for `snapshot.authorization`; without rules it still holds keys to their own models.
+
+    ValueError names the rule whose expression cannot be compiled.
+    """
+    levels = compile_levels(snapshot.authorization, _compile)
+    return Authorization(levels, tools)
+
+
+def _compile(rule: AuthzRule) -> "Expression | None":
+    if not rule.when:
+        return None
+    # Imported here: most gateways have no expressions, and the evaluator takes some 10 MB.
+    cel = importlib.import_module("heddle.identity.cel")
+    try:
+        compiled: Expression = cel.compile_expression(rule.when)
+    except ValueError as exc:
+        where = f" ({rule.source})" if rule.source else ""
+        raise ValueError(f"authorization policy {rule.name!r}{where}: when: {exc}") from exc
+    return compiled
+
+
+class Authorization:
+    """Phase AUTHORIZE of every route that has a call."""
+
+    __slots__ = ("_audits", "_cache", "_levels", "_now", "_read", "_refusals", "_shape", "_tools")
+
+    phase = Phase.AUTHORIZE
+
+    def __init__(self, levels: dict[str, Level], tools: Tools) -> None:
+        self._levels = levels
+        self._tools = tools
+        self._now = tools.clock.now
+        self._cache: dict[_Key, Decision] = {}
+        self._read = _variables(levels.values())
+        self._shape = tuple(read for name, read in _CALL_SHAPE.items() if name in self._read)
+        self._audits = any(level.audited for level in levels.values())
+        self._refusals = Refusals(tools.audit, tools.clock.monotonic)
+        tools.closers.append(self._refusals.close)
+
+    def wrap(self, handler: Handler) -> Handler:
+        """Decide, then hand on."""
+        find = self._cache.get
+        shape = self._shape
+
+        async def authorized(exchange: Exchange) -> Reply:
+            call = exchange.call
+            if call is None:
+                return await handler(exchange)
+            key: _Key = (id(exchange.principal), call.model, call.upstream_model, exchange.listener.name)
+            if shape:
+                key += tuple([read(call) for read in shape])
+            decision = find(key)
+            if decision is None:
+                decision = self._decide(exchange, call, key)
+            count = decision.count
+            if count is not None:
+                count(1)
+            else:
+                self._conclude(exchange, call, decision)
+            return await handler(exchange)
+
+        return authorized
+
+    def permits(self, exchange: Exchange, model: ModelCall) -> bool:
+        """Whether some call to `model`, which may be a listed pattern, could be allowed to this caller.
+
+        What only the call or its request can decide is taken as possible.
+        """
+        principal = exchange.principal
+        key: _Key = ("list", id(principal), model.model, model.upstream_model, exchange.listener.name)
+        decision = self._cache.get(key)
+        if decision is None:
+            names = _names(model)
+            verdict = judge(self._levels_of(exchange), principal, names, _known(model, listing=True), audit=False)
+            decision = Decision(principal, verdict, None, not _key_allows(principal, names))
+            self._remember(key, decision, names)
+        return not (decision.key_model or decision.verdict.refused)
+
+    def _decide(self, exchange: Exchange, call: ModelCall, key: _Key) -> Decision:
+        principal, names, levels = exchange.principal, _names(call), self._levels_of(exchange)
+        known = _known(call, listing=False)
+        verdict = judge(levels, principal, names, known, audit=False)
+        shadow = judge(levels, principal, names, known, audit=True) if self._audits else None
+        decision = Decision(principal, verdict, shadow, not _key_allows(principal, names))
+        if not (decision.key_model or verdict.refused or verdict.pending or shadow):
+            decision.count = self._counter(verdict.policy, "allow", "enforce")
+        self._remember(key, decision, names)
+        return decision
+
+    def _levels_of(self, exchange: Exchange) -> list[Level]:
+        names = ("global", f"listener:{exchange.listener.name}")
+        return [self._levels[name] for name in names if name in self._levels]
+
+    def _remember(self, key: _Key, decision: Decision, names: tuple[str, ...]) -> None:
+        if any(len(name) > MAX_CACHED_NAME_CHARS for name in names):
+            return
+        if len(self._cache) >= CACHE_ENTRIES:
+            del self._cache[next(iter(self._cache))]
+        self._cache[key] = decision
+
+    def _conclude(self, exchange: Exchange, call: ModelCall, decision: Decision) -> None:
+        """Settle what the request decides; raises CallError when the call is refused."""
+        if decision.key_model:
+            self._write(exchange, call, "deny", "", "the key's own list of models does not have it")
+            raise CallError(
+                Reason.MODEL_FORBIDDEN, f"This API key may not use the model `{_shown(call)}`.", param="model"
+            )
+        values = _RequestValues(exchange, call, self._read, self._now)
+        verdict = settle(decision.verdict, values.under)
+        if decision.shadow is not None:
+            self._compare(exchange, call, verdict, settle(decision.shadow, values.under))
+        if verdict.refused:
+            self._refuse(exchange, call, verdict)
+        self._counter(verdict.policy, "allow", "enforce")(1)
+
+    def _refuse(self, exchange: Exchange, call: ModelCall, verdict: Verdict) -> None:
+        self._counter(verdict.policy, "deny", "enforce")(1)
+        if verdict.policy:
+            self._write(exchange, call, "deny", verdict.policy, "a policy denies it")
+            detail = f"The policy `{verdict.policy}` denies the use of the model `{_shown(call)}`."
+        else:
+            self._write(exchange, call, "deny", "", "no policy allows it")
+            detail = f"No policy allows this caller to use the model `{_shown(call)}`."
+        raise CallError(Reason.FORBIDDEN, detail, param="model")
+
+    def _compare(self, exchange: Exchange, call: ModelCall, verdict: Verdict, shadow: Verdict) -> None:
+        """Record where rules in audit mode would have changed the outcome."""
+        if shadow.refused == verdict.refused:
+            return
+        action = "deny" if shadow.refused else "allow"
+        self._counter(shadow.policy, action, "audit")(1)
+        self._write(exchange, call, f"would_{action}", shadow.policy, "a policy in audit mode would decide otherwise")
+
+    def _write(self, exchange: Exchange, call: ModelCall, outcome: str, policy: str, detail: str) -> None:
+        who = exchange.principal
+        resolved = "" if call.upstream_model in {"", call.model} else f"; it resolves to {call.upstream_model[:100]}"
+        record = AuditRecord(
+            kind="authz",
+            outcome=outcome,
+            principal=who,
+            source=exchange.source_address,
+            resource=f"model:{call.model[:MAX_CACHED_NAME_CHARS]}",
+            policy=policy,
+            detail=detail + resolved,
+            trace_id=exchange.trace.trace_id,
+        )
+        self._refusals.add((who.workload, who.user, who.key_id, call.entry, outcome, policy), record)
+
+    def _counter(self, policy: str, action: str, mode: str) -> Callable[[int], object]:
+        counter = self._tools.metrics.counter("heddle_authz_decisions_total", policy=policy, action=action, mode=mode)
+        add: Callable[[int], object] = counter.add
+        return add
+
+
+class _RequestValues:
+    """Values of the variables that expressions read, for one request."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, exchange: Exchange, call: ModelCall, read: frozenset[str], now: Callable[[], float]) -> None:
+        values = _known(call, listing=False)
+        for name in read:
+            if name in CALLER:
+                values[name] = CALLER[name](exchange.principal)
+            elif name in REQUEST:
+                values[name] = _or_absent(REQUEST[name], exchange, now)
+        self._values = values
+
+    def under(self, name: str) -> Values:
+        """The values when the call is judged under model name `name`."""
+        return {**self._values, "call.model": name}
+
+
+def _or_absent(read: Callable[[Exchange, float], Any], exchange: Exchange, now: Callable[[], float]) -> Any:
+    try:
+        return read(exchange, now())
+    except ValueError:
+        return None  # the expression that reads it errs
+
+
+def _variables(levels: Any) -> frozenset[str]:
+    read: set[str] = set()
+    for level in levels:
+        read |= level.variables
+    return frozenset(read)
+
+
+def _names(call: ModelCall) -> tuple[str, ...]:
+    if call.upstream_model in {"", call.model}:
+        return (call.model,)
+    return (call.model, call.upstream_model)
+
+
+def _known(call: ModelCall, *, listing: bool) -> dict[str, Any]:
+    """Values that every call of one cache key shares; a list does not know what shape the call will have."""
+    values: dict[str, Any] = {"call.kind": "model", "call.provider": call.provider}
+    resolved = call.upstream_model or call.model
+    if not is_glob(resolved):
+        values["call.resolved_model"] = resolved
+    if not listing:
+        for name, read in _CALL_SHAPE.items():
+            values[name] = read(call)
+    return values
+
+
+def _key_allows(principal: Principal, names: tuple[str, ...]) -> bool:
+    bound = principal.models
+    if bound is None:
+        return True
+    patterns = Globs(bound)
+    return all(any(globs_overlap(p, n) for p in bound) if is_glob(n) else patterns.match(n) for n in names)
+
+
+def _shown(call: ModelCall) -> str:
+    """The name as the caller wrote it, clipped; what it resolves to is not the caller's business."""
+    return call.model if len(call.model) <= 100 else f"{call.model[:100]}..."
