@@ -8,10 +8,11 @@ from heddle.cli.main import main as root
 def pages(command: click.Command, path: str, parent: click.Context | None = None) -> list[str]:
     """The command's section, then its subcommands'."""
     context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent, max_content_width=100)
-    lines = [f"## `{path}`\n\n```\n{command.get_help(context)}\n```\n"]
+    lines = [f"## `{path}`\n\n```text\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):
-        for name, child in sorted(command.commands.items()):
-            lines += pages(child, f"{path} {name}", context)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            lines += pages(child, f"{path} {name}", context) if child is not None else []
     return lines
 
 

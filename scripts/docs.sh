@@ -1,9 +1,12 @@
 #!/bin/sh
-# Writes the pages that are generated from the code: the configuration's JSON Schema and the command line's reference.
+# Writes the pages that are generated from the code: the configuration's JSON Schema and reference, and the command
+# line's reference.
 set -eu
 cd "$(dirname "$0")/.."
 bin="${VENV:-.venv}/bin"
-mkdir -p docs/reference
-"$bin/heddle" schema > docs/reference/config.schema.json
-"$bin/python" scripts/cli_reference.py > docs/reference/cli.md
-echo "docs: docs/reference/config.schema.json, docs/reference/cli.md"
+out=docs/reference
+mkdir -p "$out"
+"$bin/heddle" schema > "$out/config.schema.json"
+"$bin/python" scripts/config_reference.py < "$out/config.schema.json" > "$out/config.md"
+"$bin/python" scripts/cli_reference.py > "$out/cli.md"
+echo "docs: $out/config.schema.json, $out/config.md, $out/cli.md"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the tests: the quick ones on two processes, the slow ones (which measure time and hold many sockets) alone.
+# Runs the tests: the quick ones on two processes (a file stays on one, so that its server starts once), the slow ones,
+# which measure time and hold many sockets, alone.
 # Ends with one plain line of counts. With arguments, they go to pytest in one run.
 set -u
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ if [ $# -gt 0 ]; then
 fi
 
 status=0
-"$python" -m pytest -n 2 -m "not slow" --junitxml="$out/quick.xml" </dev/null || status=1
+"$python" -m pytest -n 2 --dist loadfile -m "not slow" --junitxml="$out/quick.xml" </dev/null || status=1
 "$python" -m pytest -m slow --junitxml="$out/slow.xml" </dev/null
 code=$?
 # 5: nothing is marked slow

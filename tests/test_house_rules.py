@@ -255,7 +255,8 @@ def test_the_readme_starts_with_the_two_commands():
     text = (ROOT / "README.md").read_text()
     start = "\n".join(text.splitlines()[:40])
     assert "make up" in start
-    assert re.search(r"\b(heddle chat|curl |from openai import|heddle demo)\b", start), "and then how to talk to it"
+    assert "make test" in start
+    assert "OpenAI(base_url=" in start, "and then how to talk to it"
     assert (
         set(re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))))
         <= make_targets()
