@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,11 @@ class Appender:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def sync(self) -> None:
+        """Have the disk keep what was written. Raises OSError; pipes and terminals have nothing to keep."""
+        if self._fd >= 0 and stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.fdatasync(self._fd)
 
     def _ready(self) -> None:
         """Open the file, or another one, when it is time to. Raises OSError."""
