@@ -1,0 +1,166 @@
+"""The bytes of one message's body, between the connection that receives them and the one reader that wants them.
+
+Owns the flow control of that hand-over: above HIGH_WATER_BYTES of unread bytes the connection is asked to
+stop reading its socket, and asked to go on when they were taken. It refuses a second reader at the same time.
+"""
+
+import asyncio
+from typing import Protocol
+
+from heddle.net.errors import BodyTooLarge
+
+HIGH_WATER_BYTES = 64 * 1024
+
+_OPEN, _COMPLETE, _FAILED = range(3)
+
+
+class Source(Protocol):
+    """The connection a body arrives on."""
+
+    def pause_body(self) -> None:
+        """Stop reading the socket: the reader is slower than the peer."""
+
+    def resume_body(self) -> None:
+        """Read the socket again."""
+
+    def want_body(self) -> None:
+        """The reader waits for bytes; a peer that waits to be asked is asked now (`100-continue`)."""
+
+    def drop_body(self, body: "Body", /) -> None:
+        """Nobody will read the rest of `body`."""
+
+
+class Body:
+    """One body, read by one task, as a whole (`read`) or piece by piece (`async for`)."""
+
+    __slots__ = ("_error", "_paused", "_pieces", "_size", "_source", "_state", "_waiter")
+
+    def __init__(self, source: Source | None = None) -> None:
+        self._source = source
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._state = _OPEN
+        self._paused = False
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> "Body":
+        """A body that is already complete."""
+        body = cls()
+        if data:
+            body._pieces.append(data)
+            body._size = len(data)
+        body._state = _COMPLETE
+        return body
+
+    @property
+    def complete(self) -> bool:
+        """All bytes have arrived (perhaps not all were read)."""
+        return self._state == _COMPLETE
+
+    # What the connection calls.
+
+    def feed(self, data: bytes) -> None:
+        """Bytes arrived. After an end or a failure they are ignored."""
+        if self._state != _OPEN:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER_BYTES and not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pause_body()
+        if self._waiter is not None:
+            self._wake()
+
+    def finish(self) -> None:
+        """The body is complete."""
+        if self._state == _OPEN:
+            self._state = _COMPLETE
+            self._end()
+
+    def fail(self, error: BaseException) -> None:
+        """The rest will never come; the reader gets what has arrived, then `error`."""
+        if self._state == _OPEN:
+            self._state = _FAILED
+            self._error = error
+            self._end()
+
+    def _end(self) -> None:
+        source, self._source = self._source, None
+        if self._paused and source is not None:
+            self._paused = False
+            source.resume_body()
+        if self._waiter is not None:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # What the reader calls.
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole body; does not suspend when it is complete. BodyTooLarge, or what `fail` was given."""
+        if self._state == _COMPLETE and self._size <= max_bytes:
+            return self._take()
+        taken: list[bytes] = []
+        size = 0
+        while True:
+            size += self._size
+            if size > max_bytes:
+                raise BodyTooLarge(max_bytes)
+            if self._size:
+                taken.append(self._take())
+            if self._state != _OPEN:
+                break
+            await self._arrival()
+        if self._error is not None:
+            raise self._error
+        return b"".join(taken)
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._size:
+            if self._state == _COMPLETE:
+                raise StopAsyncIteration
+            if self._error is not None:
+                raise self._error
+            await self._arrival()
+        return self._take()
+
+    async def aclose(self) -> None:
+        """Give up reading; an incomplete body's connection is told that the rest is not wanted."""
+        self.abandon()
+
+    def abandon(self) -> None:
+        """`aclose` for those who cannot await."""
+        source = self._source
+        self._pieces.clear()
+        self._size = 0
+        if source is not None and self._state == _OPEN:
+            source.drop_body(self)
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._paused and self._source is not None:
+            self._paused = False
+            self._source.resume_body()
+        return data
+
+    async def _arrival(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("a body has one reader")
+        if self._source is not None:
+            self._source.want_body()
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None

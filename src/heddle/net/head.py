@@ -1,0 +1,86 @@
+"""The tokeniser of message heads: httptools, given exactly one checked head at a time.
+
+llhttp has no limits and will read on into whatever follows, so it never sees more than one complete head
+whose size and alphabet `wire.http1` has approved, and never a body: framing is decided by our rules alone.
+What it adds is a second, strict opinion on every line.
+
+*Source:* llhttp 9 in strict mode (no leniency flag is set); RFC 9112 section 5.
+"""
+
+import httptools
+
+from heddle.wire.http1 import (
+    Fields,
+    ProtocolError,
+    RequestHead,
+    ResponseHead,
+    check_head_bytes,
+    check_request_head,
+    check_response_head,
+    split_request_line,
+)
+
+
+class RequestHeadReader:
+    """Reads the heads of one connection's requests, one after the other."""
+
+    __slots__ = ("_fields", "_parser")
+
+    def __init__(self) -> None:
+        self._fields: Fields = []
+        self._parser: httptools.HttpRequestParser | None = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the tokeniser."""
+        self._fields.append((name, value))
+
+    def read(self, head: bytes) -> RequestHead:
+        """Check `head`, from its first byte to its empty line inclusive. ProtocolError says what to answer."""
+        check_head_bytes(head)
+        method, target, version = split_request_line(head[: head.find(b"\r\n")])
+        fields: Fields = []
+        self._fields = fields
+        parser = self._parser
+        if parser is None:
+            parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            # RFC 9110 7.8: a server may ignore Upgrade; the request is then an ordinary one, body included.
+            parser = None
+        except httptools.HttpParserError as error:
+            self._parser = None
+            # Our rules know the better status (501, 505); they get the word before llhttp does.
+            check_request_head(method, target, version, fields)
+            raise ProtocolError(400, "The request head is malformed.") from error
+        # A parser that has seen a head with a body waits for that body. A new one costs 0.35 us.
+        checked = check_request_head(method, target, version, fields)
+        self._parser = parser if checked.length == 0 else None
+        return checked
+
+
+class ResponseHeadReader:
+    """Reads the heads of one upstream connection's answers."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self) -> None:
+        self._fields: Fields = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the tokeniser."""
+        self._fields.append((name, value))
+
+    def read(self, head: bytes, method: str) -> ResponseHead:
+        """Check the head of an answer to `method`. Raises ProtocolError."""
+        check_head_bytes(head)
+        fields: Fields = []
+        self._fields = fields
+        parser = httptools.HttpResponseParser(self)
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade as error:
+            raise ProtocolError(502, "The upstream switched protocols.") from error
+        except httptools.HttpParserError as error:
+            raise ProtocolError(502, "The head of the answer is malformed.") from error
+        return check_response_head(method, parser.get_status_code(), head[:8], fields)

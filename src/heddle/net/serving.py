@@ -1,0 +1,540 @@
+"""One connection of a caller: reads requests one after the other, has each answered, writes the answers in order.
+
+Owns the life of a server connection: when bytes are a head, a body or the next request; when the socket is
+read and when not; what happens when the caller stalls, half-closes or vanishes. At most one request is in
+flight; what a pipelining caller sends ahead stays in one bounded backlog. It refuses nothing by itself except
+through `wire.http1`, and words no refusal: `answer_error` does.
+
+*Source:* RFC 9112 sections 2.2, 7, 9; RFC 9110 sections 10.1.1 and 15.2.
+"""
+
+import asyncio
+import logging
+import math
+import socket
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from heddle.net.body import Body
+from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarge, PeerGone
+from heddle.net.head import RequestHeadReader
+from heddle.net.message import Peer, Reply, Request
+from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
+from heddle.wire.http1 import (
+    CHUNKED,
+    MAX_HEAD_BYTES,
+    MAX_TARGET_BYTES,
+    ProtocolError,
+    RequestHead,
+    encode_response_head,
+)
+
+if TYPE_CHECKING:
+    from heddle.net.server import HttpServer
+
+log = logging.getLogger("heddle.net")
+
+_AHEAD_BYTES = 16 * 1024
+_LINGER_BYTES = 256 * 1024
+_LINGER_S = 0.5
+_NEVER = math.inf
+
+_HEAD, _BODY, _BUSY, _LINGER, _CLOSED = range(5)
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ServerConnection(asyncio.Protocol):
+    """The server's end of one connection."""
+
+    __slots__ = (
+        "_ahead",
+        "_ahead_at",
+        "_answering",
+        "_body",
+        "_closing",
+        "_create_task",
+        "_decoder",
+        "_eof",
+        "_expects_continue",
+        "_head",
+        "_lingered",
+        "_partial",
+        "_probed",
+        "_reader",
+        "_remaining",
+        "_server",
+        "_stalled_since",
+        "_state",
+        "_task",
+        "_transport",
+        "_writable",
+        "deadline",
+        "peer",
+    )
+
+    def __init__(self, server: "HttpServer", address: str) -> None:
+        self._server = server
+        self.peer = Peer(address, 0, False)
+        self.deadline = _NEVER
+        """Monotonic second at which waiting for the caller (head, body, next request, linger) ends."""
+        self._state = _HEAD
+        self._reader = RequestHeadReader()
+        self._partial: bytearray | None = None
+        # What a pipelining caller sent ahead, and how much of it was already used.
+        self._ahead = b""
+        self._ahead_at = 0
+        self._head: RequestHead | None = None
+        self._body: Body | None = None
+        self._remaining = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._stalled_since = _NEVER
+        self._closing = False
+        self._eof = False
+        self._probed = False
+        self._answering = False
+        self._expects_continue = False
+        self._lingered = 0
+        self._transport: Any = None
+        self._create_task = server.loop.create_task
+
+    @property
+    def busy(self) -> bool:
+        """A request is being read or answered."""
+        return self._task is not None
+
+    @property
+    def was_open(self) -> bool:
+        """The connection came to life: it will tell the server itself when it is gone."""
+        return self._transport is not None
+
+    # Transport callbacks.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open (and its TLS handshake done)."""
+        self._transport = transport
+        peername = transport.get_extra_info("peername")
+        port = peername[1] if isinstance(peername, tuple) else 0
+        self.peer = Peer(self.peer.address, port, transport.get_extra_info("ssl_object") is not None)
+        self.deadline = self._server.now + self._server.limits.head_timeout_s
+        self._server.opened(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The caller is gone: whatever is being done for it stops now."""
+        self._state = _CLOSED
+        self.deadline = self._stalled_since = _NEVER
+        self._ahead = b""
+        self._partial = None
+        if self._body is not None:
+            self._body.fail(PeerGone())
+        if self._task is not None:
+            self._task.cancel()
+        self._release_writer()
+        self._server.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived; what they are depends on the state alone."""
+        state = self._state
+        if state == _HEAD:
+            if self._partial is None:
+                self._read_head(data)
+            else:
+                self._continue_head(data)
+        elif state == _BODY:
+            self._read_body(data)
+        elif state == _BUSY:
+            self._hold_back(data)
+        elif state == _LINGER:
+            self._lingered += len(data)
+            if self._lingered > _LINGER_BYTES:
+                self.abort()
+
+    def eof_received(self) -> bool:
+        """The caller will send no more: an answer under way is still written (half-close)."""
+        if self._task is not None and self._state != _BODY and not self.peer.tls:
+            self._eof = True
+            self._closing = True
+            return True
+        if self._body is not None and self._state == _BODY:
+            self._body.fail(PeerGone())
+        return False
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than we write."""
+        self._stalled_since = self._server.now
+        if self._writable is None:
+            self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """The caller caught up."""
+        self._stalled_since = _NEVER
+        self._release_writer()
+        if self._state == _BUSY and self._task is None:
+            self._next()
+
+    def _release_writer(self) -> None:
+        waiter, self._writable = self._writable, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # Reading heads.
+
+    def _continue_head(self, data: bytes) -> None:
+        partial = self._partial
+        assert partial is not None
+        seen = len(partial)
+        partial += data
+        if partial.find(b"\r\n\r\n", max(0, seen - 3)) < 0:
+            self._check_partial(partial)
+        else:
+            self._partial = None
+            self._read_head(bytes(partial))
+
+    def _read_head(self, data: bytes, at: int = 0) -> None:
+        """Read the head that starts at `at`. What follows the request is put aside, not copied and not looked at."""
+        if data.startswith(b"\r\n", at):
+            # RFC 9112 2.2: a server should ignore an empty line before the request line. One is enough.
+            at += 2
+        end = data.find(b"\r\n\r\n", at) + 4
+        if end == 3:
+            self.deadline = self._server.now + self._server.limits.head_timeout_s
+            self._partial = bytearray(data[at:])
+            self._check_partial(self._partial)
+            return
+        size = len(data)
+        try:
+            head = self._reader.read(data[at:end] if at or end != size else data)
+            body = self._frame(head, data, end, size)
+        except ProtocolError as error:
+            self._refuse(error.status, error.detail)
+            return
+        self._head = head
+        self._body = body
+        request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
+        self._task = self._create_task(self._answer(request, head))
+
+    def _check_partial(self, partial: bytearray) -> None:
+        """Refuse an incomplete head as soon as nothing that follows could make it right."""
+        if len(partial) > MAX_HEAD_BYTES:
+            self._refuse(431, "The head of the message is larger than 64 KiB.")
+        elif partial and not (65 <= partial[0] <= 90 or partial[0] in b"\r"):
+            self._refuse(400, "This is not an HTTP/1.1 request.")
+        elif len(partial) > MAX_TARGET_BYTES + 32 and partial.find(b"\r\n", 0, MAX_TARGET_BYTES + 32) < 0:
+            self._refuse(414, "The request target is longer than 8 KiB.")
+        elif partial.count(b"\n") != partial.count(b"\r\n"):
+            self._refuse(400, "The head contains line ends that are not CR LF.")
+
+    def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
+        """The body that `head` announces, fed with what of it came along; what follows it goes to the backlog."""
+        self.deadline = _NEVER
+        length = head.length
+        if length == 0:
+            self._state = _BUSY
+            if size > end:
+                self._put_aside(data, end)
+            return Body.of(b"")
+        limits = self._server.limits
+        if length > limits.max_body_bytes:
+            raise ProtocolError(413, f"The body is larger than {limits.max_body_bytes} bytes.")
+        if size - end == length:
+            self._state = _BUSY
+            return Body.of(data[end:])
+        self._state = _BODY
+        self._remaining = length if length > 0 else limits.max_body_bytes
+        self._decoder = ChunkedDecoder() if length == CHUNKED else None
+        self._expects_continue = head.expects_continue and size == end
+        self.deadline = self._server.now + limits.body_timeout_s
+        body = self._body = Body(self)
+        if size > end:
+            self._read_body(data[end:])
+        return body
+
+    # Reading bodies.
+
+    def _read_body(self, data: bytes) -> None:
+        body = self._body
+        assert body is not None
+        self._expects_continue = False
+        if self._decoder is not None:
+            self._read_chunks(self._decoder, body, data)
+            return
+        left = self._remaining - len(data)
+        self._remaining = left
+        if left > 0:
+            body.feed(data)
+            return
+        self._end_body()
+        body.feed(data[:left] if left else data)
+        body.finish()
+        if left:
+            self._put_aside(data, len(data) + left)
+
+    def _read_chunks(self, decoder: ChunkedDecoder, body: Body, data: bytes) -> None:
+        try:
+            pieces = decoder.feed(data)
+        except ProtocolError as error:
+            self._spoil_body(BodyMalformed(error.detail))
+            return
+        for piece in pieces:
+            self._remaining -= len(piece)
+            if self._remaining < 0:
+                self._spoil_body(BodyTooLarge(self._server.limits.max_body_bytes))
+                return
+            body.feed(piece)
+        if decoder.done:
+            self._end_body()
+            body.finish()
+            if decoder.surplus:
+                self._put_aside(decoder.surplus, 0)
+
+    def _end_body(self) -> None:
+        self._state = _BUSY
+        self.deadline = _NEVER
+        self._decoder = None
+
+    def _spoil_body(self, error: BodyError) -> None:
+        """The rest of this connection cannot be understood, or is not wanted: answer, then close."""
+        self._closing = True
+        self._state = _LINGER
+        self.deadline = _NEVER
+        self._decoder = None
+        self._transport.pause_reading()
+        if self._body is not None:
+            self._body.fail(error)
+
+    def _hold_back(self, data: bytes) -> None:
+        """Bytes of a later request arrived."""
+        self._put_aside(self._ahead[self._ahead_at :] + data, 0)
+
+    def _put_aside(self, data: bytes, at: int) -> None:
+        self._ahead, self._ahead_at = data, at
+        # Reading stops until the answer is written: there is never more than this and one read of the socket.
+        if len(data) - at > _AHEAD_BYTES:
+            self._transport.pause_reading()
+
+    # What the body asks for.
+
+    def pause_body(self) -> None:
+        """See `body.Source`. While we do not read, the caller's time does not run."""
+        self.deadline = _NEVER
+        self._transport.pause_reading()
+
+    def resume_body(self) -> None:
+        """See `body.Source`."""
+        if self._state == _BODY:
+            self.deadline = self._server.now + self._server.limits.body_timeout_s
+        if self._state in {_BODY, _BUSY} and not self._ahead:
+            self._transport.resume_reading()
+
+    def want_body(self) -> None:
+        """See `body.Source`. RFC 9110 10.1.1: 100 (Continue) once the body is really wanted."""
+        if self._expects_continue:
+            self._expects_continue = False
+            self._transport.write(_CONTINUE)
+
+    def drop_body(self, _body: Body) -> None:
+        """See `body.Source`. The rest is left unread; the connection closes after the answer."""
+        self._closing = True
+
+    # Answering.
+
+    async def _answer(self, request: Request, head: RequestHead) -> None:
+        reply = await self._ask(request)
+        try:
+            await self._write_reply(reply, head)
+        except Exception:
+            log.exception("an answer could not be written")
+            self.abort()
+        self._task = None
+        self._next()
+
+    async def _ask(self, request: Request) -> Reply:
+        server = self._server
+        try:
+            return await server.handler(request)
+        except BodyError as error:
+            self._closing = True
+            return server.answer_error(error.status, error.detail)
+        except PeerGone:
+            return Reply(499, [])
+        except Exception:
+            log.exception("a handler failed")
+            return server.answer_error(500, "The server failed while answering this request.")
+
+    async def _write_reply(self, reply: Reply, head: RequestHead) -> None:
+        body = reply.body
+        if self._state == _CLOSED:
+            await _close_iterator(body)
+            return
+        if self._state == _BODY or self._server.draining or not head.keep_alive:
+            self._closing = True
+        self._answering = True
+        if isinstance(body, bytes):
+            self._write_whole(reply, body, head)
+        else:
+            await self._write_stream(reply, body, head)
+
+    def _write_whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> None:
+        framing = self._server.date_line + self._connection_line(head)
+        # RFC 9110 8.6: no Content-Length in a 204; 15.4.5: no content in a 304.
+        if reply.status in {204, 304}:
+            body = b""
+        else:
+            framing += b"content-length: %d\r\n" % len(body)
+        start = encode_response_head(reply.status, reply.headers, framing)
+        self._transport.write(start if head is not None and head.method == "HEAD" else start + body)
+
+    def _connection_line(self, head: RequestHead | None) -> bytes:
+        if self._closing:
+            return b"connection: close\r\n"
+        return b"" if head is not None and head.minor == 1 else b"connection: keep-alive\r\n"
+
+    async def _write_stream(self, reply: Reply, body: AsyncIterator[bytes], head: RequestHead) -> None:
+        chunked = head.minor == 1
+        if not chunked:
+            self._closing = True
+        framing = self._server.date_line + (b"transfer-encoding: chunked\r\n" if chunked else b"")
+        try:
+            start = encode_response_head(reply.status, reply.headers, framing + self._connection_line(head))
+            self._transport.write(start)
+            if head.method != "HEAD":
+                await self._write_pieces(body, chunked)
+        except Exception as error:
+            if not isinstance(error, PeerGone):
+                log.warning("an answer was cut: %s", type(error).__name__)
+            self._cut(chunked)
+        finally:
+            await _close_iterator(body)
+
+    async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+        write = self._transport.write
+        async for piece in body:
+            if self._state == _CLOSED:
+                raise PeerGone
+            if piece:
+                write(encode_chunk(piece) if chunked else piece)
+                if self._writable is not None:
+                    await self._writable
+        if chunked:
+            write(LAST_CHUNK)
+
+    def _cut(self, chunked: bool) -> None:
+        """End an answer so that its reader sees it is incomplete, but gets what was written before."""
+        self._closing = True
+        if chunked and self._state != _CLOSED:
+            self._state = _LINGER
+            self._close()
+        else:
+            # Without chunks an orderly close would look like the end.
+            self.abort()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer what cannot be a request, and close."""
+        server = self._server
+        server.refused_requests += 1
+        self._closing = True
+        self._partial = None
+        reply = server.answer_error(status, detail)
+        assert isinstance(reply.body, bytes)
+        self._write_whole(reply, reply.body, None)
+        self._linger()
+
+    # Between requests, and the end.
+
+    def _next(self) -> None:
+        """The answer is written: close, or go on with the next request."""
+        if self._state == _CLOSED or self._transport.is_closing():
+            return
+        if self._closing:
+            if self._state == _BUSY and not self._ahead:
+                self._close()
+            else:
+                self._linger()
+            return
+        if self._writable is not None:
+            # A caller that sends but does not read gets no further answer until it has.
+            return
+        self._state = _HEAD
+        self._answering = False
+        self._body = self._head = None
+        self.deadline = self._server.now + self._server.limits.idle_timeout_s
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            self._transport.resume_reading()
+            self._read_head(data, self._ahead_at)
+
+    def _linger(self) -> None:
+        """Close, but read on for a moment: data that meets a closed socket would erase our answer (RFC 9112 9.6)."""
+        self._state = _LINGER
+        self.deadline = self._server.now + _LINGER_S
+        self._ahead = b""
+        if self.peer.tls or self._eof:
+            self._close()
+            return
+        self._transport.resume_reading()
+        self._transport.write_eof()
+
+    def _close(self) -> None:
+        """Orderly close; the sweep ends it when the caller does not read what is left."""
+        if self._state != _CLOSED:
+            self._state = _LINGER
+            self.deadline = self._server.now + self._server.limits.write_timeout_s
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, dropping what is not written yet."""
+        if self._transport is not None and self._state != _CLOSED:
+            self._transport.abort()
+
+    def drain(self) -> None:
+        """Close now when idle; otherwise after the answer under way."""
+        if self._state == _HEAD and not self._partial:
+            self._close()
+
+    # The sweep.
+
+    def sweep(self, now: float) -> None:
+        """Enforce the deadlines. Called once per period."""
+        if now - self._stalled_since >= self._server.limits.write_timeout_s:
+            self._server.timed_out += 1
+            self.abort()
+        elif now >= self.deadline:
+            self._expire()
+        elif self._eof and self._task is not None:
+            self._probe()
+
+    def _expire(self) -> None:
+        self.deadline = _NEVER
+        if self._state == _LINGER:
+            self.abort()
+            return
+        self._server.timed_out += 1
+        if self._state == _BODY:
+            self._spoil_body(BodyTimeout())
+            # Nothing is on its way that could erase the answer: no need to linger.
+            self._state = _BUSY
+        elif self._partial:
+            self._refuse(408, "The request head did not arrive in time.")
+            self._close()
+        else:
+            self._close()
+
+    def _probe(self) -> None:
+        """Tell a caller that half-closed from one that is gone: the latter's host resets what it is sent.
+
+        RFC 9110 15.2: a client must be able to parse 1xx answers it did not ask for; 100 is the one all know.
+        """
+        raw = self._transport.get_extra_info("socket")
+        if raw is not None and raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.abort()
+        elif not self._probed and not self._answering and self._head is not None and self._head.minor == 1:
+            self._probed = True
+            self._transport.write(_CONTINUE)
+
+
+async def _close_iterator(body: bytes | AsyncIterator[bytes]) -> None:
+    aclose = getattr(body, "aclose", None)
+    if aclose is not None:
+        await aclose()
