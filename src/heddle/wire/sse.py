@@ -51,7 +51,7 @@ class Splitter:
         Raises ProtocolError when an event exceeds the bound.
         """
         if self._begun and not self._rest and not self._after_cr and data[-2:] == b"\n\n" and b"\r" not in data:
-            if data.find(b"\n\n") == len(data) - 2 <= self._max_bytes - 2:
+            if data.find(b"\n") == len(data) - 2 < self._max_bytes:
                 return [data]
             events = data.split(b"\n\n")
             if not events.pop() and len(data) <= self._max_bytes:
@@ -103,7 +103,7 @@ class Splitter:
 
 def payload(event: bytes) -> bytes:
     """The data of one whole event, b"" when it has none (comments, keep-alives). Fast for a single `data:` line."""
-    if event[:6] == b"data: " and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if event.find(b"\n") == len(event) - 2 and event[:6] == b"data: " and b"\r" not in event:
         return event[6:-2]
     return decode(event).data
 

@@ -1,4 +1,7 @@
-"""What every dialect offers to the gateway, so that dialect, provider and backend stay three independent things."""
+"""What every dialect offers to the gateway, so that dialect, provider and backend stay three independent things.
+
+*Source:* the operations that the dialects under `wire.llm` have in common; each names its own reference.
+"""
 
 from typing import Protocol
 

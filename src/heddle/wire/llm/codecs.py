@@ -1,4 +1,7 @@
-"""Which module speaks which dialect. Adding a dialect is one file and one line here."""
+"""Which module speaks which dialect. Adding a dialect is one file and one line here.
+
+*Source:* the modules named.
+"""
 
 from heddle.wire.llm import openai_chat, openai_embeddings
 from heddle.wire.llm.codec import Codec

@@ -140,24 +140,13 @@ class StreamReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.failure = ProtocolError("The provider sent an event that is not JSON.", malformed=True)
             return False
-        return self._learn(chunk)
-
-    def _learn(self, chunk: _Chunk) -> bool:
-        if chunk.error is not None or chunk.object == "error":
-            self.failure = ProtocolError(_reported(chunk.error))
-            return False
-        choices = chunk.choices
-        if choices:
-            for choice in choices:
-                self._choice(choice)
-        if chunk.usage is not None:
-            self._usage = chunk.usage
-            self._settled = self.begun == self._finished
-            if self._hide_usage and not choices:
-                return False
+        for choice in chunk.choices or ():
+            self._read(choice)
+        if chunk.usage is not None or chunk.error is not None or not chunk.choices:
+            return self._learn(chunk)
         return True
 
-    def _choice(self, choice: _Choice) -> None:
+    def _read(self, choice: _Choice) -> None:
         bit = 1 << choice.index if 0 <= choice.index < MAX_CHOICES else 1
         self.begun |= bit
         if choice.finish_reason is not None:
@@ -165,9 +154,22 @@ class StreamReader:
         delta = choice.delta
         if delta is None:
             return
-        self.text_chars += len(delta.content) if type(delta.content) is str else text_size(delta.content)
+        content = delta.content
+        if content is not None:
+            self.text_chars += len(content) if type(content) is str else text_size(content)
         if delta.tool_calls or delta.reasoning_content or delta.reasoning or delta.refusal:
             self.text_chars += _other_size(delta)
+
+    def _learn(self, chunk: _Chunk) -> bool:
+        """The chunks that are not plain text: usage, errors, and those without choices."""
+        if chunk.error is not None or chunk.object == "error":
+            self.failure = ProtocolError(_reported(chunk.error))
+            return False
+        if chunk.usage is None:
+            return True
+        self._usage = chunk.usage
+        self._settled = self.begun == self._finished
+        return bool(chunk.choices) or not self._hide_usage
 
     def _end(self) -> bool:
         if not self.begun or self.begun != self._finished:

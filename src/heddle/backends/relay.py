@@ -1,0 +1,145 @@
+"""A streamed answer on its way to the caller.
+
+Owns its honest end. A stream that breaks after it began ends with an error event in the caller's dialect and an
+exception, so that the connection is cut and nobody takes it for complete. However it ends, the usage is recorded
+once (an estimate when the provider never said) and the upstream connection is given back or closed.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from heddle.backends.sending import Answer, upstream_error
+from heddle.model.call import ModelCall
+from heddle.net.errors import NetError
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.wire.llm.codec import Codec, Stream
+
+_log = logging.getLogger("heddle.backends")
+
+DRAIN_S = 0.25
+"""How long the end of the HTTP message may come after the stream's own end, before the connection is closed."""
+
+
+class Relay:
+    """The chunks for the caller, one per arrival from the provider. An async iterator that must be `aclose()`d."""
+
+    __slots__ = (
+        "_answer",
+        "_call",
+        "_codec",
+        "_error",
+        "_exchange",
+        "_held",
+        "_monotonic",
+        "_provider",
+        "_reader",
+        "_settled",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        call: ModelCall,
+        codec: Codec,
+        answer: Answer,
+        reader: Stream,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._call = call
+        self._codec = codec
+        self._answer = answer
+        self._reader = reader
+        self._monotonic = monotonic
+        self._held = b""
+        self._error: CallError | None = None
+        self._settled = False
+
+    async def open(self) -> None:
+        """Wait for the first whole event, so that a stream which fails before it is answered with a status.
+
+        Raises CallError.
+        """
+        try:
+            self._held = await self._advance()
+        except BaseException:
+            self._settle()
+            raise
+        if not self._held:
+            self._settle()
+            raise self._error or CallError(Reason.UPSTREAM_BROKEN, "The provider's stream was empty.")
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._held:
+            held, self._held = self._held, b""
+            return held
+        if self._settled:
+            if self._error is not None:
+                raise self._error
+            raise StopAsyncIteration
+        try:
+            data = await self._advance()
+        except BaseException:
+            self._settle()
+            raise
+        if data:
+            return data
+        self._settle()
+        if self._error is None:
+            raise StopAsyncIteration
+        reason = self._error.answer
+        return self._codec.encode_error_event(
+            reason.status, reason.kind, reason.code, self._error.detail, self._error.param
+        )
+
+    async def aclose(self) -> None:
+        """The caller left, or has everything."""
+        self._held = b""
+        self._settle()
+
+    async def _advance(self) -> bytes:
+        """What can be sent next; b"" at the end, with `_error` set when it is not a good one."""
+        reader, body = self._reader, self._answer.body
+        try:
+            while not reader.done and reader.failure is None:
+                try:
+                    data = await body.__anext__()
+                except StopAsyncIteration:
+                    reader.finish()
+                    break
+                if not self._exchange.first_byte_s:
+                    self._exchange.first_byte_s = self._monotonic()
+                ready = reader.feed(data)
+                if ready:
+                    return ready
+        except NetError as exc:
+            self._error = upstream_error(exc, self._call.provider, self._exchange)
+            return b""
+        if reader.failure is not None:
+            self._error = CallError(Reason.UPSTREAM_BROKEN, reader.failure.detail)
+        else:
+            await self._drain()
+        return b""
+
+    async def _drain(self) -> None:
+        """Let the HTTP message end, so that its connection can be used again."""
+        body = self._answer.body
+        if body.complete:
+            return
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                async for _ in body:
+                    pass
+        except (NetError, TimeoutError):
+            _log.debug("a provider kept its connection busy after the end of a stream")
+
+    def _settle(self) -> None:
+        if not self._settled:
+            self._settled = True
+            self._exchange.usage = self._reader.usage(len(self._call.body))
+            self._answer.close()

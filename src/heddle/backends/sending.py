@@ -1,0 +1,169 @@
+"""How a backend reaches a provider: over HTTP, or by playing a script. Both look the same to what reads the answer.
+
+Owns the last step before the wire: trace fields, the credential's absence, the clock readings around it; and the
+one translation of network failures into reasons. It refuses to send when a configured credential is missing.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from heddle.backends.played import play
+from heddle.model.call import ModelCall
+from heddle.model.provider import Failure, Fields, HttpProvider, PlayedProvider
+from heddle.model.snapshot import ProviderSpec
+from heddle.net.client import OutboundRequest
+from heddle.net.errors import (
+    BodyError,
+    ConnectFailed,
+    NetError,
+    UpstreamClosed,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.telemetry.trace import inject
+
+
+class AnswerBody(Protocol):
+    """The bytes of an answer as they arrive; `net.body.Body` is one."""
+
+    @property
+    def complete(self) -> bool:
+        """All bytes have arrived."""
+        ...
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole of it."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def __anext__(self) -> bytes: ...
+
+
+class Answer(Protocol):
+    """A provider's answer, its head complete; `net.client.Inbound` is one."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Fields:
+        """Header fields without those of the framing."""
+        ...
+
+    @property
+    def body(self) -> AnswerBody:
+        """What follows."""
+        ...
+
+    def close(self) -> None:
+        """Give up what has not arrived: the upstream connection is closed. Nothing happens after the end."""
+        ...
+
+
+class Sender(Protocol):
+    """One configured provider, ready to be called."""
+
+    spec: ProviderSpec
+    dialects: frozenset[str]
+    stream_usage: bool
+
+    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+        """Send `body`; returns when the answer's head is there. Raises what `net.client` raises."""
+        ...
+
+    def answer_headers(self, headers: Fields) -> Fields:
+        """What of a good answer's fields the caller may see."""
+        ...
+
+    def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
+        """What an error answer means."""
+        ...
+
+
+class HttpSender:
+    """A provider behind a URL."""
+
+    __slots__ = ("_client", "_monotonic", "_origin", "_propagation", "_provider", "dialects", "spec", "stream_usage")
+
+    def __init__(self, spec: ProviderSpec, provider: HttpProvider, tools: Tools, propagation: tuple[str, ...]) -> None:
+        self.spec = spec
+        self.dialects = provider.dialects
+        self.stream_usage = provider.stream_usage
+        self._provider = provider
+        self._client = tools.client
+        self._monotonic = tools.clock.monotonic
+        self._propagation = propagation
+        self._origin = tools.client.origin(
+            provider.base_url, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections
+        )
+
+    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+        """One request to the provider's URL."""
+        provider = self._provider
+        headers = provider.headers(call, exchange.request.headers)
+        inject(exchange.trace, headers, self._propagation)
+        request = OutboundRequest("POST", provider.target(call), headers, body)
+        exchange.upstream_s = self._monotonic()
+        return await self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
+
+    def answer_headers(self, headers: Fields) -> Fields:
+        """The provider's allow-list."""
+        return self._provider.answer_headers(headers)
+
+    def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
+        """The provider's reading of it."""
+        return self._provider.read_failure(status, headers, body)
+
+
+class PlayedSender:
+    """A provider without a network. Its answers are the gateway's own and need no filter."""
+
+    __slots__ = ("_clock", "_provider", "dialects", "spec", "stream_usage")
+
+    def __init__(self, spec: ProviderSpec, provider: PlayedProvider, tools: Tools) -> None:
+        self.spec = spec
+        self.dialects = provider.dialects
+        self.stream_usage = True
+        self._provider = provider
+        self._clock = tools.clock
+
+    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+        """Start the script."""
+        exchange.upstream_s = self._clock.monotonic()
+        return await play(self._provider.play(call, body, int(self._clock.now())), self.spec.timeouts)
+
+    def answer_headers(self, headers: Fields) -> Fields:
+        """All but the content type, which the backend writes."""
+        return [field for field in headers if field[0] != b"content-type"]
+
+    def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
+        """The error as it was scripted."""
+        return Failure(status, self.answer_headers(headers), body, f"The offline model answered with status {status}.")
+
+
+def upstream_error(error: NetError, provider: str, exchange: Exchange) -> CallError:
+    """What a network failure means to the caller. When nothing was sent, `exchange.upstream_s` is taken back."""
+    if _unsent(error):
+        exchange.upstream_s = 0.0
+        return CallError(Reason.UPSTREAM_UNREACHABLE, f"The provider `{provider}` could not be reached.")
+    if isinstance(error, UpstreamTimeout):
+        said = {"first_byte": "did not begin to answer", "idle": "fell silent during its answer"}
+        what = said.get(error.phase, "did not finish its answer")
+        return CallError(Reason.UPSTREAM_TIMEOUT, f"The provider `{provider}` {what} in time.")
+    if isinstance(error, UpstreamProtocolError):
+        return CallError(Reason.UPSTREAM_BROKEN, f"The provider `{provider}` broke the rules of HTTP in its answer.")
+    if isinstance(error, BodyError):
+        return CallError(Reason.UPSTREAM_ERROR, f"The answer of the provider `{provider}` is too large or damaged.")
+    return CallError(Reason.UPSTREAM_BROKEN, f"The provider `{provider}` closed the connection during the call.")
+
+
+def _unsent(error: NetError) -> bool:
+    if isinstance(error, UpstreamClosed):
+        return not error.sent
+    return isinstance(error, ConnectFailed) or (isinstance(error, UpstreamTimeout) and error.phase == "connect")

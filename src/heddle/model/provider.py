@@ -1,0 +1,109 @@
+"""What a backend and a provider say to each other. A provider is data and pure functions; the backend does the I/O.
+
+Owns the two shapes a provider can have: one that is reached over HTTP, and one that answers by itself as a
+script of pauses and bytes. It knows no vendor.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import msgspec
+
+from heddle.model.call import ModelCall
+
+Fields = list[tuple[bytes, bytes]]
+"""Header fields: lower-case names, in order; the same shape as `net.message.Headers`."""
+
+STALL = float("inf")
+"""The pause of a script that falls silent for good."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Step(NamedTuple):
+    """One move of a script: wait, then send."""
+
+    delay_s: float
+    """Seconds of silence before; `STALL` never ends."""
+    data: bytes | None
+    """Bytes of the answer's body; None cuts the connection."""
+
+
+class Script(NamedTuple):
+    """An answer that a backend plays. The first step's delay comes before the head."""
+
+    status: int
+    headers: Fields
+    steps: Iterator[Step]
+
+
+class Failure(NamedTuple):
+    """What an error answer of a provider becomes for the caller."""
+
+    status: int
+    headers: Fields
+    body: bytes | None
+    """The provider's own body when it may be shown; None when the gateway has to write one."""
+    detail: str
+    """A sentence for the caller and for records."""
+
+
+@runtime_checkable
+class HttpProvider(Protocol):
+    """A provider behind a URL."""
+
+    base_url: str
+    dialects: frozenset[str]
+    """Dialects it takes and answers in."""
+    stream_usage: bool
+    """Whether a stream may be asked for its usage."""
+
+    def target(self, call: ModelCall) -> bytes:
+        """Request target (path and query) of a call."""
+        ...
+
+    def headers(self, call: ModelCall, caller: Fields) -> Fields:
+        """A new list: credentials and what of the caller's fields may pass."""
+        ...
+
+    def answer_headers(self, headers: Fields) -> Fields:
+        """What of a good answer's fields the caller may see; `content-type` is not among them."""
+        ...
+
+    def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
+        """What a status other than 200 means; `body` is None when it was too large to read."""
+        ...
+
+
+@runtime_checkable
+class PlayedProvider(Protocol):
+    """A provider without a network."""
+
+    dialects: frozenset[str]
+
+    def play(self, call: ModelCall, body: bytes, created_s: int) -> Script:
+        """The answer to `body`, the call's own or rewritten; `created_s` is Unix time. Deterministic but for that."""
+        ...
+
+
+Provider = HttpProvider | PlayedProvider
+
+
+class OptionError(ValueError):
+    """A provider's options that cannot be used; the text names the option and what was expected."""
+
+
+def decode_options(options: Mapping[str, object], shape: type[T]) -> T:
+    """`options` as a struct of `shape`. Raises OptionError (unknown name, wrong type)."""
+    known = [field.encode_name for field in msgspec.structs.fields(shape)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+            raise OptionError(f"options.{name}: unknown option; {hint}")
+    try:
+        return msgspec.convert(options, shape)
+    except msgspec.ValidationError as exc:
+        message, _, path = str(exc).partition(" - at `$")
+        raise OptionError(f"options{path.rstrip('`')}: {message[:1].lower()}{message[1:]}") from exc
