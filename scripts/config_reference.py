@@ -1,4 +1,4 @@
-"""Prints the configuration's reference as Markdown from its JSON Schema on standard input: every field, where it stands.
+"""Prints the configuration's reference as Markdown, every field of the JSON Schema that standard input brings.
 
 *Source:* JSON Schema 2020-12 as `heddle schema` writes it: `$ref`, `anyOf`, `properties`, `items`, `description`.
 """

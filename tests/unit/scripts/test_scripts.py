@@ -1,0 +1,94 @@
+"""The small programs that the shell scripts call."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+
+
+def functions(name: str) -> dict:
+    return runpy.run_path(str(SCRIPTS / name))
+
+
+def test_counts_add_up(tmp_path: Path):
+    suite = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}" time="1.5"/></testsuites>'
+    (tmp_path / "quick.xml").write_text(suite.format(10, 1, 1, 2))
+    (tmp_path / "slow.xml").write_text(suite.format(3, 0, 0, 0))
+    assert functions("counts.py")["counts"](tmp_path) == (9, 2, 2, 3.0)
+
+
+def test_requirements_of_a_group_include_other_groups(tmp_path: Path):
+    requirements = functions("requirements.py")
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[dependency-groups]\nbase = ["a>=1"]\ndev = ["b", {include-group = "base"}]\n')
+    group = requirements["group"]
+    group.__globals__["PROJECT"] = project
+    assert group("dev") == ["b", "a>=1"]
+    assert group("run") == []
+
+
+def test_the_stamp_follows_the_project(tmp_path: Path):
+    stamp = functions("requirements.py")["stamp"]
+    project = tmp_path / "pyproject.toml"
+    stamp.__globals__["PROJECT"] = project
+    project.write_text("a")
+    before = stamp()
+    assert stamp() == before
+    project.write_text("b")
+    assert stamp() != before
+
+
+SCHEMA = {
+    "$ref": "#/$defs/Config",
+    "$defs": {
+        "Config": {
+            "title": "Config",
+            "type": "object",
+            "properties": {
+                "admin": {"anyOf": [{"$ref": "#/$defs/Admin"}, {"type": "null"}], "description": "Where | it is."},
+                "tree": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
+            },
+        },
+        "Admin": {
+            "title": "Admin",
+            "type": "object",
+            "properties": {"port": {"type": "integer", "default": 9090, "description": "TCP\nport."}},
+        },
+        "Tree": {
+            "title": "Tree",
+            "type": "object",
+            "properties": {"kind": {"enum": ["a", "b"]}, "below": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}},
+        },
+    },
+}
+
+
+def test_the_reference_names_every_field_with_its_type_and_text():
+    reference = functions("config_reference.py")
+    found = list(reference["fields"](SCHEMA, SCHEMA))
+    assert [path for path, _ in found] == ["admin", "admin.port", "tree", "tree[].kind", "tree[].below"]
+    rows = [reference["row"](path, schema, SCHEMA) for path, schema in found]
+    assert rows[0] == "| `admin` | section or nothing |  | Where \\| it is. |"
+    assert rows[1] == "| `admin.port` | integer | `9090` | TCP port. |"
+    assert rows[3] == "| `tree[].kind` | one of `a`, `b` |  |  |"
+
+
+@pytest.mark.parametrize(
+    "text", ["stage test: passed\nstage lint: failed\n", "stage test: failed\nstage lint: passed\n"]
+)
+def test_ci_fails_when_a_stage_does(tmp_path: Path, text: str):
+    """The script in a folder whose make prints what a stage would."""
+    import subprocess
+
+    (tmp_path / ".ci").mkdir()
+    run = tmp_path / ".ci" / "run"
+    run.write_bytes((SCRIPTS.parent / ".ci" / "run").read_bytes())
+    run.chmod(0o755)
+    outcome = dict(line.removeprefix("stage ").split(": ") for line in text.splitlines())
+    rules = "".join(f"{stage}:\n\t@{'true' if how == 'passed' else 'false'}\n" for stage, how in outcome.items())
+    (tmp_path / "Makefile").write_text(f".PHONY: test lint\n{rules}")
+    done = subprocess.run([str(run)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("ci: failed; ")
