@@ -58,7 +58,7 @@ class Tokens:
         elif self._reviewer is not None:
             raise ValueError("only one entry can ask an API server about tokens")
         else:
-            reviewer = TokenReviewer(entry, self._tools.client, self._now)
+            reviewer = TokenReviewer(entry, self._tools)
             self._reviewer = self._reviewed(reviewer, namespaces)
 
     def known(self, digest: bytes) -> Principal | None:
@@ -77,7 +77,7 @@ class Tokens:
     def _issuer(self, spec: IssuerSpec) -> Issuer:
         if spec.issuer in self._by_issuer:
             raise ValueError(f"issuer {spec.issuer} is listed twice")
-        load, refresh_s = jwks_loader(spec.jwks, self._tools.client)
+        load, refresh_s = jwks_loader(spec.jwks, self._tools)
         keys = KeySource(load, refresh_s=refresh_s, monotonic=self._tools.clock.monotonic)
         self._tools.closers.append(keys.close)
         return Issuer(spec, keys, self._now)

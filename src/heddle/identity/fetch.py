@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from heddle.identity.jwks import MAX_DOCUMENT_BYTES, Load
 from heddle.model.snapshot import JwksSpec, TimeoutSpec
 from heddle.net.address import is_loopback
-from heddle.net.client import Client, Origin, OutboundRequest
+from heddle.net.client import Origin, OutboundRequest
 from heddle.net.errors import NetError
 from heddle.net.message import Headers
+from heddle.pipeline.assembly import Tools
 
 TIMEOUTS = TimeoutSpec(connect_s=3.0, first_byte_s=5.0, idle_s=5.0, total_s=10.0)
 FILE_CHECK_S = 1.0
@@ -27,15 +28,25 @@ class Endpoint:
 
     __slots__ = ("_client", "_origin")
 
-    def __init__(self, client: Client, base_url: str, ca_file: str = "") -> None:
+    def __init__(self, tools: Tools, base_url: str, ca_file: str = "") -> None:
+        """ValueError when `base_url` may not be asked, or `ca_file` cannot be read. Closes itself with the snapshot."""
         check_url(base_url)
-        self._client = client
-        self._origin: Origin = client.origin(base_url, ca_file=ca_file)
+        self._client = tools.client
+        try:
+            self._origin: Origin = tools.client.origin(base_url, ca_file=ca_file)
+        except OSError as exc:
+            raise ValueError(f"the certificates to trust cannot be read: {exc}") from exc
+        tools.closers.append(self.close)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.discard(self._origin)
 
     async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body of the answer; the body has at most `MAX_DOCUMENT_BYTES`."""
         try:
-            answer = await self._client.send(self._origin, OutboundRequest(method, target, headers, body), TIMEOUTS)
+            request = OutboundRequest(method, target.encode("ascii"), headers, body)
+            answer = await self._client.send(self._origin, request, TIMEOUTS)
             return answer.status, await answer.body.read(MAX_DOCUMENT_BYTES)
         except NetError as exc:
             raise OSError(f"asking failed: {type(exc).__name__}") from exc
@@ -53,12 +64,12 @@ def check_url(url: str) -> None:
         )
 
 
-def jwks_loader(spec: JwksSpec, client: Client) -> tuple[Load, float]:
+def jwks_loader(spec: JwksSpec, tools: Tools) -> tuple[Load, float]:
     """How to read a key set, and how often; ValueError unless exactly one of file, url and inline is given."""
     if sum(map(bool, (spec.file, spec.url, spec.inline))) != 1:
         raise ValueError("jwks needs exactly one of file, url and inline")
     if spec.url:
-        return _UrlDocument(spec.url, client).load, max(spec.refresh_s, 1.0)
+        return _UrlDocument(spec.url, tools).load, max(spec.refresh_s, 1.0)
     if spec.file:
         return FileDocument(Path(spec.file)).load, FILE_CHECK_S
     return _Inline(spec.inline.encode()).load, float("inf")
@@ -104,9 +115,9 @@ class _Inline:
 class _UrlDocument:
     __slots__ = ("_endpoint", "_target")
 
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, tools: Tools) -> None:
         parts = urlsplit(url)
-        self._endpoint = Endpoint(client, f"{parts.scheme}://{parts.netloc}")
+        self._endpoint = Endpoint(tools, f"{parts.scheme}://{parts.netloc}")
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     async def load(self) -> bytes:

@@ -7,7 +7,6 @@ caller of this module after the token is proven; before that nothing a token say
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from heddle.identity.shape import Unverified
 from heddle.identity.spiffe import SpiffeError, workload_id
 from heddle.model.principal import Principal
 from heddle.model.snapshot import KubernetesAuthn
-from heddle.net.client import Client
+from heddle.pipeline.assembly import Tools
 
 CACHE_S = 60.0
 """Longest time that an API server's word is believed without asking again: how late a deleted account is noticed."""
@@ -90,15 +89,15 @@ class TokenReviewer:
 
     __slots__ = ("_audiences", "_endpoint", "_now", "_own", "_own_token", "_waiting")
 
-    def __init__(self, spec: KubernetesAuthn, client: Client, now: Callable[[], float]) -> None:
+    def __init__(self, spec: KubernetesAuthn, tools: Tools) -> None:
         """ValueError when there is no API server to ask, or when it would be asked without TLS over a network."""
         base_url = spec.api_server or _in_cluster_url()
         ca_file = spec.ca_file if Path(spec.ca_file).exists() else ""
-        self._endpoint = Endpoint(client, base_url, ca_file)
+        self._endpoint = Endpoint(tools, base_url, ca_file)
         self._own = FileDocument(Path(spec.token_file))
         self._own_token = b""
         self._audiences = spec.audiences
-        self._now = now
+        self._now = tools.clock.now
         self._waiting = 0
 
     async def review(self, token: bytes, unverified: Unverified) -> tuple[dict[str, Any], float]:

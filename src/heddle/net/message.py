@@ -45,6 +45,13 @@ class Request:
             fields = self._fields = dict(self.headers)
         return fields.get(name)
 
+    def fields(self) -> dict[bytes, bytes]:
+        """All fields by name, the last one where a caller repeated it; it is then shorter than `headers`."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = dict(self.headers)
+        return fields
+
 
 class Reply:
     """An answer: whole, or a stream of chunks that are written as they come.

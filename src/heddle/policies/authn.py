@@ -19,7 +19,7 @@ from heddle.identity.spiffe import check_trust_domain
 from heddle.model.call import ModelCall
 from heddle.model.principal import ANONYMOUS, Principal
 from heddle.model.snapshot import ApiKeyAuthn, JwtAuthn, KeySpec, KubernetesAuthn, NoAuthn, Snapshot
-from heddle.net.message import Headers, Reply
+from heddle.net.message import Headers, Reply, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
@@ -132,7 +132,7 @@ class Authentication:
 
         async def authenticated(exchange: Exchange) -> Reply:
             try:
-                credential = presented(exchange.request.headers)
+                credential = presented(exchange.request)
                 digest = sha256(credential).digest()
                 found = find_key(digest)
                 if found is not None and (found[1] == 0.0 or now() < found[1]):
@@ -201,11 +201,24 @@ class Authentication:
         return CallError(refused.reason, refused.detail, headers=list(headers))
 
 
-def presented(headers: Headers) -> bytes:
+def presented(request: Request) -> bytes:
     """The one credential of a request, empty when there is none; refuses two different ones.
 
     Looked for in `authorization`, `x-api-key` and `api-key`. The same credential twice is one.
     """
+    fields = request.fields()
+    value = fields.get(b"authorization")
+    alone = len(fields) == len(request.headers) and b"x-api-key" not in fields and b"api-key" not in fields
+    if alone and value is not None and value[:7] == b"Bearer ":
+        credential = value[7:].strip()
+    else:
+        credential = _sought(request.headers)
+    if len(credential) > MAX_TOKEN_BYTES:
+        raise _Refused("unknown_key", Reason.UNAUTHENTICATED, "The credential is longer than any that is accepted.")
+    return credential
+
+
+def _sought(headers: Headers) -> bytes:
     credential = b""
     for name, value in headers:
         if name in _FIELDS:
@@ -214,18 +227,15 @@ def presented(headers: Headers) -> bytes:
                 # RFC 6750 section 3.1, invalid_request: more than one method of including a token.
                 raise _Refused("ambiguous", Reason.BAD_REQUEST, _AMBIGUOUS)
             credential = found or credential
-    if len(credential) > MAX_TOKEN_BYTES:
-        raise _Refused("unknown_key", Reason.UNAUTHENTICATED, "The credential is longer than any that is accepted.")
     return credential
 
 
 def _bearer(value: bytes) -> bytes:
     # RFC 9110 section 11.1: the scheme is case-insensitive.
-    if value[:7] != b"Bearer " and value[:7].lower() != b"bearer ":
-        if value.strip().lower() in {b"", b"bearer"}:
-            return b""
+    scheme, _, credential = value.strip().partition(b" ")
+    if scheme.lower() not in {b"", b"bearer"}:
         raise _Refused("scheme", Reason.UNAUTHENTICATED, _SCHEME)
-    return value[7:].strip()
+    return credential.strip()
 
 
 def _sentence(clause: str) -> str:

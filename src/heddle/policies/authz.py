@@ -1,7 +1,8 @@
 """Authorization: whether this caller may make this call.
 
 Owns the decision cache, the answer to a refusal and its records. The meaning of rules is in `identity.rules`. A
-caller's own bound (the `models` of its key) holds in addition to every policy. Costs do not grow with the number of policies.
+caller's own bound (the `models` of its key) holds in addition to every policy. Costs do not grow with the number of
+policies.
 
 *Source:* architecture.md, "Authorization, everywhere the same" and "The hot path".
 """
@@ -82,7 +83,7 @@ def _compile(rule: AuthzRule) -> "Expression | None":
 class Authorization:
     """Phase AUTHORIZE of every route that has a call."""
 
-    __slots__ = ("_audits", "_cache", "_levels", "_now", "_read", "_refusals", "_shape", "_tools")
+    __slots__ = ("_audits", "_cache", "_counters", "_levels", "_now", "_read", "_refusals", "_shape", "_tools")
 
     phase = Phase.AUTHORIZE
 
@@ -91,6 +92,7 @@ class Authorization:
         self._tools = tools
         self._now = tools.clock.now
         self._cache: dict[_Key, Decision] = {}
+        self._counters: dict[tuple[str, str, str], Callable[[int], object]] = {}
         self._read = _variables(levels.values())
         self._shape = tuple(read for name, read in _CALL_SHAPE.items() if name in self._read)
         self._audits = any(level.audited for level in levels.values())
@@ -207,8 +209,11 @@ class Authorization:
         self._refusals.add((who.workload, who.user, who.key_id, call.entry, outcome, policy), record)
 
     def _counter(self, policy: str, action: str, mode: str) -> Callable[[int], object]:
-        counter = self._tools.metrics.counter("heddle_authz_decisions_total", policy=policy, action=action, mode=mode)
-        add: Callable[[int], object] = counter.add
+        key = (policy, action, mode)
+        add = self._counters.get(key)
+        if add is None:
+            name = "heddle_authz_decisions_total"
+            add = self._counters[key] = self._tools.metrics.counter(name, policy=policy, action=action, mode=mode).add
         return add
 
 
