@@ -1,7 +1,7 @@
 """When a gRPC server asks to be called again: the RetryInfo inside `grpc-status-details-bin`.
 
 Owns just enough protobuf to find it; the generated classes of `google.rpc` are not worth a dependency for one number.
-*Source:* google/rpc/status.proto and error_details.proto; Protocol Buffers encoding guide; OTLP specification, "OTLP/gRPC
+*Source:* google/rpc/status.proto, error_details.proto; Protocol Buffers encoding guide; OTLP specification, "OTLP/gRPC
 Throttling".
 """
 
