@@ -62,8 +62,8 @@ class Pending:
     """The model name under judgement."""
     denies: tuple[Rule, ...]
     allows: tuple[Rule, ...]
-    """Asked only when `allowed` is empty."""
-    allowed: str
+    """Asked only when `allowed` is None."""
+    allowed: str | None
     """The rule that allows in any case."""
 
 
@@ -165,13 +165,17 @@ def judge(
 
 def settle(verdict: Verdict, values: Callable[[str], Values]) -> Verdict:
     """What a verdict comes to for one request; `values` gives everything known when a name is judged."""
+    if verdict.refused:
+        return verdict
     policy = verdict.policy
     for open_level in verdict.pending:
         all_values = values(open_level.name)
         for rule in open_level.denies:
             if rule.holds(all_values):
                 return Verdict(refused=True, policy=rule.name)
-        allowed = open_level.allowed or next((r.name for r in open_level.allows if r.holds(all_values)), None)
+        allowed = open_level.allowed
+        if allowed is None:
+            allowed = next((r.name for r in open_level.allows if r.holds(all_values)), None)
         if allowed is None:
             return REFUSED_BY_NONE
         policy = allowed
@@ -194,7 +198,7 @@ def _judge_level(rules: list[Rule], values: Values, name: str) -> Verdict:
         return REFUSED_BY_NONE
     if allowed is not None and not denies:
         return Verdict(policy=allowed)
-    return Verdict(pending=(Pending(name, tuple(denies), tuple(allows), allowed or ""),))
+    return Verdict(pending=(Pending(name, tuple(denies), tuple(allows), allowed),))
 
 
 def _truth(rule: Rule, values: Values) -> Truth:
