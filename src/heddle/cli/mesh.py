@@ -1,7 +1,7 @@
 """`heddle up`: everything on one machine, started, watched and ended together.
 
 The parent of all processes. It reads configuration, hands snapshots to the supervisor, serves administration, and
-reloads on SIGHUP or when a file changes: a valid change is swapped in, an invalid one is reported and the old one runs on.
+reloads on SIGHUP or when a file changes: a valid change is swapped in, an invalid one is reported and the old runs on.
 """
 
 import asyncio
@@ -14,18 +14,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from heddle import __version__
+from heddle.cli.announce import announcement
 from heddle.controlplane.describe import describe
-from heddle.controlplane.load import Loaded, Problem, load
+from heddle.controlplane.load import Loaded, load
 from heddle.dataplane.admin import AdminServer, Sources, write_token
 from heddle.dataplane.sockets import BindError
-from heddle.dataplane.supervisor import SnapshotRefused, Supervisor
-from heddle.drivers.counters.shared import SharedCounters
-from heddle.model.snapshot import AdminSpec, Snapshot
+from heddle.dataplane.supervisor import SnapshotRefusedError, Supervisor
+from heddle.drivers.counters.shared import CounterFile, prepare
+from heddle.model.snapshot import AdminSpec, ObservabilitySpec, Snapshot
 from heddle.telemetry import names
-from heddle.telemetry.metrics import Metrics, render
+from heddle.telemetry.exposition import render
+from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.spool import direct_file
 
 SERVED = frozenset({"HTTP"})
+EXPORTER_GRACE_S = 8.0
+"""How long the exporter may go on delivering when the mesh ends; what is left waits in the spool."""
 POLL_S = 0.5
 """How often configuration files are looked at; a change is served within about twice this."""
 
@@ -43,6 +50,10 @@ class Settings:
     workers: int
     grace_s: float
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    tour: bool = False
+    """Print what to try next."""
+    demo_key: str = ""
+    """The generated key of the embedded configuration, to be shown; empty with a configuration of one's own."""
     export: bool = True
     """Ship traces and records to the configured sinks; off for a bare gateway whose exporter runs elsewhere."""
 
@@ -61,10 +72,58 @@ class StateLock:
         except OSError as exc:
             self._file.seek(0)
             owner = self._file.read().strip() or "another process"
-            raise StartError(f"state directory {state_dir} is in use by {owner}; stop it or choose another with --state") from exc
+            raise StartError(
+                f"state directory {state_dir} is in use by {owner}; stop it or choose another with --state"
+            ) from exc
         self._file.truncate(0)
         self._file.write(f"pid {os.getpid()}")
         self._file.flush()
+
+
+class Exporter:
+    """The process that ships records; started with the first configuration that gives it something to do."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._process: asyncio.subprocess.Process | None = None
+        self._sent: ObservabilitySpec | None = None
+
+    async def apply(self, observability: ObservabilitySpec) -> None:
+        """Make it follow a configuration."""
+        alive = self._process is not None and self._process.returncode is None
+        if alive and observability == self._sent:
+            return
+        if not alive:
+            if not needs_exporter(observability):
+                return
+            self._process = await self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(observability) + b"\n")
+        self._sent = observability
+
+    async def revive(self) -> None:
+        """Start it again if it died: it continues where it was."""
+        if self._process is not None and self._process.returncode is not None and self._sent is not None:
+            await self.apply(self._sent)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        command = [sys.executable, "-m", "heddle.dataplane.exporter", "--state", str(self._state_dir), "--config", "0"]
+        return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)
+
+    async def stop(self) -> None:
+        """Let it deliver what is there, then end it."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(EXPORTER_GRACE_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
 
 class Mesh:
@@ -80,29 +139,31 @@ class Mesh:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._admin: AdminServer | None = None
+        self._exporter = Exporter(settings.state_dir)
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the process's exit status. Raises StartError."""
         settings = self._settings
         lock = StateLock(settings.state_dir)
-        counters = SharedCounters.prepare(settings.state_dir / "limits.bin")
+        counters = prepare(settings.state_dir / "limits.bin", settings.workers)
         metrics = self._fresh_metrics()
-        self._supervisor.on_restart = lambda slot: metrics.counter(names.WORKER_RESTARTS).add(1)
+        self._supervisor.on_restart = lambda: metrics.counter(names.WORKER_RESTARTS).add()
         self._install_signals()
         await self._supervisor.start()
         try:
-            await self._first(metrics)
+            await self._first()
             await self._serve(counters, metrics)
         finally:
             if self._admin is not None:
                 await self._admin.stop()
             await self._supervisor.stop(settings.grace_s)
-            counters.flush()
+            await self._exporter.stop()
+            counters.close()
             del lock
         return 0
 
     def _fresh_metrics(self) -> Metrics:
-        """The parent's own counters, and an end to those of an earlier run: a restart resets counters, as Prometheus expects."""
+        """The parent's own counters. Those of an earlier run go: a restart resets counters, as Prometheus expects."""
         for stale in self._settings.state_dir.glob("metrics-*.bin"):
             stale.unlink()
         return Metrics(self._settings.state_dir / "metrics-parent.bin")
@@ -113,36 +174,37 @@ class Mesh:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
 
-    async def _first(self, metrics: Metrics) -> None:
+    async def _first(self) -> None:
         """Load, apply and announce the first configuration. Raises StartError."""
         loaded = load(self._settings.paths, environ=self._settings.environ)
-        self._print(loaded.problems)
+        self._show(loaded)
         snapshot = loaded.snapshot
         if snapshot is None:
             raise StartError("the configuration has errors; nothing was started")
         try:
             await self._supervisor.apply(snapshot)
-            self._admin = await self._serve_admin(snapshot.admin, metrics)
-        except (BindError, SnapshotRefused) as exc:
+            self._admin = await self._serve_admin(snapshot.admin)
+        except (BindError, SnapshotRefusedError) as exc:
             raise StartError(str(exc)) from exc
         self._loaded = loaded
-        await self._export(snapshot)
+        if self._settings.export:
+            await self._exporter.apply(snapshot.observability)
         self._announce(snapshot)
 
-    async def _serve_admin(self, spec: AdminSpec, metrics: Metrics) -> AdminServer:
-        del metrics
+    async def _serve_admin(self, spec: AdminSpec) -> AdminServer:
         sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config)
         server = AdminServer(spec, write_token(self._settings.state_dir), sources)
         await server.start()
         return server
 
-    async def _serve(self, counters: SharedCounters, metrics: Metrics) -> None:
+    async def _serve(self, counters: CounterFile, metrics: Metrics) -> None:
         """Watch until told to stop."""
         seen = self._fingerprint()
         stop = asyncio.ensure_future(self._stop.wait())
         while not stop.done():
             await asyncio.wait([stop], timeout=POLL_S)
             counters.flush()
+            await self._exporter.revive()
             current = self._fingerprint()
             if self._reload.is_set() or current != seen:
                 self._reload.clear()
@@ -152,7 +214,7 @@ class Mesh:
 
     async def _reconfigure(self, metrics: Metrics) -> None:
         loaded = load(self._settings.paths, environ=self._settings.environ)
-        self._print(loaded.problems)
+        self._show(loaded)
         self._rejected = await self._try(loaded)
         metrics.counter(names.CONFIG_RELOADS, result="rejected" if self._rejected else "applied").add(1)
         if self._rejected:
@@ -172,16 +234,29 @@ class Mesh:
             self._report("admin: a changed address is used from the next start")
         try:
             await self._supervisor.apply(snapshot)
-        except (BindError, SnapshotRefused) as exc:
+        except (BindError, SnapshotRefusedError) as exc:
             return str(exc)
         self._loaded = loaded
-        await self._export(snapshot)
+        if self._settings.export:
+            await self._exporter.apply(snapshot.observability)
         return ""
 
     def _fingerprint(self) -> tuple[object, ...]:
         """What changes when any file that configuration was read from changes."""
         watched = self._loaded.files if self._loaded is not None else ()
         return tuple(_stamp(path) for path in (*self._settings.paths, *watched))
+
+    def _show(self, loaded: Loaded) -> None:
+        for problem in loaded.problems:
+            self._report(problem.line_text())
+
+    def _announce(self, snapshot: Snapshot) -> None:
+        for text in announcement(self._settings, snapshot, self._supervisor.addresses(), self._admin_address()):
+            self._report(text)
+
+    def _admin_address(self) -> tuple[str, int]:
+        assert self._admin is not None
+        return self._admin.address
 
     def _ready(self) -> tuple[bool, str]:
         if self._stop.is_set():
@@ -202,3 +277,20 @@ class Mesh:
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],
             "snapshot": describe(snapshot) if snapshot else None,
         }
+
+
+def needs_exporter(observability: ObservabilitySpec) -> bool:
+    """Whether anything must be carried out of the state directory. A single log file is written by the workers."""
+    logging, tracing = observability.logging, observability.tracing
+    shipped = logging.enabled and bool(logging.sinks) and not direct_file(logging)
+    return shipped or (tracing.enabled and bool(tracing.endpoint))
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    """What changes when a file, or a folder's list of files, changes."""
+    try:
+        status = path.stat()
+        inside = sorted(path.glob("*.y*ml")) if path.is_dir() else ()
+    except OSError:
+        return (path, None)
+    return (path, status.st_mtime_ns, status.st_size, status.st_ino, *(_stamp(file) for file in inside))

@@ -10,7 +10,14 @@ from heddle.cli.up import default_state_dir
 
 
 @click.command()
-@click.option("--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), envvar="HEDDLE_STATE", default=None, metavar="DIR")
+@click.option(
+    "--state",
+    "state_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="HEDDLE_STATE",
+    default=None,
+    metavar="DIR",
+)
 @click.option("--admin", default="127.0.0.1:9090", show_default=True, metavar="HOST:PORT", help="The admin listener.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything /config says.")
 def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
@@ -29,7 +36,9 @@ def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
     click.echo(f"heddle {shown['heddle']}, up {shown['uptime_s']} s, configuration {shown['version']}")
     click.echo(f"workers    {shown['workers']} ({shown['restarts']} restarts)")
     for listener in snapshot.get("listeners", ()):
-        click.echo(f"listener   {listener['name']:<12} {listener['protocol']:<5} {listener['address']}:{listener['port']}")
+        click.echo(
+            f"listener   {listener['name']:<12} {listener['protocol']:<5} {listener['address']}:{listener['port']}"
+        )
     for kind in ("providers", "models", "authorization", "limits"):
         click.echo(f"{kind:<10} {len(snapshot.get(kind, ()))}")
     if shown["rejected"]:

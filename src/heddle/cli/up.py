@@ -32,10 +32,19 @@ _STATE = click.option(
     help="Where limits, records and credentials live. [default: ~/.local/state/heddle]",
 )
 _WORKERS = click.option(
-    "--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Gateway processes on the same listeners."
+    "--workers",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="Gateway processes on the same listeners.",
 )
 _GRACE = click.option(
-    "--grace", "grace_s", type=click.FloatRange(0), default=20.0, show_default=True, help="Seconds that calls under way get at the end."
+    "--grace",
+    "grace_s",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    help="Seconds that calls under way get at the end.",
 )
 
 
@@ -104,7 +113,7 @@ def _settings(paths: tuple[Path, ...], workers: int, state_dir: Path | None, gra
     state = (state_dir or default_state_dir()).absolute()
     settings = Settings(list(paths), state, workers, grace_s)
     if not paths:
-        settings.paths = [_bundled()]
+        settings.paths = [_embedded(state)]
         settings.environ = {**os.environ, "HEDDLE_DEMO_KEY": _demo_key(state)}
         settings.demo_key = settings.environ["HEDDLE_DEMO_KEY"]
     return settings
@@ -114,19 +123,26 @@ def _bundled() -> Path:
     return Path(str(resources.files("heddle.cli") / "bundled" / "demo.yaml"))
 
 
+def _embedded(state: Path) -> Path:
+    """The embedded configuration as a file in the state directory, where its access log goes too."""
+    path = state / "embedded.yaml"
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(_bundled().read_text())
+    except OSError as exc:
+        raise click.ClickException(f"state directory {state}: {exc.strerror}; choose another with --state") from exc
+    return path
+
+
 def _demo_key(state: Path) -> str:
-    """The generated key of the embedded configuration; `heddle chat` of the same user finds it in the state directory."""
+    """The generated key of the embedded configuration; `heddle chat` of the same user finds it there."""
     path = state / DEMO_KEY_FILE
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         pass
     key = f"sk-heddle-{secrets.token_urlsafe(18)}"
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as exc:
-        raise click.ClickException(f"state directory {state}: {exc.strerror}; choose another with --state") from exc
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(key + "\n")
     return key

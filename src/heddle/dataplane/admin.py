@@ -34,7 +34,10 @@ class Sources:
     """What the admin surface shows, asked anew for each request."""
 
     def __init__(
-        self, ready: Callable[[], tuple[bool, str]], metrics: Callable[[], bytes], config: Callable[[], dict[str, object]]
+        self,
+        ready: Callable[[], tuple[bool, str]],
+        metrics: Callable[[], bytes],
+        config: Callable[[], dict[str, object]],
     ) -> None:
         self.ready = ready
         self.metrics = metrics

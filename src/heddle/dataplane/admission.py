@@ -37,7 +37,9 @@ class Admission:
             self._check_host(host)
         origin = request.header(b"origin")
         if origin is not None and not self.allows_origin(origin):
-            raise CallError(Reason.FORBIDDEN, "This origin may not call the gateway; list it under the listener's `origins`.")
+            raise CallError(
+                Reason.FORBIDDEN, "This origin may not call the gateway; list it under the listener's `origins`."
+            )
 
     def _check_host(self, host: bytes) -> None:
         name = _hostname(host.decode("latin-1"))
@@ -89,7 +91,9 @@ def check_json(request: Request) -> None:
     media = (declared or b"").split(b";", 1)[0].strip().lower()
     if media != b"application/json":
         raise CallError(
-            Reason.UNSUPPORTED_MEDIA, "The body must be sent with `content-type: application/json`.", param="content-type"
+            Reason.UNSUPPORTED_MEDIA,
+            "The body must be sent with `content-type: application/json`.",
+            param="content-type",
         )
 
 

@@ -53,6 +53,11 @@ _decode = msgspec.msgpack.Decoder(Message).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
+def _resolve(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
 class Channel:
     """One end of the control socket."""
 
@@ -103,7 +108,7 @@ class Channel:
             raise ConnectionError("control channel: oversized frame")
         if len(buffer) < _LENGTH.size + length:
             return None
-        message = _decode(bytes(memoryview(buffer)[_LENGTH.size : _LENGTH.size + length]))
+        message: Message = _decode(bytes(memoryview(buffer)[_LENGTH.size : _LENGTH.size + length]))
         del buffer[: _LENGTH.size + length]
         return message
 
@@ -113,7 +118,7 @@ class Channel:
         fd = self._sock.fileno()
         if fd < 0:
             raise ConnectionError("control channel closed")
-        loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(fd, _resolve, ready)
         try:
             await ready
         finally:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from heddle.dataplane.admission import check_json
 from heddle.model.call import ModelCall
-from heddle.net.body import BodyTooLarge
-from heddle.net.decompress import DecompressionError, decompress
+from heddle.net.decompress import decompress
+from heddle.net.errors import BodyError, PeerGone
 from heddle.net.message import Reply, Request
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
@@ -59,16 +59,16 @@ def bad_request(error: ProtocolError) -> CallError:
     return CallError(reason, error.detail, param=error.param)
 
 
+_BY_STATUS = {408: Reason.TIMEOUT_READING, 413: Reason.TOO_LARGE, 415: Reason.UNSUPPORTED_MEDIA}
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, decompressed. Raises CallError (413, 415, 400)."""
+    """The whole body, decompressed. Raises CallError (400, 408, 413, 415, or CALLER_GONE)."""
     try:
         body = await request.body.read(max_bytes)
-    except BodyTooLarge as exc:
-        raise CallError(Reason.TOO_LARGE, f"The request body is larger than {max_bytes} bytes.") from exc
-    encoding = request.header(b"content-encoding")
-    if encoding is None or encoding == b"identity":
-        return body
-    try:
-        return decompress(body, encoding, max_bytes)
-    except DecompressionError as exc:
-        raise CallError(Reason.UNSUPPORTED_MEDIA, str(exc), param="content-encoding") from exc
+        encoding = request.header(b"content-encoding")
+        return body if encoding is None else decompress(body, encoding, max_bytes)
+    except BodyError as exc:
+        raise CallError(_BY_STATUS.get(exc.status, Reason.BAD_REQUEST), exc.detail) from exc
+    except PeerGone as exc:
+        raise CallError(Reason.CALLER_GONE, "The caller left before its request was complete.") from exc

@@ -7,21 +7,20 @@ with, so a reload changes nothing under a call's feet.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 from typing import Any
 
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
 from heddle.dataplane.recording import Recorder
-from heddle.dataplane.routes import UNKNOWN, Route, build_routes, pick
+from heddle.dataplane.routes import build_routes, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
-from heddle.net.address import client_address
+from heddle.net.address import client_address, networks
 from heddle.net.message import Reply, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.spool import Spool
-from heddle.telemetry.trace import Tracing
+from heddle.telemetry.trace import extract
 
 _log = logging.getLogger("heddle.gateway")
 
@@ -29,17 +28,18 @@ _log = logging.getLogger("heddle.gateway")
 class Runtime:
     """Everything built from one snapshot; never changed afterwards."""
 
-    __slots__ = ("closers", "recorder", "routes", "snapshot", "tracing")
+    __slots__ = ("closers", "propagation", "recorder", "router", "sample_ratio", "snapshot")
 
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
         """Build routes and recorders. Raises ValueError naming the part of the snapshot that cannot be built."""
         self.snapshot = snapshot
         tools.closers = []
-        self.routes: dict[str, Route] = build_routes(snapshot, tools)
+        self.router = build_routes(snapshot, tools)
         self.closers = tools.closers
         self.recorder = Recorder(snapshot, tools, spool)
         spec = snapshot.observability.tracing
-        self.tracing = Tracing(spec.propagation, spec.sample_ratio if spec.enabled else 0.0)
+        self.propagation = spec.propagation
+        self.sample_ratio = spec.sample_ratio if spec.enabled else 0.0
 
     def close(self) -> None:
         """Stop what runs in the background for this snapshot; calls under way are not touched."""
@@ -71,17 +71,17 @@ class Door:
         self._gateway = gateway
         self._spec = spec
         self._admission = Admission(spec)
-        self._trusted = tuple(ip_network(cidr) for cidr in spec.trusted_proxies)
+        self._trusted = networks(spec.trusted_proxies)
 
     async def handle(self, request: Request) -> Reply:
         """Answer one request, whatever happens; only cancellation passes through."""
         gateway = self._gateway
         runtime = gateway.runtime
-        route = runtime.routes.get(request.path, UNKNOWN)
-        trace = runtime.tracing.start(request.header)
+        route = runtime.router.find(request.path)
+        trace = extract(request.header, runtime.propagation, runtime.sample_ratio, request.headers)
         exchange = Exchange(request, self._spec, route.operation, trace, gateway.clock())
         if self._trusted:
-            exchange.source_address = client_address(request.peer, request.headers, self._trusted)
+            exchange.source_address = client_address(request.peer.address, request.headers, self._trusted)
         recorder = runtime.recorder
         recorder.begin()
         try:

@@ -7,6 +7,7 @@ set; labels come from configuration or from closed sets, so their number is boun
 import logging
 from dataclasses import dataclass
 
+from heddle.model.call import ModelCall
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import Reason
@@ -14,7 +15,8 @@ from heddle.pipeline.exchange import Exchange
 from heddle.telemetry import names
 from heddle.telemetry.cost import Pricer
 from heddle.telemetry.metrics import Counter, Histogram, TenantLabels
-from heddle.telemetry.records import AccessRecord
+from heddle.telemetry.records import AccessRecord, timestamp
+from heddle.telemetry.spans import finished
 from heddle.telemetry.spool import Spool
 
 _log = logging.getLogger("heddle.gateway")
@@ -53,6 +55,7 @@ class Recorder:
         self._series: dict[tuple[object, ...], _Series] = {}
         self._usage: dict[tuple[str, str, str], _UsageSeries] = {}
         self._access = snapshot.observability.logging.enabled and bool(snapshot.observability.logging.sinks)
+        self._traced = snapshot.observability.tracing.enabled and bool(snapshot.observability.tracing.endpoint)
         self._bodies = snapshot.observability.logging.bodies
         self._inflight = tools.metrics.gauge(names.INFLIGHT_REQUESTS)
 
@@ -68,12 +71,22 @@ class Recorder:
             for settle in exchange.finishers[::-1]:
                 settle(exchange)
             self._count(exchange, status)
-            if self._access:
-                self._spool.access(self._record(exchange, status, bytes_out))
-            if exchange.trace.sampled:
-                self._span(exchange, status)
+            self._write(exchange, status, bytes_out)
         except Exception:
             _log.exception("a call could not be recorded")
+
+    def _write(self, exchange: Exchange, status: int, bytes_out: int) -> None:
+        sampled = exchange.trace.sampled and self._traced
+        if not (self._access or sampled):
+            return
+        elapsed_s = self._clock.monotonic() - exchange.started_s
+        began_s = self._clock.now() - elapsed_s
+        record = self._record(exchange, status, began_s, elapsed_s)
+        record.bytes_out = bytes_out
+        if self._access:
+            self._spool.access(record)
+        if sampled:
+            self._spool.span(finished(exchange.trace, record, began_s))
 
     def _price(self, exchange: Exchange) -> None:
         usage, call = exchange.usage, exchange.call
@@ -96,12 +109,20 @@ class Recorder:
         if exchange.usage is not None:
             self._count_usage(exchange, model, provider)
 
-    def _bind(self, listener: str, operation: str, model: str, provider: str, status: int, reason: Reason | None) -> _Series:
+    def _bind(
+        self, listener: str, operation: str, model: str, provider: str, status: int, reason: Reason | None
+    ) -> _Series:
         metrics = self._metrics
         why = reason.value if reason is not None else ""
         return _Series(
             metrics.counter(
-                names.REQUESTS, listener=listener, operation=operation, model=model, provider=provider, status=str(status), reason=why
+                names.REQUESTS,
+                listener=listener,
+                operation=operation,
+                model=model,
+                provider=provider,
+                status=str(status),
+                reason=why,
             ),
             metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model),
             metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider),
@@ -134,11 +155,10 @@ class Recorder:
             counter(names.UNPRICED_CALLS, model=model, provider=provider),
         )
 
-    def _record(self, exchange: Exchange, status: int, bytes_out: int) -> AccessRecord:
-        now, principal, request, trace = self._clock.monotonic(), exchange.principal, exchange.request, exchange.trace
-        elapsed_s = now - exchange.started_s
+    def _record(self, exchange: Exchange, status: int, began_s: float, elapsed_s: float) -> AccessRecord:
+        principal, request, trace = exchange.principal, exchange.request, exchange.trace
         record = AccessRecord(
-            time=timestamp(self._clock.now() - elapsed_s),
+            time=timestamp(began_s),
             trace_id=trace.trace_id,
             span_id=trace.span_id,
             listener=exchange.listener.name,
@@ -154,12 +174,12 @@ class Recorder:
             key_id=principal.key_id,
             authn=principal.method,
             source=exchange.source_address,
-            bytes_out=bytes_out,
+            policy=exchange.policy,
         )
         if exchange.reason is not None:
             record.reason = exchange.reason.value
         if exchange.upstream_s:
-            record.upstream_ms = _ms(now - exchange.upstream_s)
+            record.upstream_ms = _ms(exchange.started_s + elapsed_s - exchange.upstream_s)
         if exchange.first_byte_s:
             record.ttft_ms = _ms(exchange.first_byte_s - exchange.started_s)
         if exchange.call is not None:

@@ -1,7 +1,7 @@
 """The parent of the gateway: opens sockets, keeps workers alive, hands every one the same snapshot.
 
-It is not on the request path. A worker that dies is replaced at once, with the snapshot the others run; a snapshot that any
-worker refuses is taken back from all. Listening sockets live here, so no restart of a worker closes one.
+It is not on the request path. A worker that dies is replaced at once, with the snapshot the others run; a snapshot that
+any worker refuses is taken back from all. Listening sockets live here, so no restart of a worker closes one.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _SETTLED_S = 60.0
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class SnapshotRefused(Exception):
+class SnapshotRefusedError(Exception):
     """No worker runs the snapshot; the one before stays. The message says why, safely."""
 
 
@@ -44,7 +44,7 @@ class WorkerProcess:
         self._turn = asyncio.Lock()
 
     async def apply(self, message: control.Apply, descriptors: tuple[int, ...]) -> control.Applied | control.Refused:
-        """Hand over a snapshot and wait for the verdict. Raises ConnectionError or TimeoutError when the worker is gone or hung."""
+        """Hand over a snapshot and wait for the verdict. Raises ConnectionError or TimeoutError (gone, or hung)."""
         async with self._turn, asyncio.timeout(ANSWER_TIMEOUT_S):
             await self.channel.send(message, descriptors)
             verdict, _ = await self.channel.receive()
@@ -70,7 +70,7 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.restarts = 0
-        self.on_restart: Callable[[int], None] = lambda slot: None
+        self.on_restart: Callable[[], None] = lambda: None
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -106,7 +106,7 @@ class Supervisor:
             task.add_done_callback(self._watchers.discard)
 
     async def apply(self, snapshot: Snapshot) -> None:
-        """Make every worker run `snapshot`. Raises SnapshotRefused or sockets.BindError, with the old one running on."""
+        """Make every worker run `snapshot`. Raises SnapshotRefusedError or BindError, with the old one running on."""
         async with self._applying:
             wanted = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in self._served}
             opened = {}
@@ -133,7 +133,7 @@ class Supervisor:
         if self._snapshot is not None:
             old = self._snapshot
             await asyncio.gather(*(self._hand_over(worker, old) for worker in self._workers.values()))
-        raise SnapshotRefused(refusals[0].reason if refusals else "every worker died or hung while building it")
+        raise SnapshotRefusedError(refusals[0].reason if refusals else "every worker died or hung while building it")
 
     async def _hand_over(self, worker: WorkerProcess, snapshot: Snapshot) -> control.Applied | control.Refused | None:
         served = [spec for spec in snapshot.listeners if spec.protocol in self._served]
@@ -142,7 +142,9 @@ class Supervisor:
         try:
             return await worker.apply(message, tuple(sock.fileno() for sock in bound.values()))
         except (ConnectionError, TimeoutError) as exc:
-            _log.error("worker %d did not take snapshot %s: %s", worker.slot, snapshot.version, exc or type(exc).__name__)
+            _log.error(
+                "worker %d did not take snapshot %s: %s", worker.slot, snapshot.version, exc or type(exc).__name__
+            )
             with contextlib.suppress(ProcessLookupError):
                 worker.process.kill()  # its watcher starts another, which gets the current snapshot
             return None
@@ -162,7 +164,7 @@ class Supervisor:
         """Replace the worker of one slot whenever it ends, until the supervisor stops."""
         loop = asyncio.get_running_loop()
         deaths = 0
-        while not self._stopping:
+        while True:
             born = loop.time()
             code = await worker.process.wait()
             worker.channel.close()
@@ -172,7 +174,7 @@ class Supervisor:
             _log.warning("worker %d (pid %d) ended with %d; another starts", worker.slot, worker.process.pid, code)
             await asyncio.sleep(RESTART_DELAYS_S[min(max(deaths - 1, 0), len(RESTART_DELAYS_S) - 1)])
             self.restarts += 1
-            self.on_restart(worker.slot)
+            self.on_restart()
             worker = await self._spawn(worker.slot)
             async with self._applying:
                 if self._snapshot is not None:

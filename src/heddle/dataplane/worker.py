@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -29,7 +30,7 @@ from heddle.net.server import HttpServer
 from heddle.net.tls import server_context
 from heddle.pipeline.assembly import Clock, Tools
 from heddle.telemetry import names
-from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.metrics import Gauge, Metrics
 from heddle.telemetry.spool import Spool
 
 _log = logging.getLogger("heddle.worker")
@@ -40,6 +41,35 @@ SERVED = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are declared and reported as not active."""
 
 _decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
+_Prepared = tuple[HttpServer, ssl.SSLContext | None]
+
+
+class _Serving:
+    """A listener that is being served."""
+
+    def __init__(self, spec: ListenerSpec, server: HttpServer, sock: socket.socket) -> None:
+        self.spec = spec
+        self.server = server
+        self.sock = sock
+        self._counted = {"capped": 0, "protocol": 0, "stalled": 0}
+
+    def count(self, metrics: Metrics) -> None:
+        """Add to the metrics what was refused since the last time."""
+        server = self.server
+        now = {"capped": server.refused_connections, "protocol": server.refused_requests, "stalled": server.timed_out}
+        if now == self._counted:
+            return
+        for reason, value in now.items():
+            counter = metrics.counter(names.CONNECTIONS_REFUSED, listener=self.spec.name, reason=reason)
+            counter.add(value - self._counted[reason])
+        self._counted = now
+
+
+def _prepare(gateway: Gateway, spec: ListenerSpec) -> _Prepared:
+    context = server_context(spec.tls) if spec.tls is not None else None
+    return HttpServer(Door(gateway, spec).handle, spec, answer_error=answer_status), context
 
 
 class Worker:
@@ -53,14 +83,14 @@ class Worker:
             clock=clock,
             client=Client(),
             metrics=metrics,
-            counters=SharedCounters.open(state_dir / "limits.bin", slot),
+            counters=SharedCounters(state_dir / "limits.bin", slot, metrics),
             audit=self.spool.audit,
             state_dir=state_dir,
             slot=slot,
         )
         self.gateway: Gateway | None = None
-        self._servers: dict[str, tuple[ListenerSpec, HttpServer, socket.socket]] = {}
-        self._retired: set[asyncio.Task[None]] = set()
+        self._servers: dict[str, _Serving] = {}
+        self._retired: list[HttpServer] = []
 
     async def apply(self, snapshot: Snapshot, bound: dict[str, socket.socket]) -> None:
         """Run `snapshot`. Raises ValueError or OSError and leaves everything as it was when it cannot be built."""
@@ -68,7 +98,7 @@ class Worker:
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
         specs = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in SERVED}
-        started = {key: self._prepare(gateway, spec) for key, spec in specs.items() if self._changed(key, spec)}
+        started = {key: _prepare(gateway, spec) for key, spec in specs.items() if self._changed(key, spec)}
         self.gateway = gateway
         self.spool.configure(snapshot.observability)
         if not fresh:
@@ -77,39 +107,36 @@ class Worker:
 
     def _changed(self, key: str, spec: ListenerSpec) -> bool:
         current = self._servers.get(key)
-        return current is None or current[0] != spec or spec.tls is not None
-
-    def _prepare(self, gateway: Gateway, spec: ListenerSpec) -> tuple[HttpServer, "object"]:
-        context = server_context(spec.tls) if spec.tls is not None else None
-        return HttpServer(Door(gateway, spec).handle, spec, answer_error=answer_status), context
+        return current is None or current.spec != spec or spec.tls is not None
 
     async def _replace(
-        self, specs: dict[str, ListenerSpec], started: dict[str, tuple[HttpServer, "object"]], bound: dict[str, socket.socket]
+        self, specs: dict[str, ListenerSpec], started: dict[str, _Prepared], bound: dict[str, socket.socket]
     ) -> None:
+        """Start the new servers before the old ones stop, on the same sockets: no connection is refused in between."""
         for key, (server, context) in started.items():
+            sock = bound.pop(key)
             old = self._servers.get(key)
-            sock = bound.pop(key, None) or (old[2].dup() if old else None)
-            if sock is None:
-                raise ValueError(f"no socket came for listener {specs[key].name}")
-            await server.start(sock, context)  # type: ignore[arg-type]
+            await server.start(sock, context)
+            self._servers[key] = _Serving(specs[key], server, sock)
             if old is not None:
-                self._retire(old[1], grace_s=0.0)
-            self._servers[key] = (specs[key], server, sock)
+                self._retire(old)
         for key in [key for key in self._servers if key not in specs]:
-            self._retire(self._servers.pop(key)[1], grace_s=0.0)
+            self._retire(self._servers.pop(key))
         for sock in bound.values():
             sock.close()
 
-    def _retire(self, server: HttpServer, *, grace_s: float) -> None:
-        """Accept no more on it; its connections finish what they are doing, however long that takes."""
-        server.stop_accepting()
-        task = asyncio.ensure_future(server.drain(grace_s or 3600.0))
-        self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+    def _retire(self, serving: _Serving) -> None:
+        """Accept no more on it. Its connections close after their next answer, or when they have idled long enough.
+
+        An idle connection is not closed at once: its caller may be writing the next request this very moment.
+        """
+        serving.server.wind_down()
+        serving.sock.close()
+        self._retired.append(serving.server)
 
     async def drain(self, grace_s: float) -> None:
         """Finish what is under way."""
-        servers = [server for _, server, _ in self._servers.values()]
+        servers = [*self._retired, *(serving.server for serving in self._servers.values())]
         for server in servers:
             server.stop_accepting()
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
@@ -126,7 +153,15 @@ class Worker:
         while True:
             await asyncio.sleep(FLUSH_S)
             self.spool.flush()
-            connections.set(sum(server.connection_count for _, server, _ in self._servers.values()))
+            self._count_connections(connections)
+
+    def _count_connections(self, connections: Gauge) -> None:
+        total = 0
+        for serving in self._servers.values():
+            total += serving.server.connection_count
+            serving.count(self.tools.metrics)
+        self._retired = [server for server in self._retired if server.connection_count]
+        connections.set(total + sum(server.connection_count for server in self._retired))
 
 
 async def serve(worker: Worker, channel: control.Channel) -> None:
@@ -171,7 +206,9 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format=f"%(asctime)s worker-{arguments.slot} %(levelname)s %(message)s"
+        level=logging.WARNING,
+        stream=sys.stderr,
+        format=f"%(asctime)s worker-{arguments.slot} %(levelname)s %(message)s",
     )
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides; a Ctrl-C reaches the whole group

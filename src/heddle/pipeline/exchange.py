@@ -26,6 +26,7 @@ class Exchange:
         "first_byte_s",
         "listener",
         "operation",
+        "policy",
         "principal",
         "reason",
         "request",
@@ -36,7 +37,9 @@ class Exchange:
         "usage",
     )
 
-    def __init__(self, request: Request, listener: ListenerSpec, operation: str, trace: SpanContext, started_s: float) -> None:
+    def __init__(
+        self, request: Request, listener: ListenerSpec, operation: str, trace: SpanContext, started_s: float
+    ) -> None:
         self.request = request
         self.listener = listener
         self.operation = operation
@@ -58,6 +61,8 @@ class Exchange:
         """Monotonic clock when the upstream request was sent; 0 when none was."""
         self.reason: Reason | None = None
         self.detail = ""
+        self.policy = ""
+        """Name of the rule or limit that refused the call, for its record."""
         self.finishers: list[Finisher] = []
         """Called once, last added first, when the answer is complete or given up; must not raise or await."""
 
