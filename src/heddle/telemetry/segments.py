@@ -34,7 +34,8 @@ class Appender:
 
     def write(self, lines: list[bytes]) -> None:
         """Append lines that may be lost."""
-        self.lost += len(lines) - self.append(lines)
+        missing = len(lines) - self.append(lines)  # apart: `append` may itself add to what is lost
+        self.lost += missing
 
     def append(self, lines: list[bytes]) -> int:
         """Append lines, each with its newline; the number of those that are wholly written."""

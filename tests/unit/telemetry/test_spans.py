@@ -1,0 +1,85 @@
+"""The spans of a call: names and attributes of the conventions, and what must not be in them."""
+
+import msgspec
+
+from heddle.telemetry.records import AccessRecord
+from heddle.telemetry.spans import Kind, decode_span, encode_span, finished, spans
+from heddle.telemetry.trace import fresh, inject
+
+
+def _call(**fields: object) -> AccessRecord:
+    values: dict[str, object] = {
+        "time": "t",
+        "operation": "chat",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "status": 200,
+        "duration_ms": 12.0,
+        "upstream_ms": 10.0,
+        "ttft_ms": 4.0,
+        "model": "gpt-4o-mini",
+        "upstream_model": "gpt-4o-mini-2024",
+        "provider": "upstream",
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "cost_usd": 0.0,
+    }
+    return AccessRecord(**(values | fields))  # type: ignore[arg-type]
+
+
+def test_a_model_call_is_a_server_span_over_a_client_span() -> None:
+    context = fresh(1.0)
+    context.parent_id = "00f067aa0ba902b7"
+    inject(context, [])
+    call = _call(trace_id=context.trace_id, span_id=context.span_id)
+    server, client = spans(decode_span(encode_span(finished(context, call, 1_700_000_000.5))))
+    assert (server.name, server.kind, server.parent_id) == (
+        "POST /v1/chat/completions",
+        Kind.SERVER,
+        "00f067aa0ba902b7",
+    )
+    assert (client.name, client.kind) == ("chat gpt-4o-mini-2024", Kind.CLIENT)
+    assert client.parent_id == server.span_id == context.span_id
+    assert client.span_id == context.upstream_id
+    assert server.start_ns == 1_700_000_000_500_000_000
+    assert server.end_ns - server.start_ns == 12_000_000
+    assert client.start_ns == server.end_ns - 10_000_000
+    assert server.attributes["http.response.status_code"] == 200
+    assert client.attributes["gen_ai.operation.name"] == "chat"
+    assert client.attributes["gen_ai.request.model"] == "gpt-4o-mini-2024"
+    assert client.attributes["gen_ai.usage.input_tokens"] == 100
+    assert client.attributes["gen_ai.usage.output_tokens"] == 20
+    assert not server.error
+    assert not client.error
+
+
+def test_a_refused_call_has_no_client_span_and_is_not_the_servers_error() -> None:
+    context = fresh(1.0)
+    (server,) = spans(finished(context, _call(status=403, reason="forbidden", upstream_ms=0.0), 1.0))
+    assert server.error == ""
+    assert server.attributes["error.type"] == "forbidden"
+
+
+def test_an_upstreams_failure_is_an_error_of_both_spans() -> None:
+    context = fresh(1.0)
+    inject(context, [])
+    server, client = spans(finished(context, _call(status=502, reason="upstream_error"), 1.0))
+    assert server.error == client.error == "upstream_error"
+
+
+def test_prompts_never_become_part_of_a_span() -> None:
+    record = finished(fresh(1.0), _call(request_body="secret prompt", response_body="secret answer"), 1.0)
+    assert b"secret" not in encode_span(record)
+
+
+def test_what_a_caller_chose_is_bounded() -> None:
+    record = finished(fresh(1.0), _call(model="m" * 100_000, path="/" + "p" * 8000), 1.0)
+    assert len(encode_span(record)) < 2000
+    assert all(
+        len(value) <= 256 for span in spans(record) for value in span.attributes.values() if isinstance(value, str)
+    )
+
+
+def test_the_record_survives_its_line() -> None:
+    record = finished(fresh(1.0), _call(), 1.0)
+    assert msgspec.to_builtins(decode_span(encode_span(record))) == msgspec.to_builtins(record)
