@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from heddle.model.prices import PriceTable
+from heddle.model.redact import hidden_repr
 
 
 class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, object] = {}
     """Fields of the provider type itself, already validated (the pace of `scripted`, say)."""
 
+    def __repr__(self) -> str:
+        return hidden_repr(self)
+
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A name callers may use, perhaps a glob such as `claude-*`, and where it leads."""
@@ -117,6 +121,9 @@ class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_s: float = 0.0
     """Unix time after which the key is refused; 0 never."""
     metadata: dict[str, object] = {}
+
+    def __repr__(self) -> str:
+        return hidden_repr(self)
 
 
 class ApiKeyAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="api_key"):
@@ -233,6 +240,9 @@ class TracingSpec(msgspec.Struct, frozen=True, kw_only=True):
     sample_ratio: float = 1.0
     """Share of traces started here that are recorded; a caller's own decision wins."""
 
+    def __repr__(self) -> str:
+        return hidden_repr(self)
+
 
 class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One place that access and audit records are written to."""
@@ -245,6 +255,9 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     api_key: str = ""
     ca_file: str = ""
+
+    def __repr__(self) -> str:
+        return hidden_repr(self)
 
 
 class LoggingSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,190 @@
+"""The plan, compiled into the snapshot that gateways run.
+
+Owns the translation: durations become seconds, files absolute paths, keys digests, names of secrets secrets. What
+cannot be
+had is reported, with its place; a provider's missing credential is no error, calls to that provider are answered 503.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from heddle.controlplane.compile_authn import compile_authentication
+from heddle.controlplane.compile_observability import compile_observability
+from heddle.controlplane.paths import absolute
+from heddle.controlplane.secrets import SecretError, Secrets
+from heddle.model.config_base import many
+from heddle.model.config_listeners import Limits, Listener
+from heddle.model.config_llm import ModelEntry, Provider, Timeouts
+from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
+from heddle.model.formats import duration_s
+from heddle.model.match import is_glob
+from heddle.model.plan import Placed, Plan
+from heddle.model.prices import PriceTable
+from heddle.model.problem import Place, Report
+from heddle.model.rules import base_url
+from heddle.model.snapshot import (
+    AdminSpec,
+    AuthzRule,
+    LimitSpec,
+    ListenerLimits,
+    ListenerSpec,
+    MatchSpec,
+    ModelSpec,
+    ProviderSpec,
+    Snapshot,
+    TimeoutSpec,
+    TlsSpec,
+)
+
+PriceSource = Callable[[str, str], PriceTable]
+"""(type of provider, base URL) -> its prices; an unknown one has an empty table."""
+
+
+def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: PriceSource) -> Snapshot:
+    """The snapshot of a plan that passed all checks. Unresolvable secrets are reported; the result is then
+    incomplete."""
+    admin = plan.admins[0].value if plan.admins else None
+    trust_domain = plan.trust_domains[0].value if plan.trust_domains else "heddle.local"
+    providers = tuple(_provider(placed, secrets, report) for placed in plan.providers)
+    snapshot = Snapshot(
+        version="",
+        trust_domain=trust_domain,
+        listeners=tuple(_listener(placed) for placed in plan.listeners),
+        admin=AdminSpec(address=admin.address, port=admin.port) if admin is not None else AdminSpec(),
+        providers=providers,
+        models=_models(plan.models, providers),
+        authentication=compile_authentication(plan.authentication, secrets, report),
+        authorization=tuple(_rule(placed) for placed in plan.authorization),
+        limits=tuple(_limit(placed.value) for placed in plan.limits),
+        observability=compile_observability(plan.observability, secrets, report),
+        prices={one.name: table for one in providers if (table := prices(one.type, one.base_url)).models},
+    )
+    return msgspec.structs.replace(snapshot, version=version(snapshot))
+
+
+def version(snapshot: Snapshot) -> str:
+    """Digest of the contents, 16 hex digits: secrets count, the order of mappings does not."""
+    return hashlib.sha256(msgspec.json.encode(snapshot, order="deterministic")).hexdigest()[:16]
+
+
+def _listener(placed: Placed[Listener]) -> ListenerSpec:
+    listener, place = placed
+    folder, tls = place.source.folder, listener.tls
+    return ListenerSpec(
+        name=listener.name,
+        address=listener.address,
+        port=listener.port,
+        protocol=listener.protocol,
+        tls=None
+        if tls is None
+        else TlsSpec(
+            cert_file=absolute(folder, tls.cert_file),
+            key_file=absolute(folder, tls.key_file),
+            client_ca_file=absolute(folder, tls.client_ca_file),
+        ),
+        trusted_proxies=listener.trusted_proxies,
+        hostnames=listener.hostnames,
+        origins=listener.origins,
+        limits=_limits(listener.limits),
+    )
+
+
+def _limits(limits: Limits) -> ListenerLimits:
+    return ListenerLimits(
+        max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        head_timeout_s=duration_s(limits.head_timeout),
+        body_timeout_s=duration_s(limits.body_timeout),
+        idle_timeout_s=duration_s(limits.idle_timeout),
+        write_timeout_s=duration_s(limits.write_timeout),
+        max_body_bytes=limits.max_body_bytes,
+    )
+
+
+def _provider(placed: Placed[Provider], secrets: Secrets, report: Report) -> ProviderSpec:
+    provider, place = placed
+    credential, error = _credential(provider, place, secrets, report)
+    return ProviderSpec(
+        name=provider.name,
+        type=provider.type,
+        base_url=base_url(provider),
+        credential=credential,
+        credential_error=error,
+        timeouts=_timeouts(provider.timeouts),
+        proxy=provider.proxy,
+        ca_file=absolute(place.source.folder, provider.ca_file),
+        max_connections=provider.max_connections,
+        options=provider.options,
+    )
+
+
+def _credential(provider: Provider, place: Place, secrets: Secrets, report: Report) -> tuple[str, str]:
+    """The credential, or why there is none in words for callers; both empty when none is asked for."""
+    folder, field = place.source.folder, "api_key" if provider.api_key else "api_key_secret"
+    try:
+        if provider.api_key:
+            return secrets.resolve(provider.api_key, folder), ""
+        if provider.api_key_secret:
+            return secrets.named(provider.api_key_secret, folder), ""
+    except SecretError as exc:
+        report.warning(place.at(field), f"{exc}; calls to `{provider.name}` will be answered 503")
+        return "", exc.public
+    return "", ""
+
+
+def _timeouts(timeouts: Timeouts) -> TimeoutSpec:
+    return TimeoutSpec(
+        connect_s=duration_s(timeouts.connect),
+        first_byte_s=duration_s(timeouts.first_byte),
+        idle_s=duration_s(timeouts.idle),
+        total_s=duration_s(timeouts.total),
+    )
+
+
+def _models(models: list[Placed[ModelEntry]], providers: tuple[ProviderSpec, ...]) -> tuple[ModelSpec, ...]:
+    """Exact names first, then patterns, each as declared: resolution takes the first that fits."""
+    sole = providers[0].name if len(providers) == 1 else ""
+    ordered = sorted((placed.value for placed in models), key=lambda model: is_glob(model.name))
+    return tuple(
+        ModelSpec(
+            name=model.name,
+            provider=model.provider or sole,
+            model=model.model,
+            max_output_tokens=model.max_output_tokens,
+        )
+        for model in ordered
+    )
+
+
+def _match(match: Match) -> MatchSpec:
+    return MatchSpec(
+        tenants=match.tenants(), users=many(match.user), agents=many(match.agent), models=many(match.model)
+    )
+
+
+def _rule(placed: Placed[AuthorizationPolicy]) -> AuthzRule:
+    rule, place = placed
+    return AuthzRule(
+        name=rule.name,
+        action=rule.action,
+        level=f"listener:{rule.listener}" if rule.listener else "global",
+        match=_match(rule.match),
+        resources=rule.resources,
+        when=rule.when,
+        mode=rule.mode,
+        source=f"{place.source.file}:{place.source.line(place.path)}",
+    )
+
+
+def _limit(limit: RateLimit) -> LimitSpec:
+    return LimitSpec(
+        name=limit.name,
+        limit=limit.limit,
+        window_s=int(duration_s(limit.window)),
+        limit_by=limit.limit_by,
+        match=_match(limit.match),
+        key=many(limit.key),
+        reserve=limit.reserve,
+    )

@@ -1,0 +1,178 @@
+"""Configuration, from files to a snapshot: the one way in, for `heddle up`, `heddle validate` and every reload.
+
+Files become documents, documents resources (the short form by `expand`), resources a plan, and the plan a snapshot.
+Each step
+reports all it finds; a snapshot comes out only when nothing is an error. Never raises on bad input.
+"""
+
+import gc
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heddle.controlplane.compile import PriceSource, compile_snapshot
+from heddle.controlplane.prices import price_table
+from heddle.controlplane.read import Document, find_files, read_file
+from heddle.controlplane.secrets import Secrets
+from heddle.controlplane.verify import provider_types, verify_notes, verify_plan
+from heddle.model.check import Note, Reading, check
+from heddle.model.config import Config
+from heddle.model.expand import expand
+from heddle.model.meta import resource_name
+from heddle.model.plan import Plan, gather
+from heddle.model.problem import Place, Problem, Report, did_you_mean
+from heddle.model.resources import KINDS, LATER_GROUPS, AnyResource, Declared
+from heddle.model.rules import check_rules, is_served
+from heddle.model.rules_access import check_access
+from heddle.model.snapshot import Snapshot
+
+__all__ = ["Loaded", "Problem", "load"]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What came of loading."""
+
+    snapshot: Snapshot | None
+    """None when any problem is an error."""
+    problems: tuple[Problem, ...]
+    """Everything found, in the order of files and lines."""
+    resources: tuple[AnyResource, ...]
+    """What was declared, the short form expanded; as far as it could be read."""
+    files: tuple[Path, ...] = ()
+    """Every file that was read or looked for, to be watched; folders are watched by whoever named them."""
+    inactive: tuple[str, ...] = ()
+    """What was declared and checked, but does nothing yet."""
+
+
+class _Load:
+    """One load under way."""
+
+    def __init__(self) -> None:
+        self.report = Report()
+        self.notes: list[Note] = []
+        self.declared: list[Declared] = []
+        self.inactive: list[str] = []
+        self._stems: set[str] = set()
+
+    def document(self, document: Document) -> None:
+        reading = Reading(self.report, document.source)
+        if document.source.camel:
+            self._resource(document, reading)
+        else:
+            self._short(document, reading)
+        self.notes += reading.notes
+
+    def _short(self, document: Document, reading: Reading) -> None:
+        config = check(document.value, Config, reading)
+        if config is None:
+            return
+        for section, value in (("mcp", config.mcp), ("a2a", config.a2a)):
+            if value is not None:
+                self.inactive.append(section)
+                self.report.warning(Place(document.source, section), "is checked, but not active yet")
+        self.declared += expand(config, document.source, self._name(document.stem))
+
+    def _name(self, stem: str) -> str:
+        """A prefix that no other document of this load has."""
+        base = name = resource_name(stem)
+        number = 2
+        while name in self._stems:
+            name = f"{base}-{number}"
+            number += 1
+        self._stems.add(name)
+        return name
+
+    def _resource(self, document: Document, reading: Reading) -> None:
+        value, place = document.value, Place(document.source, "")
+        version, kind = str(value.get("apiVersion")), str(value.get("kind"))
+        struct = KINDS.get((version, kind))
+        if struct is not None:
+            resource: Any = check(value, struct, reading)
+            if resource is not None:
+                self.declared.append(Declared(resource, document.source, {}))
+        elif version.partition("/")[0] in LATER_GROUPS:
+            self.inactive.append(f"{kind} of {version}")
+            self.report.warning(place, f"{kind} of {version} is not active yet")
+        else:
+            known = [f"{kind} of {version}" for version, kind in KINDS]
+            hint = did_you_mean(f"{kind} of {version}", known) or f"known: {', '.join(known)}"
+            self.report.error(place.at("kind"), f"unknown resource {kind} of {version}", hint)
+
+
+def load(
+    paths: list[Path],
+    *,
+    environ: Mapping[str, str],
+    now_s: float | None = None,
+    prices: PriceSource = price_table,
+) -> Loaded:
+    """Load files and folders, together. Never raises on bad input: look at `problems`.
+
+    `environ` is where `${NAME}` is looked up, `now_s` the Unix time that expiry is compared with.
+    """
+    # A load makes a million small objects that all live on; the collector would walk them again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _load(paths, environ, time.time() if now_s is None else now_s, prices)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: PriceSource) -> Loaded:
+    under_way = _Load()
+    report = under_way.report
+    files = find_files(paths, report)
+    for path in files:
+        for document in read_file(path, report):
+            under_way.document(document)
+    _check_unique(under_way.declared, report)
+    plan = gather(under_way.declared, report)
+    named = verify_notes(under_way.notes, report)
+    check_rules(plan, provider_types(), report)
+    check_access(plan, now_s, report)
+    verify_plan(plan, environ, report)
+    snapshot, secret_files = _compiled(plan, environ, report, prices)
+    return Loaded(
+        snapshot=snapshot,
+        problems=_ordered(report.problems, files),
+        resources=tuple(one.resource for one in under_way.declared),
+        files=tuple(dict.fromkeys([*files, *sorted(named | secret_files)])),
+        inactive=(*_unbound(plan), *dict.fromkeys(under_way.inactive)),
+    )
+
+
+def _compiled(
+    plan: Plan, environ: Mapping[str, str], report: Report, prices: PriceSource
+) -> tuple[Snapshot | None, set[Path]]:
+    """The snapshot, unless anything was or becomes an error, and the files that secrets were looked for in."""
+    secrets = Secrets(environ, plan.secrets)
+    if report.failed:
+        return None, secrets.files
+    snapshot = compile_snapshot(plan, secrets, report, prices)
+    return (None if report.failed else snapshot), secrets.files
+
+
+def _unbound(plan: Plan) -> list[str]:
+    return [f"listener {one.name} ({one.protocol})" for one, _ in plan.listeners if not is_served(one)]
+
+
+def _check_unique(declared: list[Declared], report: Report) -> None:
+    """Resources written as such; what expands from the short form is unique by its own names."""
+    seen: dict[tuple[str, str, str], Place] = {}
+    for one in declared:
+        meta, kind = one.resource.metadata, one.resource.kind
+        place = one.place("metadata.name") if not one.moved else Place(one.source, next(iter(one.moved.values())))
+        first = seen.setdefault((kind, meta.namespace, meta.name), place)
+        if first is not place and not one.moved:
+            where = f"{first.source.file}:{first.source.line(first.path)}"
+            report.error(place, f"there is already a {kind} `{meta.name}`, at {where}")
+
+
+def _ordered(problems: list[Problem], files: list[Path]) -> tuple[Problem, ...]:
+    order = {str(path): index for index, path in enumerate(files)}
+    return tuple(sorted(problems, key=lambda one: (order.get(one.file, -1), one.line)))

@@ -1,0 +1,170 @@
+"""The short form, expanded into resources: a pure function, undone by `plan.gather`.
+
+Owns which resource each section becomes. `mcp` and `a2a` expand to nothing until their kinds exist.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from heddle.model.config import Config
+from heddle.model.config_listeners import Listener, ListenerSettings
+from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_policies import AuthorizationPolicy, RateLimit
+from heddle.model.meta import ObjectMeta, TargetRef, resource_name
+from heddle.model.problem import Source
+from heddle.model.resources import Declared
+from heddle.model.resources_gateway import (
+    GATEWAY_VERSION,
+    Gateway,
+    GatewayAddress,
+    GatewayListener,
+    GatewaySpec,
+    Infrastructure,
+    ParametersRef,
+)
+from heddle.model.resources_heddle import (
+    HEDDLE_VERSION,
+    Backend,
+    BackendSpec,
+    GatewayParameters,
+    GatewayParametersSpec,
+    ListenerParameters,
+    Model,
+    Policy,
+    PolicySpec,
+)
+
+PROTOCOLS = {"HTTP": "HTTP", "MCP": "heddle.dev/MCP", "A2A": "heddle.dev/A2A"}
+"""Protocol of the short form -> protocol of a Gateway; `HTTP` with TLS is `HTTPS`."""
+
+
+def expand(config: Config, source: Source | None = None, name: str = "gateway") -> list[Declared]:
+    """The resources that a configuration stands for. `name` prefixes those that have no name of their own."""
+    at = source or Source()
+    gateways, owners = _gateways(config, at, name)
+    return [
+        *gateways,
+        *_parameters(config, at, name),
+        *_backends(config, at),
+        *_models(config, at),
+        *_authentication(config, at, name),
+        *_authorization(config, at, owners, name),
+        *_limits(config, at),
+        *_observability(config, at, name),
+    ]
+
+
+def _gateways(config: Config, source: Source, name: str) -> tuple[list[Declared], dict[str, str]]:
+    """One gateway per distinct address, and the gateway of each listener."""
+    by_address: dict[str, list[tuple[int, Listener]]] = {}
+    for index, listener in enumerate(config.listeners):
+        by_address.setdefault(listener.address, []).append((index, listener))
+    made: list[Declared] = []
+    owners: dict[str, str] = {}
+    for address, members in by_address.items():
+        gateway = name if not made else f"{name}-{len(made) + 1}"
+        spec = GatewaySpec(
+            addresses=(GatewayAddress(value=address),),
+            listeners=tuple(_gateway_listener(listener) for _, listener in members),
+            infrastructure=Infrastructure(parameters_ref=ParametersRef(name=name)),
+        )
+        moved = {f"spec.listeners[{position}]": f"listeners[{index}]" for position, (index, _) in enumerate(members)}
+        made.append(
+            Declared(
+                Gateway(api_version=GATEWAY_VERSION, kind="Gateway", metadata=ObjectMeta(name=gateway), spec=spec),
+                source,
+                moved,
+            )
+        )
+        owners.update((listener.name, gateway) for _, listener in members)
+    return made, owners
+
+
+def _gateway_listener(listener: Listener) -> GatewayListener:
+    protocol = "HTTPS" if listener.tls is not None and listener.protocol == "HTTP" else PROTOCOLS[listener.protocol]
+    return GatewayListener(name=listener.name, port=listener.port, protocol=protocol)  # type: ignore[arg-type]
+
+
+def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]:
+    if not config.listeners and config.admin is None and not config.trust_domain:
+        return
+    settings = tuple(
+        ListenerParameters(name=listener.name, **_fields(listener, ListenerSettings)) for listener in config.listeners
+    )
+    spec = GatewayParametersSpec(trust_domain=config.trust_domain, admin=config.admin, listeners=settings)
+    moved = {f"spec.listeners[{index}]": f"listeners[{index}]" for index in range(len(settings))}
+    moved |= {"spec.admin": "admin", "spec.trustDomain": "trust_domain"}
+    yield Declared(
+        GatewayParameters(
+            api_version=HEDDLE_VERSION, kind="GatewayParameters", metadata=ObjectMeta(name=name), spec=spec
+        ),
+        source,
+        moved,
+    )
+
+
+def _backends(config: Config, source: Source) -> Iterator[Declared]:
+    for index, provider in enumerate(config.llm.providers):
+        spec = BackendSpec(provider=Provider(**_fields(provider, Provider)))
+        resource = Backend(
+            api_version=HEDDLE_VERSION,
+            kind="Backend",
+            metadata=ObjectMeta(name=resource_name(provider.name)),
+            spec=spec,
+        )
+        yield Declared(resource, source, {"spec.provider": f"llm.providers[{index}]"})
+
+
+def _models(config: Config, source: Source) -> Iterator[Declared]:
+    for index, model in enumerate(config.llm.models):
+        resource = Model(
+            api_version=HEDDLE_VERSION,
+            kind="Model",
+            metadata=ObjectMeta(name=resource_name(model.name)),
+            spec=ModelEntry(**_fields(model, ModelEntry)),
+        )
+        yield Declared(resource, source, {"spec": f"llm.models[{index}]"})
+
+
+def _authentication(config: Config, source: Source, name: str) -> Iterator[Declared]:
+    if config.security.authentication:
+        spec = PolicySpec(authentication=config.security.authentication)
+        yield _policy(f"{name}-authentication", spec, source, {"spec.authentication": "security.authentication"})
+
+
+def _authorization(config: Config, source: Source, owners: dict[str, str], name: str) -> Iterator[Declared]:
+    for index, rule in enumerate(config.authorization.policies):
+        targets: tuple[TargetRef, ...] = ()
+        if rule.listener:
+            targets = (TargetRef(name=owners.get(rule.listener, name), section_name=rule.listener),)
+        payload = AuthorizationPolicy(**_fields(rule, AuthorizationPolicy))
+        spec = PolicySpec(authorization=payload, target_refs=targets)
+        moved = {"spec.authorization": f"authorization.policies[{index}]"}
+        yield _policy(f"authorization-{rule.name}", spec, source, moved)
+
+
+def _limits(config: Config, source: Source) -> Iterator[Declared]:
+    for index, limit in enumerate(config.rate_limiting):
+        spec = PolicySpec(rate_limit=RateLimit(**_fields(limit, RateLimit)))
+        yield _policy(f"limit-{limit.name}", spec, source, {"spec.rateLimit": f"rate_limiting[{index}]"})
+
+
+def _observability(config: Config, source: Source, name: str) -> Iterator[Declared]:
+    if config.observability is not None:
+        spec = PolicySpec(observability=config.observability)
+        yield _policy(f"{name}-observability", spec, source, {"spec.observability": "observability"})
+
+
+def _policy(name: str, spec: PolicySpec, source: Source, moved: dict[str, str]) -> Declared:
+    return Declared(
+        Policy(api_version=HEDDLE_VERSION, kind="Policy", metadata=ObjectMeta(name=resource_name(name)), spec=spec),
+        source,
+        moved,
+    )
+
+
+def _fields(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of `value` that a `kind` has."""
+    return {name: getattr(value, name) for name in kind.__struct_fields__}

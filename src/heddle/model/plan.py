@@ -1,0 +1,194 @@
+"""Everything declared, laid out flat: the view that the checks of meaning and the compiler read.
+
+Owns the way back from resources to what they say, each value with its place. It reports what makes resources not fit
+together
+(a policy with two concerns, parameters of a listener that does not exist); what they mean is for `rules`.
+"""
+
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from heddle.model.config_listeners import Admin, Listener, ListenerSettings
+from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_observability import Observability
+from heddle.model.config_policies import AuthorizationPolicy, RateLimit
+from heddle.model.config_security import Authentication
+from heddle.model.expand import PROTOCOLS
+from heddle.model.problem import Place, Report
+from heddle.model.resources import Declared
+from heddle.model.resources_core import SecretResource
+from heddle.model.resources_gateway import Gateway, GatewayListener
+from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerParameters, Model, Policy
+
+T = TypeVar("T")
+_SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
+_CONCERNS = ("authentication", "authorization", "rate_limit", "observability")
+
+
+class Placed(NamedTuple, Generic[T]):
+    """A value and where it was written."""
+
+    value: T
+    place: Place
+
+
+class Plan:
+    """What was declared, each kind in the order it was written."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Placed[Listener]] = []
+        self.admins: list[Placed[Admin]] = []
+        self.trust_domains: list[Placed[str]] = []
+        self.providers: list[Placed[Provider]] = []
+        self.models: list[Placed[ModelEntry]] = []
+        self.authentication: list[Placed[Authentication]] = []
+        self.authentication_policies: list[Place] = []
+        """Where authentication was declared; more than one is a mistake."""
+        self.authorization: list[Placed[AuthorizationPolicy]] = []
+        self.limits: list[Placed[RateLimit]] = []
+        self.observability: list[Placed[Observability]] = []
+        self.secrets: dict[str, SecretResource] = {}
+
+
+class _Settings(NamedTuple):
+    value: ListenerParameters
+    place: Place
+
+
+def gather(declared: Iterable[Declared], report: Report) -> Plan:
+    """Lay resources out flat. Reports resources that do not fit together."""
+    plan = Plan()
+    everything = list(declared)
+    parameters = _parameters(everything, plan)
+    gateways: dict[str, list[str]] = {}
+    for one in everything:
+        if isinstance(one.resource, Gateway):
+            gateways[one.resource.metadata.name] = [listener.name for listener in one.resource.spec.listeners]
+            _gateway(one, one.resource, parameters, plan, report)
+    for (_, name), settings in parameters.items():
+        report.error(settings.place.at("name"), f"no gateway with these parameters has a listener `{name}`")
+    for one in everything:
+        _rest(one, gateways, plan, report)
+    return plan
+
+
+def _parameters(everything: list[Declared], plan: Plan) -> dict[tuple[str, str], _Settings]:
+    """Settings of listeners by (name of parameters, name of listener)."""
+    found: dict[tuple[str, str], _Settings] = {}
+    for one in everything:
+        if not isinstance(one.resource, GatewayParameters):
+            continue
+        spec, name = one.resource.spec, one.resource.metadata.name
+        if spec.trust_domain:
+            plan.trust_domains.append(Placed(spec.trust_domain, one.place("spec.trustDomain")))
+        if spec.admin is not None:
+            plan.admins.append(Placed(spec.admin, one.place("spec.admin")))
+        for index, settings in enumerate(spec.listeners):
+            found[name, settings.name] = _Settings(settings, one.place(f"spec.listeners[{index}]"))
+    return found
+
+
+def _gateway(
+    one: Declared, gateway: Gateway, parameters: dict[tuple[str, str], _Settings], plan: Plan, report: Report
+) -> None:
+    spec = gateway.spec
+    address = spec.addresses[0].value if spec.addresses else "127.0.0.1"
+    infrastructure = spec.infrastructure
+    ref = infrastructure.parameters_ref if infrastructure is not None else None
+    for index, entry in enumerate(spec.listeners):
+        place = one.place(f"spec.listeners[{index}]")
+        settings = parameters.pop((ref.name, entry.name), None) if ref is not None else None
+        own: ListenerSettings = settings.value if settings is not None else ListenerSettings()
+        if (entry.protocol == "HTTPS") != (own.tls is not None and entry.protocol in ("HTTP", "HTTPS")):
+            report.error(
+                place.at("protocol"), "HTTPS and `tls` go together", "give the listener `tls` in its GatewayParameters"
+            )
+        plan.listeners.append(Placed(_listener(entry, address, own), place))
+
+
+def _listener(entry: GatewayListener, address: str, own: ListenerSettings) -> Listener:
+    hostnames = (*own.hostnames, entry.hostname) if entry.hostname else own.hostnames
+    return Listener(
+        name=entry.name,
+        address=address,
+        port=entry.port,
+        protocol=_SHORT_PROTOCOLS[entry.protocol],  # type: ignore[arg-type]
+        tls=own.tls,
+        trusted_proxies=own.trusted_proxies,
+        hostnames=hostnames,
+        origins=own.origins,
+        limits=own.limits,
+    )
+
+
+def _rest(one: Declared, gateways: dict[str, list[str]], plan: Plan, report: Report) -> None:
+    resource = one.resource
+    if isinstance(resource, Backend):
+        provider = _named(resource.spec.provider, resource.metadata.name)
+        plan.providers.append(Placed(provider, one.place("spec.provider")))
+    elif isinstance(resource, Model):
+        plan.models.append(Placed(_named(resource.spec, resource.metadata.name), one.place("spec")))
+    elif isinstance(resource, SecretResource):
+        plan.secrets[resource.metadata.name] = resource
+    elif isinstance(resource, Policy):
+        _policy(one, resource, gateways, plan, report)
+
+
+def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan: Plan, report: Report) -> None:
+    spec, name = policy.spec, policy.metadata.name
+    given = [concern for concern in _CONCERNS if getattr(spec, concern) is not None]
+    if len(given) != 1:
+        found = ", ".join(given) or "none"
+        report.error(one.place("spec"), f"expected exactly one of {', '.join(_CONCERNS)}; found {found}")
+        return
+    if spec.authorization is not None:
+        _authorization(one, policy, _named(spec.authorization, name), gateways, (plan, report))
+        return
+    if spec.target_refs:
+        report.error(one.place("spec.targetRefs"), "only authorization can be attached to a listener", "remove it")
+    if spec.authentication is not None:
+        _authentication(one, spec.authentication, plan)
+    if spec.rate_limit is not None:
+        plan.limits.append(Placed(_named(spec.rate_limit, name), one.place("spec.rateLimit")))
+    if spec.observability is not None:
+        plan.observability.append(Placed(spec.observability, one.place("spec.observability")))
+
+
+def _authentication(one: Declared, entries: Authentication | tuple[Authentication, ...], plan: Plan) -> None:
+    place = one.place("spec.authentication")
+    plan.authentication_policies.append(place)
+    if isinstance(entries, tuple):
+        plan.authentication.extend(Placed(entry, place.at(index)) for index, entry in enumerate(entries))
+    else:
+        plan.authentication.append(Placed(entries, place))
+
+
+def _authorization(
+    one: Declared, policy: Policy, rule: AuthorizationPolicy, gateways: dict[str, list[str]], out: tuple[Plan, Report]
+) -> None:
+    """A rule attached to a gateway stands at the level of each of its listeners."""
+    plan, report = out
+    place = one.place("spec.authorization")
+    levels = [rule.listener]
+    if policy.spec.target_refs and not one.moved:
+        levels = []
+        for index, target in enumerate(policy.spec.target_refs):
+            known = gateways.get(target.name)
+            if known is None:
+                report.error(one.place(f"spec.targetRefs[{index}]").at("name"), f"there is no Gateway `{target.name}`")
+            else:
+                levels.extend([target.section_name] if target.section_name else known)
+    plan.authorization.extend(
+        Placed(rule if level == rule.listener else msgspec.structs.replace(rule, listener=level), place)
+        for level in levels
+    )
+
+
+N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit)
+
+
+def _named(value: N, name: str) -> N:
+    """With the resource's name, unless it has one of its own."""
+    return value if value.name else msgspec.structs.replace(value, name=name)

@@ -1,0 +1,111 @@
+"""heddle.dev/v1alpha1: Backend, Model, Policy, GatewayParameters.
+
+The payload structs are those of the short form, so that both say the same thing and are checked by the same rules.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from heddle.model.config_base import Name, Part, TrustDomain
+from heddle.model.config_listeners import Admin, ListenerSettings
+from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_observability import Observability
+from heddle.model.config_policies import AuthorizationPolicy, RateLimit
+from heddle.model.config_security import Authentication
+from heddle.model.meta import Resource, TargetRef
+
+_Version = Literal["heddle.dev/v1alpha1"]
+HEDDLE_VERSION: _Version = "heddle.dev/v1alpha1"
+
+
+class BackendSpec(Part, frozen=True, kw_only=True):
+    """What a backend is: exactly one of its kinds."""
+
+    provider: Provider
+    """A provider of models."""
+
+
+class Backend(Resource, frozen=True, kw_only=True):
+    """The end of a route: a provider of models."""
+
+    api_version: _Version
+    """API group and version."""
+    kind: Literal["Backend"]
+    """Kind."""
+    spec: BackendSpec
+    """What it is."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; written by the control plane."""
+
+
+class Model(Resource, frozen=True, kw_only=True):
+    """A name callers may use, and the backend that it leads to."""
+
+    api_version: _Version
+    """API group and version."""
+    kind: Literal["Model"]
+    """Kind."""
+    spec: ModelEntry
+    """What it is; `provider` names a Backend."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; written by the control plane."""
+
+
+class PolicySpec(Part, frozen=True, kw_only=True):
+    """Exactly one concern, and what it is attached to."""
+
+    target_refs: tuple[TargetRef, ...] = ()
+    """Gateways or listeners it holds for; none is everywhere. Only authorization can be attached yet."""
+    authentication: Authentication | tuple[Authentication, ...] | None = None
+    """Who may call."""
+    authorization: AuthorizationPolicy | None = None
+    """Who may do what."""
+    rate_limit: RateLimit | None = None
+    """How much of it."""
+    observability: Observability | None = None
+    """Where traces and records go."""
+
+
+class Policy(Resource, frozen=True, kw_only=True):
+    """One concern around calls: authentication, authorization, a rate limit, or observability."""
+
+    api_version: _Version
+    """API group and version."""
+    kind: Literal["Policy"]
+    """Kind."""
+    spec: PolicySpec
+    """What it is."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; written by the control plane."""
+
+
+class ListenerParameters(ListenerSettings, frozen=True, kw_only=True):
+    """Settings of one listener."""
+
+    name: Name
+    """Name of the listener in the gateway."""
+
+
+class GatewayParametersSpec(Part, frozen=True, kw_only=True):
+    """What the Gateway API has no field for."""
+
+    trust_domain: TrustDomain = ""
+    """Trust domain of workload identities. Unset is `heddle.local`."""
+    admin: Admin | None = None
+    """Where administration is served."""
+    listeners: tuple[ListenerParameters, ...] = ()
+    """Settings by listener."""
+
+
+class GatewayParameters(Resource, frozen=True, kw_only=True):
+    """Further settings of a Gateway, which names it in `infrastructure.parametersRef`."""
+
+    api_version: _Version
+    """API group and version."""
+    kind: Literal["GatewayParameters"]
+    """Kind."""
+    spec: GatewayParametersSpec
+    """The settings."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; written by the control plane."""
