@@ -173,7 +173,7 @@ def _unknown(name: str, rest: str) -> str:
             known = ", ".join(f"`{v}`" for v in VARIABLES if v.startswith(f"{name}."))
             return f"`{name}` cannot be used as a whole; it has {known}"
         name = ".".join(name.split(".")[:2])
-        near = difflib.get_close_matches(name, VARIABLES, 1, 0.75)
+        near = [v for v in VARIABLES if v.endswith(f".{name}")] or difflib.get_close_matches(name, VARIABLES, 1, 0.75)
         what = "field" if name.partition(".")[0] in _ROOTS else "name"
     if near:
         return f"unknown {what} `{name}`; did you mean `{near[0]}`?"

@@ -71,10 +71,11 @@ def _path(node: bytes, variables: Collection[str]) -> Path | None:
         name = _only(ident, 1).decode()
         return (name,) if name in variables else None
     parent, key = _step(node)
-    if not parent:
+    path = _path(parent, variables) if parent else None
+    if path is None:
         return None
-    path = _path(parent, variables)
-    return None if path is None else (*path, key)
+    # `"a" in x.y` may search a list for a value: below a variable it is only known that `x.y` is read.
+    return path if len(path) > 1 and _only(_only(node, _CALL), _CALL_FUNCTION) == b"@in" else (*path, key)
 
 
 def _step(node: bytes) -> tuple[bytes, str]:

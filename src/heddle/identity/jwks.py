@@ -7,12 +7,13 @@ fetch or to a key (CVE-2026-41413). Symmetric keys, keys for encryption and RSA 
 """
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from heddle.identity.errors import UnavailableError
@@ -100,9 +101,11 @@ def _usable(jwk: dict[str, Any]) -> VerificationKey | None:
     if not isinstance(kid, str) or not isinstance(algorithm, str):
         return None
     try:
-        key = cls.import_key(public)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SecurityWarning)  # what the library merely warns of is refused
+            key = cls.import_key(public)
         size = key.public_key.key_size if isinstance(key, RSAKey) else MIN_RSA_BITS
-    except (JoseError, ValueError, TypeError, KeyError):
+    except (JoseError, SecurityWarning, ValueError, TypeError, KeyError):
         return None
     kind = "RSA" if cls is RSAKey else public["crv"]
     return VerificationKey(kid, kind, algorithm, key) if size >= MIN_RSA_BITS else None
