@@ -135,16 +135,23 @@ class StreamReader:
             return self._end()
         try:
             chunk = _decode(text)
-        except msgspec.ValidationError:
-            return True  # JSON in a form unknown here: the caller's to judge
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.failure = ProtocolError("The provider sent an event that is not JSON.", malformed=True)
-            return False
+            return self._odd(text)
         for choice in chunk.choices or ():
             self._read(choice)
         if chunk.usage is not None or chunk.error is not None or not chunk.choices:
             return self._learn(chunk)
         return True
+
+    def _odd(self, text: bytes) -> bool:
+        """An object in a form unknown here is the caller's to judge; anything else breaks the stream."""
+        try:
+            if isinstance(msgspec.json.decode(text), dict):
+                return True
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        self.failure = ProtocolError("The provider sent an event that is not JSON.", malformed=True)
+        return False
 
     def _read(self, choice: _Choice) -> None:
         bit = 1 << choice.index if 0 <= choice.index < MAX_CHOICES else 1
