@@ -43,7 +43,7 @@ docs: ## write the reference pages that are generated from the code
 	@scripts/docs.sh
 
 prove: ## tests, lint, then every figure we claim, failing if one is missed
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test ARGS=
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory bench ARGS="--check --save $(ARGS)"
 

@@ -20,6 +20,10 @@ if [ -n "$missing" ]; then
         echo "bench: could not install$missing (see .bench/apt.log); install it and run again" >&2
         exit 1
     fi
+    # The package starts a web server on port 80 where systemd runs; the bench starts its own, on loopback.
+    case $missing in *nginx*)
+        if [ -d /run/systemd/system ]; then $sudo systemctl disable --now nginx >/dev/null 2>&1 || true; fi ;;
+    esac
 fi
 
 peer() { # name, requirement, program
