@@ -1,0 +1,102 @@
+"""Reading the numbers of all processes, summing them, and writing them out for Prometheus.
+
+Needs no lock and no cooperation: a file shows complete records only, and a number is one aligned double. Files that
+cannot be read, are cut short or come from something else are left out. *Source:* Prometheus text exposition format
+0.0.4.
+"""
+
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from heddle.telemetry import names
+from heddle.telemetry.series import HEADER, Series, decode, used_bytes
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+_Sums = dict[str, dict[bytes, tuple[Series, list[float]]]]
+
+
+def render(state_dir: Path) -> bytes:
+    """The sums over all `metrics-*.bin` of a state directory, as an exposition of format 0.0.4."""
+    return render_files(_read(path) for path in sorted(state_dir.glob("metrics-*.bin")))
+
+
+def render_files(files: Iterable[bytes]) -> bytes:
+    """Likewise, over the contents of files; each only as far as it is used."""
+    sums: _Sums = {}
+    for data in files:
+        _add(sums, data)
+    lines: list[bytes] = []
+    for name in sorted(sums, key=_rank):
+        _write(lines, name, sums[name])
+    return b"".join(lines)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return b""
+    try:
+        used = used_bytes(os.pread(fd, HEADER.size, 0))
+        return os.pread(fd, min(used, MAX_FILE_BYTES), 0)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _add(sums: _Sums, data: bytes) -> None:
+    for series in decode(data) or ():
+        values = struct.unpack_from(f"{series.width}d", data, series.at * 8)
+        family = sums.setdefault(series.name, {})
+        known = family.get(series.labels)
+        if known is None:
+            family[series.labels] = (series, list(values))
+        elif known[0].bounds == series.bounds and known[0].kind == series.kind:
+            known[1][:] = map(float.__add__, known[1], values)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Declared metrics in their order, others after them."""
+    order = _ORDER.get(name)
+    return (len(_ORDER), name) if order is None else (order, "")
+
+
+_ORDER = {name: index for index, name in enumerate(names.METRICS)}
+
+
+def _write(lines: list[bytes], name: str, family: dict[bytes, tuple[Series, list[float]]]) -> None:
+    spec = names.METRICS.get(name)
+    text = spec.help.replace("\\", "\\\\").replace("\n", "\\n") if spec else ""
+    kind = next(iter(family.values()))[0].kind
+    lines.append(f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode())
+    encoded = name.encode()
+    for labels in sorted(family):
+        series, values = family[labels]
+        if series.kind == "histogram":
+            _write_histogram(lines, encoded, series, values)
+        else:
+            lines.append(b"%b%b %b\n" % (encoded, b"{%b}" % labels if labels else b"", _number(values[0])))
+
+
+def _write_histogram(lines: list[bytes], name: bytes, series: Series, values: list[float]) -> None:
+    labels = series.labels
+    comma = b"," if labels else b""
+    total = 0.0
+    for bound, count in zip((*series.bounds, float("inf")), values[1:], strict=True):
+        total += count
+        le = b"+Inf" if bound == float("inf") else repr(bound).encode()
+        lines.append(b'%b_bucket{%b%ble="%b"} %b\n' % (name, labels, comma, le, _number(total)))
+    braces = b"{%b}" % labels if labels else b""
+    lines.append(b"%b_sum%b %b\n%b_count%b %b\n" % (name, braces, _number(values[0]), name, braces, _number(total)))
+
+
+def _number(value: float) -> bytes:
+    if value.is_integer() and abs(value) < 2**53:
+        return b"%d" % value
+    text = repr(value)
+    return {"inf": b"+Inf", "-inf": b"-Inf", "nan": b"NaN"}.get(text) or text.encode()

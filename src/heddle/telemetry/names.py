@@ -1,0 +1,151 @@
+"""Every name that telemetry uses: metrics, with their labels and buckets, and the attributes of spans.
+
+A name that is not here cannot be counted under: `Metrics` refuses it. Label values come from configuration or from a
+closed set, never from a caller's text (`model` is the configured entry, `tenant` goes through
+`metrics.TenantLabels`); a bound on series per metric stands behind that all the same. *Source:* Prometheus naming
+practices; OpenTelemetry semantic conventions 1.38, gen-ai (development).
+"""
+
+from typing import Literal, NamedTuple
+
+DURATION_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Seconds, from an answer out of memory to a long generation."""
+
+
+# The names, by which the rest of the program counts.
+REQUESTS = "heddle_requests_total"
+REQUEST_DURATION = "heddle_request_duration_seconds"
+UPSTREAM_DURATION = "heddle_upstream_duration_seconds"
+TIME_TO_FIRST_TOKEN = "heddle_time_to_first_token_seconds"  # noqa: S105
+TOKENS = "heddle_tokens_total"
+COST_USD = "heddle_cost_usd_total"
+UNPRICED_CALLS = "heddle_unpriced_calls_total"
+STREAM_EVENTS = "heddle_stream_events_total"
+INFLIGHT_REQUESTS = "heddle_inflight_requests"
+CONNECTIONS = "heddle_connections"
+CONNECTIONS_REFUSED = "heddle_connections_refused_total"
+UPSTREAM_CONNECTIONS = "heddle_upstream_connections"
+LIMIT_REFUSALS = "heddle_limit_refusals_total"
+LIMIT_EVICTIONS = "heddle_limit_evictions_total"
+AUTHN_FAILURES = "heddle_authn_failures_total"
+AUTHZ_DECISIONS = "heddle_authz_decisions_total"
+RECORDS_LOST = "heddle_records_lost_total"
+CONFIG_RELOADS = "heddle_config_reloads_total"
+WORKER_RESTARTS = "heddle_worker_restarts_total"
+METRIC_OVERFLOW = "heddle_metric_overflow_total"
+BUILD_INFO = "heddle_build_info"
+
+
+class MetricSpec(NamedTuple):
+    """One metric, as it is exposed."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds, ascending, without +Inf; only for histograms."""
+    max_series: int = 1_000
+    """Label sets per worker; all further ones share a series whose labels are `other`."""
+
+
+_SPECS = (
+    MetricSpec(
+        REQUESTS,
+        "counter",
+        "Calls answered; reason is empty for those that succeeded.",
+        ("listener", "operation", "model", "provider", "status", "reason"),
+        max_series=5_000,
+    ),
+    MetricSpec(
+        REQUEST_DURATION,
+        "histogram",
+        "From the request head to the end of the answer.",
+        ("listener", "operation", "model"),
+        DURATION_S,
+    ),
+    MetricSpec(
+        UPSTREAM_DURATION,
+        "histogram",
+        "From sending the request upstream to the end of its answer.",
+        ("model", "provider"),
+        DURATION_S,
+    ),
+    MetricSpec(
+        TIME_TO_FIRST_TOKEN,
+        "histogram",
+        "From the request head to the first byte of a streamed answer.",
+        ("model", "provider"),
+        DURATION_S,
+    ),
+    MetricSpec(
+        TOKENS,
+        "counter",
+        "Tokens used; cached_input and cache_write are parts of input, reasoning is a part of output.",
+        ("model", "provider", "tenant", "type"),
+        max_series=5_000,
+    ),
+    MetricSpec(
+        COST_USD,
+        "counter",
+        "Price of the tokens used, in US dollars, where the model has a known price.",
+        ("model", "provider", "tenant"),
+        max_series=5_000,
+    ),
+    MetricSpec(
+        UNPRICED_CALLS,
+        "counter",
+        "Calls that used tokens of a model without a known price.",
+        ("model", "provider"),
+    ),
+    MetricSpec(STREAM_EVENTS, "counter", "Events of streamed answers passed on.", ("model", "provider")),
+    MetricSpec(INFLIGHT_REQUESTS, "gauge", "Calls under way."),
+    MetricSpec(CONNECTIONS, "gauge", "Open connections from callers."),
+    MetricSpec(
+        CONNECTIONS_REFUSED,
+        "counter",
+        "Connections closed at once, or for bad behaviour.",
+        ("listener", "reason"),
+    ),
+    MetricSpec(UPSTREAM_CONNECTIONS, "gauge", "Open connections to providers.", ("provider",)),
+    MetricSpec(LIMIT_REFUSALS, "counter", "Calls refused by a limit.", ("limit",)),
+    MetricSpec(
+        LIMIT_EVICTIONS,
+        "counter",
+        "Keys in use that lost their place: the table of limits is too small, and newcomers inherit what was used.",
+    ),
+    MetricSpec(AUTHN_FAILURES, "counter", "Calls whose caller could not be established.", ("method", "reason")),
+    MetricSpec(
+        AUTHZ_DECISIONS,
+        "counter",
+        "Decisions by the policy that made them; empty when none allowed.",
+        ("policy", "action", "mode"),
+    ),
+    MetricSpec(RECORDS_LOST, "counter", "Access records and spans that could not be kept.", ("kind",)),
+    MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
+    MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
+    MetricSpec(
+        METRIC_OVERFLOW,
+        "counter",
+        "Label sets that found their metric full and were counted as other.",
+        ("metric",),
+    ),
+    MetricSpec(BUILD_INFO, "gauge", "Always 1; the version is the label.", ("version",)),
+)
+
+METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
+"""Every metric by its name, in the order of exposition."""
+
+GEN_AI_OPERATION = "gen_ai.operation.name"
+"""`chat` or `embeddings`."""
+GEN_AI_PROVIDER = "gen_ai.provider.name"
+GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
+GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+GEN_AI_REQUEST_CHOICES = "gen_ai.request.choice.count"
+GEN_AI_RESPONSE_ID = "gen_ai.response.id"
+GEN_AI_FINISH_REASONS = "gen_ai.response.finish_reasons"
+GEN_AI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+GEN_AI_CACHED_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+GEN_AI_CACHE_WRITE_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
