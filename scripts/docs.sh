@@ -7,6 +7,6 @@ bin="${VENV:-.venv}/bin"
 out=docs/reference
 mkdir -p "$out"
 "$bin/heddle" schema > "$out/config.schema.json"
-"$bin/python" scripts/config_reference.py < "$out/config.schema.json" > "$out/config.md"
+"$bin/python" -m heddle.cli.reference > "$out/config.md"
 "$bin/python" scripts/cli_reference.py > "$out/cli.md"
 echo "docs: $out/config.schema.json, $out/config.md, $out/cli.md"

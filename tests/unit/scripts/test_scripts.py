@@ -41,41 +41,6 @@ def test_the_stamp_follows_the_project(tmp_path: Path):
     assert stamp() != before
 
 
-SCHEMA = {
-    "$ref": "#/$defs/Config",
-    "$defs": {
-        "Config": {
-            "title": "Config",
-            "type": "object",
-            "properties": {
-                "admin": {"anyOf": [{"$ref": "#/$defs/Admin"}, {"type": "null"}], "description": "Where | it is."},
-                "tree": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
-            },
-        },
-        "Admin": {
-            "title": "Admin",
-            "type": "object",
-            "properties": {"port": {"type": "integer", "default": 9090, "description": "TCP\nport."}},
-        },
-        "Tree": {
-            "title": "Tree",
-            "type": "object",
-            "properties": {"kind": {"enum": ["a", "b"]}, "below": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}},
-        },
-    },
-}
-
-
-def test_the_reference_names_every_field_with_its_type_and_text():
-    reference = functions("config_reference.py")
-    found = list(reference["fields"](SCHEMA, SCHEMA))
-    assert [path for path, _ in found] == ["admin", "admin.port", "tree", "tree[].kind", "tree[].below"]
-    rows = [reference["row"](path, schema, SCHEMA) for path, schema in found]
-    assert rows[0] == "| `admin` | section or nothing |  | Where \\| it is. |"
-    assert rows[1] == "| `admin.port` | integer | `9090` | TCP port. |"
-    assert rows[3] == "| `tree[].kind` | one of `a`, `b` |  |  |"
-
-
 @pytest.mark.parametrize(("test", "lint", "code"), [("true", "false", 1), ("false", "true", 1), ("true", "true", 0)])
 def test_ci_fails_when_a_stage_does(tmp_path: Path, test: str, lint: str, code: int):
     """The script in a folder whose stages only succeed or fail."""
