@@ -62,9 +62,10 @@ class Shipper:
         self._spooled = Spooled(directory)
         self._tools = tools
         self._faults = 0
+        self._ending = asyncio.Event()
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until told to end, and then what is there, as long as the sink takes it."""
         failures = 0
         while True:
             try:
@@ -75,7 +76,14 @@ class Shipper:
                 pause_s = max(getattr(exc, "retry_after_s", 0.0), _backoff_s(failures))
                 self._complain(exc)
             if pause_s:
-                await asyncio.sleep(pause_s)
+                if self._ending.is_set():
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), pause_s)
+
+    def end(self) -> None:
+        """Have `run` return when nothing more can be delivered."""
+        self._ending.set()
 
     async def step(self) -> bool:
         """Deliver one batch; False when there is none. Raises OSError or TimeoutError when it must be tried again."""
@@ -122,6 +130,7 @@ class Exporter:
 
     def __init__(self, state_dir: Path) -> None:
         self.directory = state_dir / "spool"
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._tools = SinkTools(Poster(Client()), self.directory)
         self._spooled = Spooled(self.directory)
         self._shippers: dict[str, Shipper] = {}
@@ -155,11 +164,7 @@ class Exporter:
 
     async def drain(self) -> None:
         """Deliver what is there, for at most DRAIN_S, and stop all sinks."""
-        for name in list(self._tasks):
-            self._tasks.pop(name).cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                await asyncio.gather(*(_drain(shipper) for shipper in self._shippers.values()))
+        await asyncio.gather(*(self._end(name) for name in self._specs))
         self.tidy()
         for name in list(self._specs):
             await self._stop(name)
@@ -177,19 +182,18 @@ class Exporter:
         self._shippers[name] = shipper
         self._tasks[name] = asyncio.create_task(shipper.run(), name=name)
 
+    async def _end(self, name: str) -> None:
+        """Let a sink finish between two batches, so that nothing that was delivered is delivered again."""
+        task = self._tasks[name]
+        self._shippers[name].end()
+        await asyncio.wait([task], timeout=DRAIN_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
     async def _stop(self, name: str) -> None:
-        task = self._tasks.pop(name, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        self._specs.pop(name)
+        await self._end(name)
+        del self._tasks[name], self._specs[name]
         await self._shippers.pop(name).close()
-
-
-async def _drain(shipper: Shipper) -> None:
-    with contextlib.suppress(OSError, TimeoutError):
-        while await shipper.step():
-            pass
 
 
 def _wanted(observability: ObservabilitySpec) -> dict[str, SinkSpec | TracingSpec]:
