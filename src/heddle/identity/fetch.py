@@ -47,7 +47,10 @@ class Endpoint:
         try:
             request = OutboundRequest(method, target.encode("ascii"), headers, body)
             answer = await self._client.send(self._origin, request, TIMEOUTS)
-            return answer.status, await answer.body.read(MAX_DOCUMENT_BYTES)
+            try:
+                return answer.status, await answer.body.read(MAX_DOCUMENT_BYTES)
+            finally:
+                answer.close()
         except NetError as exc:
             raise OSError(f"asking failed: {type(exc).__name__}") from exc
 

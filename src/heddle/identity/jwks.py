@@ -78,7 +78,7 @@ def decode_jwks(document: bytes) -> tuple[VerificationKey, ...]:
         raise JwksError(f"the key set is larger than {MAX_DOCUMENT_BYTES} bytes")
     try:
         listed = msgspec.json.decode(document, type=_KeySet).keys
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise JwksError("the document is not a JWK Set") from exc
     if len(listed) > MAX_KEYS:
         raise JwksError(f"the key set has more than {MAX_KEYS} keys")

@@ -31,19 +31,19 @@ _TARGET = "/apis/authentication.k8s.io/v1/tokenreviews"
 _HEADERS = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, frozen=True):
     username: str = ""
     uid: str = ""
     groups: list[str] = []
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, frozen=True):
     authenticated: bool = False
     user: _User = _User()
     audiences: list[str] = []
 
 
-class _Review(msgspec.Struct):
+class _Review(msgspec.Struct, frozen=True):
     status: _Status = _Status()
 
 
@@ -141,7 +141,7 @@ class TokenReviewer:
             if code not in {200, 201}:
                 raise UnavailableError(f"the API server answered a TokenReview with status {code}")
             return _answers.decode(answer).status
-        except (OSError, TimeoutError, ValueError) as exc:
+        except (OSError, TimeoutError, ValueError, RecursionError) as exc:
             raise UnavailableError(f"the API server could not be asked: {exc}") from exc
 
     def _own_bearer(self) -> bytes:

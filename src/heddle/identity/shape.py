@@ -42,7 +42,7 @@ def peek(credential: bytes) -> Unverified | None:
     header, claims, _ = credential.split(b".")
     try:
         return Unverified(_object(header), _object(claims))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, RecursionError):  # nested deeper than any token is
         return None
 
 

@@ -66,11 +66,11 @@ class Issuer:
             raise TokenError("the token's key is not among its issuer's keys")
         try:
             with warnings.catch_warnings():
-                # `EdDSA` is an older name of `Ed25519` (RFC 9864); who configured it does not need to hear so per token.
+                # `EdDSA` is the older name of `Ed25519` (RFC 9864); whoever configured it knows.
                 warnings.simplefilter("ignore", SecurityWarning)
                 proven = jws.deserialize_compact(token, found.key, [algorithm], self._registry)
             claims = msgspec.json.decode(proven.payload)
-        except (JoseError, ValueError, TypeError) as exc:
+        except (JoseError, ValueError, TypeError, RecursionError) as exc:
             raise TokenError("the token's signature is not valid") from exc
         if not isinstance(claims, dict):
             raise TokenError("the token's payload is not an object")

@@ -230,6 +230,13 @@ def test_what_has_the_shape_of_a_token(credential: bytes) -> None:
     assert (peek(credential) is not None) is expected
 
 
+def test_deep_nesting_is_no_token() -> None:
+    deep = b".".join(base64.urlsafe_b64encode(p).rstrip(b"=") for p in (b"{}", b'{"a":' + b"[" * 5000, b"x"))
+    assert peek(deep) is None
+    with pytest.raises(JwksError):
+        decode_jwks(b'{"keys": [{"x": ' + b"[" * 100_000)
+
+
 def test_a_token_never_shows_in_a_repr() -> None:
     assert "alice" not in repr(peek(raw({"alg": "ES256"})))
 
