@@ -90,10 +90,13 @@ class TokenReviewer:
     __slots__ = ("_audiences", "_endpoint", "_now", "_own", "_own_token", "_waiting")
 
     def __init__(self, spec: KubernetesAuthn, tools: Tools) -> None:
-        """ValueError when there is no API server to ask, or when it would be asked without TLS over a network."""
+        """ValueError when the API server would be asked without TLS over a network.
+
+        Outside of a cluster, without `api_server`, every review is unavailable: the configuration stays usable.
+        """
         base_url = spec.api_server or _in_cluster_url()
         ca_file = spec.ca_file if Path(spec.ca_file).exists() else ""
-        self._endpoint = Endpoint(tools, base_url, ca_file)
+        self._endpoint = Endpoint(tools, base_url, ca_file) if base_url else None
         self._own = FileDocument(Path(spec.token_file))
         self._own_token = b""
         self._audiences = spec.audiences
@@ -135,6 +138,8 @@ class TokenReviewer:
         if self._audiences:
             spec["audiences"] = self._audiences
         body = msgspec.json.encode({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec})
+        if self._endpoint is None:
+            raise UnavailableError("not inside a cluster: give `api_server`, or the issuer's `jwks` and `audiences`")
         try:
             headers = [*_HEADERS, (b"authorization", b"Bearer " + self._own_bearer())]
             code, answer = await self._endpoint.send("POST", _TARGET, headers, body)
@@ -154,8 +159,5 @@ class TokenReviewer:
 def _in_cluster_url() -> str:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise ValueError(
-            "authentication by TokenReview needs `api_server`, or a cluster to run in; "
-            "outside of one, give the issuer's `jwks` and `audiences`"
-        )
+        return ""
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"

@@ -397,7 +397,21 @@ async def test_a_network_api_server_needs_tls(worker: Any, in_cluster: Any) -> N
         build(worker, KubernetesAuthn(**{**in_cluster, "api_server": "http://10.0.0.1:6443"}))
 
 
-async def test_outside_a_cluster_somebody_must_be_asked(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_outside_a_cluster_nobody_can_be_asked(
+    worker: Any, make_exchange: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference configuration loads anywhere; its calls are told what is the matter, and the operator why."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with pytest.raises(ValueError, match="api_server"):
-        build(worker, KubernetesAuthn())
+    checks = build(worker, KubernetesAuthn(allowed_namespaces=("dev-team",)))
+    assert (await run(checks, make_exchange(bearer(account(worker))))).reason is Reason.IDENTITY_UNAVAILABLE
+    assert "api_server" in worker.records[0].detail
+
+
+async def test_inside_a_cluster_the_environment_names_the_api_server(
+    worker: Any, make_exchange: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    checks = build(worker, KubernetesAuthn(token_file=__file__))
+    assert (await run(checks, make_exchange(bearer(account(worker))))).reason is Reason.IDENTITY_UNAVAILABLE
+    assert "could not be asked" in worker.records[0].detail
