@@ -67,7 +67,7 @@ class Spool:
         if direct != self._direct or recorded != (self._audit is not None):
             self._close_logs()
             if direct:
-                self._access = self._audit = LogFile(Path(direct), self._now)
+                self._access = self._audit = LogFile(self._directory.parent / direct, self._now)
             elif recorded:
                 self._access, self._audit = self._segments("access"), self._segments("audit")
             self._direct = direct

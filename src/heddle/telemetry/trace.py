@@ -11,6 +11,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 HeaderGetter = Callable[[bytes], bytes | None]
 """Lower-case field name -> value, or None: `Request.header`."""
 
@@ -43,24 +45,20 @@ _bits = _random.getrandbits
 os.register_at_fork(after_in_child=_random.seed)
 
 
-class SpanContext:
-    """The place of one call in a trace. `span_id` is this gateway's span, `parent_id` the caller's ("" for a root)."""
+class SpanContext(msgspec.Struct, gc=False, eq=False):
+    """The place of one call in a trace."""
 
-    __slots__ = ("parent_id", "sampled", "span_id", "state", "trace_id", "upstream_id")
-
-    def __init__(
-        self, trace_id: str, span_id: str, parent_id: str = "", sampled: bool = False, state: str = ""
-    ) -> None:
-        self.trace_id = trace_id
-        """32 lower-case hex digits."""
-        self.span_id = span_id
-        """16 lower-case hex digits."""
-        self.parent_id = parent_id
-        self.sampled = sampled
-        self.state = state
-        """`tracestate` as received, at most 512 characters."""
-        self.upstream_id = ""
-        """Id of the client span of the last upstream attempt: `inject` sets it on sampled calls."""
+    trace_id: str
+    """32 lower-case hex digits."""
+    span_id: str
+    """This gateway's span: 16 lower-case hex digits."""
+    parent_id: str = ""
+    """The caller's span; empty for a root."""
+    sampled: bool = False
+    state: str = ""
+    """`tracestate` as received, at most 512 characters."""
+    upstream_id: str = ""
+    """Id of the client span of the last upstream attempt: `inject` sets it on sampled calls."""
 
     def __repr__(self) -> str:
         return f"SpanContext({self.trace_id}-{self.span_id}, sampled={self.sampled})"

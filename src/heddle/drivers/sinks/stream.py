@@ -44,9 +44,10 @@ class StdoutSink:
 class FileSink:
     """Lines appended to `spec.path`; follows a rename, and rotates by size itself when told to."""
 
-    def __init__(self, spec: SinkSpec, tools: SinkTools, *, max_bytes: int = 0, keep: int = 5) -> None:  # noqa: ARG002
+    def __init__(self, spec: SinkSpec, tools: SinkTools, *, max_bytes: int = 0, keep: int = 5) -> None:
         """`max_bytes` of 0 leaves rotation to others; else `path.1` is the newest of `keep` older files."""
-        self._path = Path(spec.path)
+        # Relative paths are relative to the state directory, as for the workers' own log file.
+        self._path = tools.directory.parent / spec.path
         self._file = LogFile(self._path, time.time)
         self._max_bytes = max_bytes
         self._keep = keep
