@@ -228,6 +228,14 @@ class HttpServer:
 
     # The end.
 
+    def wind_down(self) -> None:
+        """Stop accepting; every connection closes after its next answer, or when it has idled long enough.
+
+        Nothing is cut: an idle connection stays open, because its caller may be writing a request at this moment.
+        """
+        self.stop_accepting()
+        self.draining = True
+
     async def drain(self, deadline_s: float) -> None:
         """Stop accepting, let calls in flight finish for at most `deadline_s` seconds from now, close everything."""
         self.stop_accepting()

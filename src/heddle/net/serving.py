@@ -12,21 +12,20 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from heddle.net.body import Body
 from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarge, PeerGone
 from heddle.net.head import RequestHeadReader
 from heddle.net.message import Peer, Reply, Request
-from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
+from heddle.net.replying import ReplyWriter
+from heddle.wire.chunked import ChunkedDecoder
 from heddle.wire.http1 import (
     CHUNKED,
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     ProtocolError,
     RequestHead,
-    encode_response_head,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ class ServerConnection(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_ahead_at",
-        "_answering",
         "_body",
-        "_closing",
         "_create_task",
         "_decoder",
         "_eof",
@@ -64,11 +61,11 @@ class ServerConnection(asyncio.Protocol):
         "_reader",
         "_remaining",
         "_server",
-        "_stalled_since",
         "_state",
         "_task",
+        "_time_left_s",
         "_transport",
-        "_writable",
+        "_writer",
         "deadline",
         "peer",
     )
@@ -89,14 +86,12 @@ class ServerConnection(asyncio.Protocol):
         self._remaining = 0
         self._decoder: ChunkedDecoder | None = None
         self._task: asyncio.Task[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._stalled_since = _NEVER
-        self._closing = False
+        self._writer = ReplyWriter(server, None)
         self._eof = False
         self._probed = False
-        self._answering = False
         self._expects_continue = False
         self._lingered = 0
+        self._time_left_s = 0.0
         self._transport: Any = None
         self._create_task = server.loop.create_task
 
@@ -115,6 +110,7 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open (and its TLS handshake done)."""
         self._transport = transport
+        self._writer = ReplyWriter(self._server, transport)
         peername = transport.get_extra_info("peername")
         port = peername[1] if isinstance(peername, tuple) else 0
         self.peer = Peer(self.peer.address, port, transport.get_extra_info("ssl_object") is not None)
@@ -124,14 +120,14 @@ class ServerConnection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """The caller is gone: whatever is being done for it stops now."""
         self._state = _CLOSED
-        self.deadline = self._stalled_since = _NEVER
+        self.deadline = _NEVER
         self._ahead = b""
         self._partial = None
         if self._body is not None:
             self._body.fail(PeerGone())
         if self._task is not None:
             self._task.cancel()
-        self._release_writer()
+        self._writer.resume()
         self._server.closed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,7 +151,7 @@ class ServerConnection(asyncio.Protocol):
         """The caller will send no more: an answer under way is still written (half-close)."""
         if self._task is not None and self._state != _BODY and not self.peer.tls:
             self._eof = True
-            self._closing = True
+            self._writer.closing = True
             return True
         if self._body is not None and self._state == _BODY:
             self._body.fail(PeerGone())
@@ -163,21 +159,13 @@ class ServerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The caller reads more slowly than we write."""
-        self._stalled_since = self._server.now
-        if self._writable is None:
-            self._writable = asyncio.get_running_loop().create_future()
+        self._writer.pause()
 
     def resume_writing(self) -> None:
         """The caller caught up."""
-        self._stalled_since = _NEVER
-        self._release_writer()
+        self._writer.resume()
         if self._state == _BUSY and self._task is None:
             self._next()
-
-    def _release_writer(self) -> None:
-        waiter, self._writable = self._writable, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
 
     # Reading heads.
 
@@ -187,21 +175,21 @@ class ServerConnection(asyncio.Protocol):
         seen = len(partial)
         partial += data
         if partial.find(b"\r\n\r\n", max(0, seen - 3)) < 0:
-            self._check_partial(partial)
+            self._check_partial(partial, seen)
         else:
             self._partial = None
             self._read_head(bytes(partial))
 
     def _read_head(self, data: bytes, at: int = 0) -> None:
         """Read the head that starts at `at`. What follows the request is put aside, not copied and not looked at."""
-        if data.startswith(b"\r\n", at):
+        if data.startswith(b"\r\n", at) and not data.startswith(b"\r\n\r\n", at):
             # RFC 9112 2.2: a server should ignore an empty line before the request line. One is enough.
             at += 2
         end = data.find(b"\r\n\r\n", at) + 4
         if end == 3:
             self.deadline = self._server.now + self._server.limits.head_timeout_s
-            self._partial = bytearray(data[at:])
-            self._check_partial(self._partial)
+            self._partial = bytearray(data[at:] or data[at - 2 :])
+            self._check_partial(self._partial, 0)
             return
         size = len(data)
         try:
@@ -215,15 +203,15 @@ class ServerConnection(asyncio.Protocol):
         request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
         self._task = self._create_task(self._answer(request, head))
 
-    def _check_partial(self, partial: bytearray) -> None:
-        """Refuse an incomplete head as soon as nothing that follows could make it right."""
+    def _check_partial(self, partial: bytearray, seen: int) -> None:
+        """Refuse an incomplete head, of which `seen` bytes were checked before, once nothing could make it right."""
         if len(partial) > MAX_HEAD_BYTES:
             self._refuse(431, "The head of the message is larger than 64 KiB.")
         elif partial and not (65 <= partial[0] <= 90 or partial[0] in b"\r"):
             self._refuse(400, "This is not an HTTP/1.1 request.")
         elif len(partial) > MAX_TARGET_BYTES + 32 and partial.find(b"\r\n", 0, MAX_TARGET_BYTES + 32) < 0:
             self._refuse(414, "The request target is longer than 8 KiB.")
-        elif partial.count(b"\n") != partial.count(b"\r\n"):
+        elif partial.count(b"\n", seen) != partial.count(b"\r\n", max(0, seen - 1)):
             self._refuse(400, "The head contains line ends that are not CR LF.")
 
     def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
@@ -240,7 +228,9 @@ class ServerConnection(asyncio.Protocol):
             raise ProtocolError(413, f"The body is larger than {limits.max_body_bytes} bytes.")
         if size - end == length:
             self._state = _BUSY
-            return Body.of(data[end:])
+            payload = data[end:]
+            self._reader.skip(payload)
+            return Body.of(payload)
         self._state = _BODY
         self._remaining = length if length > 0 else limits.max_body_bytes
         self._decoder = ChunkedDecoder() if length == CHUNKED else None
@@ -296,7 +286,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _spoil_body(self, error: BodyError) -> None:
         """The rest of this connection cannot be understood, or is not wanted: answer, then close."""
-        self._closing = True
+        self._writer.closing = True
         self._state = _LINGER
         self.deadline = _NEVER
         self._decoder = None
@@ -318,13 +308,15 @@ class ServerConnection(asyncio.Protocol):
 
     def pause_body(self) -> None:
         """See `body.Source`. While we do not read, the caller's time does not run."""
+        self._time_left_s = self.deadline - self._server.now
         self.deadline = _NEVER
         self._transport.pause_reading()
 
     def resume_body(self) -> None:
         """See `body.Source`."""
         if self._state == _BODY:
-            self.deadline = self._server.now + self._server.limits.body_timeout_s
+            # What was left, not all of it again: a caller must not gain time by being slowed down.
+            self.deadline = self._server.now + self._time_left_s
         if self._state in {_BODY, _BUSY} and not self._ahead:
             self._transport.resume_reading()
 
@@ -336,26 +328,31 @@ class ServerConnection(asyncio.Protocol):
 
     def drop_body(self, _body: Body) -> None:
         """See `body.Source`. The rest is left unread; the connection closes after the answer."""
-        self._closing = True
+        self._writer.closing = True
 
     # Answering.
 
     async def _answer(self, request: Request, head: RequestHead) -> None:
         reply = await self._ask(request)
+        writer = self._writer
+        if self._state == _BODY or self._server.draining or not head.keep_alive:
+            writer.closing = True
         try:
-            await self._write_reply(reply, head)
+            whole = await writer.write(reply, head)
         except Exception:
             log.exception("an answer could not be written")
-            self.abort()
+            whole = False
         self._task = None
-        self._next()
+        if whole:
+            self._next()
+        else:
+            self.abort()
 
     async def _ask(self, request: Request) -> Reply:
         server = self._server
         try:
             return await server.handler(request)
         except BodyError as error:
-            self._closing = True
             return server.answer_error(error.status, error.detail)
         except PeerGone:
             return Reply(499, [])
@@ -363,82 +360,15 @@ class ServerConnection(asyncio.Protocol):
             log.exception("a handler failed")
             return server.answer_error(500, "The server failed while answering this request.")
 
-    async def _write_reply(self, reply: Reply, head: RequestHead) -> None:
-        body = reply.body
-        if self._state == _CLOSED:
-            await _close_iterator(body)
-            return
-        if self._state == _BODY or self._server.draining or not head.keep_alive:
-            self._closing = True
-        self._answering = True
-        if isinstance(body, bytes):
-            self._write_whole(reply, body, head)
-        else:
-            await self._write_stream(reply, body, head)
-
-    def _write_whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> None:
-        framing = self._server.date_line + self._connection_line(head)
-        # RFC 9110 8.6: no Content-Length in a 204; 15.4.5: no content in a 304.
-        if reply.status in {204, 304}:
-            body = b""
-        else:
-            framing += b"content-length: %d\r\n" % len(body)
-        start = encode_response_head(reply.status, reply.headers, framing)
-        self._transport.write(start if head is not None and head.method == "HEAD" else start + body)
-
-    def _connection_line(self, head: RequestHead | None) -> bytes:
-        if self._closing:
-            return b"connection: close\r\n"
-        return b"" if head is not None and head.minor == 1 else b"connection: keep-alive\r\n"
-
-    async def _write_stream(self, reply: Reply, body: AsyncIterator[bytes], head: RequestHead) -> None:
-        chunked = head.minor == 1
-        if not chunked:
-            self._closing = True
-        framing = self._server.date_line + (b"transfer-encoding: chunked\r\n" if chunked else b"")
-        try:
-            start = encode_response_head(reply.status, reply.headers, framing + self._connection_line(head))
-            self._transport.write(start)
-            if head.method != "HEAD":
-                await self._write_pieces(body, chunked)
-        except Exception as error:
-            if not isinstance(error, PeerGone):
-                log.warning("an answer was cut: %s", type(error).__name__)
-            self._cut(chunked)
-        finally:
-            await _close_iterator(body)
-
-    async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
-        write = self._transport.write
-        async for piece in body:
-            if self._state == _CLOSED:
-                raise PeerGone
-            if piece:
-                write(encode_chunk(piece) if chunked else piece)
-                if self._writable is not None:
-                    await self._writable
-        if chunked:
-            write(LAST_CHUNK)
-
-    def _cut(self, chunked: bool) -> None:
-        """End an answer so that its reader sees it is incomplete, but gets what was written before."""
-        self._closing = True
-        if chunked and self._state != _CLOSED:
-            self._state = _LINGER
-            self._close()
-        else:
-            # Without chunks an orderly close would look like the end.
-            self.abort()
-
     def _refuse(self, status: int, detail: str) -> None:
         """Answer what cannot be a request, and close."""
         server = self._server
         server.refused_requests += 1
-        self._closing = True
+        self._writer.closing = True
         self._partial = None
         reply = server.answer_error(status, detail)
         assert isinstance(reply.body, bytes)
-        self._write_whole(reply, reply.body, None)
+        self._writer.write_whole(reply, reply.body, None)
         self._linger()
 
     # Between requests, and the end.
@@ -447,17 +377,17 @@ class ServerConnection(asyncio.Protocol):
         """The answer is written: close, or go on with the next request."""
         if self._state == _CLOSED or self._transport.is_closing():
             return
-        if self._closing:
+        if self._writer.closing:
             if self._state == _BUSY and not self._ahead:
                 self._close()
             else:
                 self._linger()
             return
-        if self._writable is not None:
+        if self._writer.full:
             # A caller that sends but does not read gets no further answer until it has.
             return
         self._state = _HEAD
-        self._answering = False
+        self._writer.begun = False
         self._body = self._head = None
         self.deadline = self._server.now + self._server.limits.idle_timeout_s
         if self._ahead:
@@ -490,14 +420,14 @@ class ServerConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close now when idle; otherwise after the answer under way."""
-        if self._state == _HEAD and not self._partial:
+        if self._state == _HEAD and (not self._partial or self._partial == b"\r\n"):
             self._close()
 
     # The sweep.
 
     def sweep(self, now: float) -> None:
         """Enforce the deadlines. Called once per period."""
-        if now - self._stalled_since >= self._server.limits.write_timeout_s:
+        if now - self._writer.stalled_since_s >= self._server.limits.write_timeout_s:
             self._server.timed_out += 1
             self.abort()
         elif now >= self.deadline:
@@ -507,7 +437,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _expire(self) -> None:
         self.deadline = _NEVER
-        if self._state == _LINGER:
+        if self._state == _LINGER or self._transport.get_write_buffer_size():
+            # Nobody has read what was written; closing in order would wait for that.
             self.abort()
             return
         self._server.timed_out += 1
@@ -515,7 +446,7 @@ class ServerConnection(asyncio.Protocol):
             self._spoil_body(BodyTimeout())
             # Nothing is on its way that could erase the answer: no need to linger.
             self._state = _BUSY
-        elif self._partial:
+        elif self._partial and self._partial != b"\r\n":
             self._refuse(408, "The request head did not arrive in time.")
             self._close()
         else:
@@ -529,12 +460,6 @@ class ServerConnection(asyncio.Protocol):
         raw = self._transport.get_extra_info("socket")
         if raw is not None and raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.abort()
-        elif not self._probed and not self._answering and self._head is not None and self._head.minor == 1:
+        elif not self._probed and not self._writer.begun and self._head is not None and self._head.minor == 1:
             self._probed = True
             self._transport.write(_CONTINUE)
-
-
-async def _close_iterator(body: bytes | AsyncIterator[bytes]) -> None:
-    aclose = getattr(body, "aclose", None)
-    if aclose is not None:
-        await aclose()

@@ -1,0 +1,138 @@
+"""Writes the answers of one connection: whole ones in one write, streams one write per piece.
+
+Owns framing and backpressure on the way out. While the transport's buffer is full nothing is pulled from the
+iterator that makes an answer; however an answer ends, its iterator is closed.
+
+*Source:* RFC 9110 sections 8.6, 9.3.2, 15.3.5 and 15.4.5; RFC 9112 sections 6.1, 7.1 and 9.6.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from heddle.net.errors import PeerGone
+from heddle.net.message import Reply
+from heddle.wire.chunked import LAST_CHUNK, encode_chunk
+from heddle.wire.http1 import RequestHead, encode_response_head
+
+if TYPE_CHECKING:
+    from heddle.net.server import HttpServer
+
+log = logging.getLogger("heddle.net")
+
+
+class ReplyWriter:
+    """The writing half of a server connection."""
+
+    __slots__ = ("_server", "_transport", "_waiter", "begun", "closing", "stalled_since_s")
+
+    def __init__(self, server: "HttpServer", transport: Any) -> None:
+        self._server = server
+        self._transport = transport
+        self._waiter: asyncio.Future[None] | None = None
+        self.closing = False
+        """The answer being written is the connection's last, and says so."""
+        self.begun = False
+        """Some of the answer to the current request is written."""
+        self.stalled_since_s = math.inf
+        """Monotonic second since which the transport's buffer is full."""
+
+    # Backpressure.
+
+    @property
+    def full(self) -> bool:
+        """The caller reads more slowly than we write."""
+        return self._waiter is not None
+
+    def pause(self) -> None:
+        """The transport's buffer is full."""
+        if self._waiter is None:
+            self.stalled_since_s = self._server.now
+            self._waiter = asyncio.get_running_loop().create_future()
+
+    def resume(self) -> None:
+        """The buffer is low again, or the connection gone."""
+        self.stalled_since_s = math.inf
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # Answers.
+
+    async def write(self, reply: Reply, head: RequestHead) -> bool:
+        """Write `reply` to the request with `head`; False when it had to be cut and cannot be told from whole."""
+        body = reply.body
+        if self._transport.is_closing():
+            await _close(body)
+            return True
+        self.begun = True
+        if isinstance(body, bytes):
+            self.write_whole(reply, body, head)
+            return True
+        return await self._write_stream(reply, body, head)
+
+    def write_whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> None:
+        """Head and body in one write; `head` is None when there was no request to speak of."""
+        framing = self._server.date_line
+        if head is None or self.closing or head.minor == 0:
+            framing += self._connection_line()
+        # RFC 9110 8.6: no Content-Length in a 204; 15.4.5: no content in a 304.
+        if reply.status in {204, 304}:
+            body = b""
+        else:
+            framing = b"%bcontent-length: %d\r\n" % (framing, len(body))
+        try:
+            start = encode_response_head(reply.status, reply.headers, framing)
+        except ValueError:
+            log.exception("an answer was replaced")
+            self.closing = True
+            start, body = encode_response_head(500, [], b"content-length: 0\r\nconnection: close\r\n"), b""
+        self._transport.write(start if head is not None and head.method == "HEAD" else start + body)
+
+    def _connection_line(self) -> bytes:
+        return b"connection: close\r\n" if self.closing else b"connection: keep-alive\r\n"
+
+    async def _write_stream(self, reply: Reply, body: AsyncIterator[bytes], head: RequestHead) -> bool:
+        # RFC 9112 6.1: no Transfer-Encoding to an HTTP/1.0 client; the end of the connection ends the body.
+        chunked = head.minor == 1
+        self.closing = self.closing or not chunked
+        framing = self._server.date_line
+        if chunked and reply.status not in {204, 304}:
+            framing += b"transfer-encoding: chunked\r\n"
+        if self.closing:
+            framing += self._connection_line()
+        try:
+            self._transport.write(encode_response_head(reply.status, reply.headers, framing))
+            if head.method != "HEAD" and reply.status not in {204, 304}:
+                await self._write_pieces(body, chunked)
+        except Exception as error:
+            if not isinstance(error, PeerGone):
+                log.exception("an answer was cut")
+            self.closing = True
+            # An orderly close tells a missing last chunk, and lets what was written arrive. Without chunks
+            # it would look like the end.
+            self._transport.close()
+            return chunked
+        finally:
+            await _close(body)
+        return True
+
+    async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+        transport = self._transport
+        async for piece in body:
+            if transport.is_closing():
+                raise PeerGone
+            if piece:
+                transport.write(encode_chunk(piece) if chunked else piece)
+                if self._waiter is not None:
+                    await self._waiter
+        if chunked:
+            transport.write(LAST_CHUNK)
+
+
+async def _close(body: bytes | AsyncIterator[bytes]) -> None:
+    aclose = getattr(body, "aclose", None)
+    if aclose is not None:
+        await aclose()
