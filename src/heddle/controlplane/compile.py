@@ -43,8 +43,10 @@ PriceSource = Callable[[str, str], PriceTable]
 
 
 def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: PriceSource) -> Snapshot:
-    """The snapshot of a plan that passed all checks. Unresolvable secrets are reported; the result is then
-    incomplete."""
+    """The snapshot of a plan. Secrets that cannot be had are reported.
+
+    Of a plan with errors it is worth nothing, but is made all the same, for what is reported on the way.
+    """
     admin = plan.admins[0].value if plan.admins else None
     trust_domain = plan.trust_domains[0].value if plan.trust_domains else "heddle.local"
     providers = tuple(_provider(placed, secrets, report) for placed in plan.providers)

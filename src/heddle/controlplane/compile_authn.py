@@ -51,13 +51,15 @@ def _entry(entry: Authentication, place: Place, tools: _Tools) -> Authn:
 
 def _key(key: Key, place: Place, tools: _Tools) -> KeySpec | None:
     secrets, report, seen = tools
+    if not key.key and not key.key_sha256:
+        return None  # reported by `rules_access`
     try:
         digest = key.key_sha256.lower() or _digest(secrets.resolve(key.key, place.source.folder))
     except SecretError as exc:
         report.error(place.at("key"), str(exc))
         return None
     first = seen.setdefault(digest, place)
-    if first is not place:
+    if first is not place and not report.is_broken(place):
         where = f"{first.source.file}:{first.source.line(first.path)}"
         report.error(place, f"turns out to be the same key as at {where}; who calls would be ambiguous")
     return KeySpec(

@@ -23,6 +23,7 @@ from heddle.model.config import Config
 from heddle.model.expand import expand
 from heddle.model.meta import resource_name
 from heddle.model.plan import Plan, gather
+from heddle.model.prices import PriceTable
 from heddle.model.problem import Place, Problem, Report, did_you_mean
 from heddle.model.resources import KINDS, LATER_GROUPS, AnyResource, Declared
 from heddle.model.rules import check_rules, is_served
@@ -130,6 +131,7 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
     for path in files:
         for document in read_file(path, report):
             under_way.document(document)
+    report.complete = not report.failed
     _check_unique(under_way.declared, report)
     plan = gather(under_way.declared, report)
     named = verify_notes(under_way.notes, report)
@@ -151,9 +153,8 @@ def _compiled(
 ) -> tuple[Snapshot | None, set[Path]]:
     """The snapshot, unless anything was or becomes an error, and the files that secrets were looked for in."""
     secrets = Secrets(environ, plan.secrets)
-    if report.failed:
-        return None, secrets.files
-    snapshot = compile_snapshot(plan, secrets, report, prices)
+    # Also of a plan with errors: its secrets may not be there either, and that should be said at once.
+    snapshot = compile_snapshot(plan, secrets, report, (lambda *_: PriceTable()) if report.failed else prices)
     return (None if report.failed else snapshot), secrets.files
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from heddle.model.formats import complaint
-from heddle.model.problem import Place, Report, Source, child, did_you_mean, quote
+from heddle.model.problem import Place, Report, Source, camel, child, did_you_mean, quote, snake
 
 BROKEN: Any = object()
 """Stands for a value that could not be made; it never leaves this module."""
@@ -100,7 +100,8 @@ class _Text(_Node):
             return self.wrong_kind(value, path, reading)
         wrong = complaint(self.form, value) if self.form else self._measure(value)
         if wrong:
-            shown = "" if self.private else f", got {quote(value)}"
+            # What stands before an @ in a URL may be a password.
+            shown = "" if self.private or "@" in value else f", got {quote(value)}"
             hint = "environment references are read in secrets only" if "${" in value and not self._mark else ""
             return reading.refuse(path, f"{wrong}{shown}", hint)
         if self._mark and value:
@@ -193,6 +194,7 @@ class _Sequence(_Node):
     def __init__(self, info: inspect.VarTupleType) -> None:
         self._item = _node(info.item_type)
         self._min = info.min_length or 0
+        self._max = info.max_length
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, list)
@@ -202,6 +204,8 @@ class _Sequence(_Node):
             return self.wrong_kind(value, path, reading)
         if len(value) < self._min:
             return reading.refuse(path, f"expected at least {self._min} item")
+        if self._max is not None and len(value) > self._max:
+            return reading.refuse(path, f"expected at most {self._max} item")
         check_item = self._item.check
         made = [check_item(item, f"{path}[{index}]", reading) for index, item in enumerate(value)]
         return tuple(item for item in made if item is not BROKEN)
@@ -274,7 +278,10 @@ class _Struct(_Node):
         return BROKEN if BROKEN in made.values() else self.cls(**made)
 
     def _unknown(self, key: str, known: dict[str, _Field], path: str, reading: Reading) -> None:
-        hint = _near(key, tuple(known)) or f"known here: {', '.join(known)}"
+        other = camel(key) if reading.source.camel else snake(key)
+        names = (*known, self._tag_field) if self._tag_field else tuple(known)
+        hint = f"did you mean `{other}`?" if other in known else _near(key, names)
+        hint = hint or f"known here: {', '.join(names)}"
         reading.refuse(child(path, key), "unknown field", hint)
 
     def _missing(self, made: dict[str, Any], path: str, reading: Reading) -> None:

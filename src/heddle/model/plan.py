@@ -16,7 +16,7 @@ from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
 from heddle.model.expand import PROTOCOLS
-from heddle.model.problem import Place, Report
+from heddle.model.problem import Place, Report, camel
 from heddle.model.resources import Declared
 from heddle.model.resources_core import SecretResource
 from heddle.model.resources_gateway import Gateway, GatewayListener
@@ -94,6 +94,12 @@ def _gateway(
     one: Declared, gateway: Gateway, parameters: dict[tuple[str, str], _Settings], plan: Plan, report: Report
 ) -> None:
     spec = gateway.spec
+    if spec.gateway_class_name != "heddle":
+        # Gateway API, GatewayClass: a controller leaves gateways of other classes alone.
+        report.warning(
+            one.place("spec.gatewayClassName"), f"gateways of class `{spec.gateway_class_name}` are left alone"
+        )
+        return
     address = spec.addresses[0].value if spec.addresses else "127.0.0.1"
     infrastructure = spec.infrastructure
     ref = infrastructure.parameters_ref if infrastructure is not None else None
@@ -140,8 +146,9 @@ def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan:
     spec, name = policy.spec, policy.metadata.name
     given = [concern for concern in _CONCERNS if getattr(spec, concern) is not None]
     if len(given) != 1:
-        found = ", ".join(given) or "none"
-        report.error(one.place("spec"), f"expected exactly one of {', '.join(_CONCERNS)}; found {found}")
+        found = ", ".join(map(camel, given)) or "none"
+        wanted = ", ".join(map(camel, _CONCERNS))
+        report.error(one.place("spec"), f"expected exactly one of {wanted}; found {found}")
         return
     if spec.authorization is not None:
         _authorization(one, policy, _named(spec.authorization, name), gateways, (plan, report))

@@ -77,12 +77,19 @@ class Report:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.complete = True
+        """All that was written could be read, so that what is missing is really missing."""
         self._broken: set[tuple[int, str]] = set()
 
     def error(self, place: Place, message: str, hint: str = "") -> None:
         """Something that keeps the configuration from being used."""
         if not self.is_broken(place):
             self._add("error", place, message, hint)
+
+    def missing(self, place: Place, message: str, hint: str = "") -> None:
+        """An error about something that is not there; not raised while parts of the text could not be read."""
+        if self.complete:
+            self.error(place, message, hint)
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:
         """Something that works, but perhaps not as meant."""
@@ -139,6 +146,11 @@ def camel(name: str) -> str:
     """`limit_by` as `limitBy`."""
     head, _, tail = name.partition("_")
     return head + tail.title().replace("_", "") if tail else name
+
+
+def snake(name: str) -> str:
+    """`limitBy` as `limit_by`."""
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
 def did_you_mean(word: str, known: list[str] | tuple[str, ...], cutoff: float = 0.6) -> str:

@@ -79,7 +79,7 @@ def _check_listeners(plan: Plan, report: Report) -> None:
                 report.warning(
                     place.at("trusted_proxies", index), "believes everybody: any caller can claim any address"
                 )
-    if not any(is_served(listener) for listener, _ in plan.listeners):
+    if report.complete and not any(is_served(listener) for listener, _ in plan.listeners):
         report.warning(admin.place, "no listener is served", "add one with `protocol: HTTP` to `listeners`")
     if plan.admins and not is_loopback(admin.value.address):
         report.warning(
@@ -121,12 +121,12 @@ def _check_models(plan: Plan, report: Report) -> None:
     names = tuple(placed.value.name for placed in plan.providers)
     known = frozenset(names)
     if not plan.models and len(names) > 1:
-        report.error(
+        report.missing(
             plan.providers[1].place,
             "several providers and no models: no call could find its way",
             "list names under `llm.models`",
         )
-    if not names and any(is_served(listener) for listener, _ in plan.listeners):
+    if report.complete and not names and any(is_served(listener) for listener, _ in plan.listeners):
         report.warning(
             _first_listener(plan), "no provider is declared: every call will be refused", "add one to `llm.providers`"
         )

@@ -16,6 +16,11 @@ from heddle.model.reach import Callers, covers, listed
 from heddle.model.rules import is_served, unique
 
 _DAY_S = 86_400
+_COMMON_WINDOWS_S = (
+    *(1, 2, 5, 10, 15, 20, 30),
+    *(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)),
+    *(3600 * hours for hours in (1, 2, 3, 4, 6, 8, 12, 24)),
+)
 _LATER_RESOURCES = ("tool", "agent", "prompt", "server")
 _ALLOW_EXAMPLE = "add an allow, such as {name: all, match: {tenant: T}, resources: ['model:*'], action: allow}"
 
@@ -52,6 +57,7 @@ def _check_keys(entry: ApiKey, place: Place, now_s: float, report: Report, seen:
         first = seen.setdefault(secret, here) if secret else here
         if first is not here:
             report.error(here, f"the same key as on line {first.source.line(first.path)}; who calls would be ambiguous")
+            report.mark_broken(here)
 
 
 def _check_key(key: Key, place: Place, now_s: float, report: Report) -> None:
@@ -103,7 +109,7 @@ def _check_exposure(plan: Plan, report: Report) -> None:
             continue
         if not plan.authentication_policies:
             hint = "add `security.authentication`, e.g. {type: api_key, keys: [{key: '${KEY}', user: me}]}"
-            report.error(place, f"listener `{listener.name}` has no authentication: nobody could call", hint)
+            report.missing(place, f"listener `{listener.name}` has no authentication: nobody could call", hint)
         elif not is_loopback(listener.address):
             _check_open_listener(plan, listener, place, report)
 
@@ -116,13 +122,13 @@ def _check_open_listener(plan: Plan, listener: Listener, place: Place, report: R
     rules = (rule for rule, _ in plan.authorization if rule.mode == "enforce")
     if not any(rule.listener in ("", listener.name) for rule in rules):
         message = f"listener `{listener.name}` on {listener.address} has no authorization policy that is enforced"
-        report.error(place, message, _ALLOW_EXAMPLE)
+        report.missing(place, message, _ALLOW_EXAMPLE)
 
 
 def _check_authorization(plan: Plan, report: Report) -> None:
     # A rule attached to a gateway is in the plan once per listener, at one place.
     rules = {place: rule for rule, place in plan.authorization}
-    unique(((rule.name, place) for place, rule in rules.items()), "authorization policy", report)
+    unique(((rule.name, place) for place, rule in rules.items()), "policy", report)
     listeners = tuple(listener.name for listener, _ in plan.listeners)
     for rule, place in plan.authorization:
         if rule.listener and rule.listener not in listeners:
@@ -188,9 +194,8 @@ def _check_window(limit: RateLimit, place: Place, report: Report) -> None:
     elif window_s > 366 * _DAY_S:
         report.error(place, "must be at most 366d")
     elif window_s % _DAY_S and _DAY_S % window_s:
-        whole = int(window_s)
-        nearest = min((n for n in range(1, _DAY_S + 1) if _DAY_S % n == 0), key=lambda n: abs(n - whole))
-        hint = f"the nearest is {_duration_text(nearest)}" if whole < _DAY_S else "write whole days"
+        nearest = min(_COMMON_WINDOWS_S, key=lambda common: abs(common - window_s))
+        hint = f"the nearest is {_duration_text(nearest)}" if window_s < _DAY_S else "write whole days"
         report.error(place, "must divide a day, or be whole days, to be aligned to UTC", hint)
 
 
@@ -203,7 +208,7 @@ def _duration_text(seconds: int) -> str:
 
 def _check_reach(plan: Plan, report: Report) -> None:
     """Rules that are for nobody, and callers that no rule is for."""
-    if not plan.authentication:
+    if not plan.authentication or not report.complete:
         return
     callers = Callers(entry for entry, _ in plan.authentication)
     for rule, place in {place: (rule, place) for rule, place in plan.authorization}.values():
