@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,26 +42,38 @@ class Gateway:
     key: str = field(repr=False)
     timeout_s: float
 
-    def post(self, path: str, body: bytes) -> http.client.HTTPResponse:
-        """The answer's head. Raises ChatError when there is none, or when it is an error."""
+    @contextmanager
+    def post(self, path: str, body: bytes) -> Iterator[http.client.HTTPResponse]:
+        """A good answer, its head read. Raises ChatError when there is none, or when it is an error."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ChatError(f"--url {self.url}: expected http://HOST:PORT/v1")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         headers = {"content-type": "application/json", "accept": "text/event-stream"}
         if self.key:
+            if not self.key.isascii() or not self.key.isprintable():
+                raise ChatError("The key has characters that no header can carry.")
             headers["authorization"] = f"Bearer {self.key}"
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         try:
             connection = kind(parts.hostname, parts.port, timeout=self.timeout_s)
-            connection.request("POST", parts.path.rstrip("/") + path, body, headers)
-            response = connection.getresponse()
+        except (ValueError, http.client.HTTPException) as exc:
+            raise ChatError(f"--url {self.url}: {exc}") from exc
+        target = parts.path.rstrip("/") + path
+        with closing(connection), closing(self._exchange(connection, target, body, headers)) as response:
+            if response.status != 200:
+                raise ChatError(_refusal(response))
+            yield response
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        try:
+            connection.request("POST", target, body, headers)
+            return connection.getresponse()
         except ConnectionRefusedError as exc:
             raise ChatError(f"No gateway answers at {self.url}. Start one with `heddle demo`, or give --url.") from exc
         except (OSError, http.client.HTTPException, ValueError) as exc:
             raise ChatError(f"Asking {self.url} failed: {exc}") from exc
-        if response.status != 200:
-            raise ChatError(_refusal(response))
-        return response
 
 
 @dataclass
@@ -167,20 +180,20 @@ def _command(conversation: Conversation, line: str) -> str:
 
 
 def _turn(gateway: Gateway, conversation: Conversation, prompt: str) -> None:
-    response = gateway.post("/chat/completions", conversation.request(prompt))
     said: list[str] = []
     usage: dict[str, Any] = {}
-    try:
-        for chunk in _chunks(response):
-            usage = chunk.get("usage") or usage
-            text = _text(chunk)
-            said.append(text)
-            click.echo(_CONTROL.sub("", text), nl=False)
-    finally:
-        click.echo()
-        response.close()
+    with gateway.post("/chat/completions", conversation.request(prompt)) as response:
+        try:
+            for chunk in _chunks(response):
+                usage = chunk.get("usage") or usage
+                text = _text(chunk)
+                said.append(text)
+                click.echo(_CONTROL.sub("", text), nl=False)
+        finally:
+            click.echo()
+        cost = response.getheader(_COST_FIELD)
     conversation.add(prompt, "".join(said))
-    _account(usage, response)
+    _account(usage, cost)
 
 
 def _chunks(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
@@ -223,12 +236,11 @@ def _text(chunk: dict[str, Any]) -> str:
     return text
 
 
-def _account(usage: dict[str, Any], response: http.client.HTTPResponse) -> None:
+def _account(usage: dict[str, Any], cost: str | None) -> None:
     """One line on what it took, for people at a terminal."""
     parts = []
     if usage:
         parts.append(f"{usage.get('prompt_tokens', 0)} tokens in, {usage.get('completion_tokens', 0)} out")
-    cost = response.getheader(_COST_FIELD)
     if cost:
         parts.append(f"{_clean(cost)} USD")
     if parts and sys.stderr.isatty():

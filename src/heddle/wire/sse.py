@@ -18,6 +18,7 @@ MAX_EVENT_BYTES = 1024 * 1024
 _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
+_MAY_BE_BOM = (b"", _BOM[:1])
 _CR = 0x0D
 
 
@@ -32,12 +33,13 @@ class Event(NamedTuple):
 class Splitter:
     """Cuts what arrives into whole events, ends included; together they are the input without its byte-order mark."""
 
-    __slots__ = ("_after_cr", "_begun", "_max_bytes", "_rest")
+    __slots__ = ("_after_cr", "_begun", "_max_bytes", "_plain", "_rest")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._rest = bytearray()
         self._begun = False
         self._after_cr = False
+        self._plain = False
         self._max_bytes = max_event_bytes
 
     @property
@@ -50,15 +52,26 @@ class Splitter:
 
         Raises ProtocolError when an event exceeds the bound.
         """
-        if self._begun and not self._rest and not self._after_cr and data[-2:] == b"\n\n" and b"\r" not in data:
-            if data.find(b"\n") == len(data) - 2 < self._max_bytes:
-                return [data]
-            events = data.split(b"\n\n")
-            if not events.pop() and len(data) <= self._max_bytes:
-                return [event + b"\n\n" for event in events]
-        return self._feed(data)
+        if not self._begun and not self._rest and data[:1] not in _MAY_BE_BOM:
+            self._begun = self._plain = True
+        if not self._plain or b"\r" in data or len(self._rest) > len(data):
+            return self._feed(data)
+        # Only LF about, and little kept from before: a blank line is LF LF, and splitting is all there is to do.
+        rest = self._rest
+        if rest:
+            data = bytes(rest) + data
+            rest.clear()
+        if data.find(b"\n") == len(data) - 2 < self._max_bytes and data[-1:] == b"\n":
+            return [data]
+        events = data.split(b"\n\n")
+        rest += events.pop()
+        if len(data) > self._max_bytes:
+            self._check(max(map(len, events), default=0))
+            self._check(len(rest))
+        return [event + b"\n\n" for event in events]
 
     def _feed(self, data: bytes) -> list[bytes]:
+        """The same for any input."""
         events = []
         if self._after_cr and data:
             self._after_cr = False
@@ -81,6 +94,7 @@ class Splitter:
         if start:
             self._after_cr = start == len(rest) and rest[-1] == _CR
             del rest[:start]
+        self._plain = not self._after_cr and _CR not in rest
         self._check(len(rest))
         return events
 
