@@ -8,6 +8,7 @@ cannot be read, are cut short or come from something else are left out. *Source:
 import os
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from heddle.telemetry import names
@@ -87,12 +88,17 @@ def _write_histogram(lines: list[bytes], name: bytes, series: Series, values: li
     labels = series.labels
     comma = b"," if labels else b""
     total = 0.0
-    for bound, count in zip((*series.bounds, float("inf")), values[1:], strict=True):
+    prefix = b"%b_bucket{%b%b" % (name, labels, comma)
+    for le, count in zip(_les(series.bounds), values[1:], strict=True):
         total += count
-        le = b"+Inf" if bound == float("inf") else repr(bound).encode()
-        lines.append(b'%b_bucket{%b%ble="%b"} %b\n' % (name, labels, comma, le, _number(total)))
+        lines.append(b"%b%b %b\n" % (prefix, le, _number(total)))
     braces = b"{%b}" % labels if labels else b""
     lines.append(b"%b_sum%b %b\n%b_count%b %b\n" % (name, braces, _number(values[0]), name, braces, _number(total)))
+
+
+@lru_cache(maxsize=64)
+def _les(bounds: tuple[float, ...]) -> list[bytes]:
+    return [f'le="{bound}"}}'.encode() for bound in (*bounds, "+Inf")]
 
 
 def _number(value: float) -> bytes:

@@ -136,12 +136,15 @@ class SharedCounters:
 
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """See `Counters`. The rows cannot have been taken: something is held in them."""
-        words, held, settled = self._words, self._held, self._settled
-        for row, granted, amount in zip(reservation.places, reservation.granted, amounts, strict=False):
+        words, granted = self._words, reservation.granted
+        for index, row in enumerate(reservation.places):
+            amount = amounts[index]
             if amount > 0:
-                total = words[row + settled] + (min(MAX_AMOUNT, amount))
-                words[row + settled] = min(_SETTLED_CAP, total)
-            words[row + held] -= granted
+                total = words[row + self._settled] + amount
+                if amount > MAX_AMOUNT or total > _SETTLED_CAP:
+                    total = min(total - amount + MAX_AMOUNT, _SETTLED_CAP)
+                words[row + self._settled] = total
+            words[row + self._held] -= granted[index]
         reservation.granted = reservation.places = ()
 
     def release(self, reservation: Reservation) -> None:
