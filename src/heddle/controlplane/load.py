@@ -24,7 +24,7 @@ from heddle.model.expand import expand
 from heddle.model.meta import resource_name
 from heddle.model.plan import Plan, gather
 from heddle.model.prices import PriceTable
-from heddle.model.problem import Place, Problem, Report, did_you_mean
+from heddle.model.problem import Place, Problem, Report, Source, did_you_mean
 from heddle.model.resources import KINDS, LATER_GROUPS, AnyResource, Declared
 from heddle.model.rules import check_rules, is_served
 from heddle.model.rules_access import check_access
@@ -56,10 +56,13 @@ class _Load:
         self.notes: list[Note] = []
         self.declared: list[Declared] = []
         self.inactive: list[str] = []
+        self.root = Place(Source(), "")
+        """The first document."""
         self._stems: set[str] = set()
 
     def document(self, document: Document) -> None:
         reading = Reading(self.report, document.source)
+        self.root = self.root if self.root.source.file else Place(document.source, "")
         if document.source.camel:
             self._resource(document, reading)
         else:
@@ -134,6 +137,7 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
     report.complete = not report.failed
     _check_unique(under_way.declared, report)
     plan = gather(under_way.declared, report)
+    plan.root = under_way.root
     named = verify_notes(under_way.notes, report)
     check_rules(plan, provider_types(), report)
     check_access(plan, now_s, report)

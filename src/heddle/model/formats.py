@@ -35,15 +35,10 @@ def timestamp_s(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def is_loopback(address: str) -> bool:
-    """Whether a checked address can be reached from this machine only."""
-    return address == "localhost" or ipaddress.ip_address(address).is_loopback
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether the host of a URL is this machine."""
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the host of a URL, is this machine; of names only `localhost` is."""
     try:
-        return is_loopback(host)
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -16,7 +16,7 @@ from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
 from heddle.model.expand import PROTOCOLS
-from heddle.model.problem import Place, Report, camel
+from heddle.model.problem import Place, Report, Source, camel
 from heddle.model.resources import Declared
 from heddle.model.resources_core import SecretResource
 from heddle.model.resources_gateway import Gateway, GatewayListener
@@ -38,6 +38,8 @@ class Plan:
     """What was declared, each kind in the order it was written."""
 
     def __init__(self) -> None:
+        self.root = Place(Source(), "")
+        """Where to report what is missing altogether."""
         self.listeners: list[Placed[Listener]] = []
         self.admins: list[Placed[Admin]] = []
         self.trust_domains: list[Placed[str]] = []

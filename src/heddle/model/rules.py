@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from heddle.model.config_listeners import SERVED_PROTOCOLS, Admin, Listener
 from heddle.model.config_llm import Provider
 from heddle.model.config_observability import Elasticsearch, Observability
-from heddle.model.formats import is_loopback, is_loopback_host, split_url
+from heddle.model.formats import is_loopback, split_url
 from heddle.model.plan import Placed, Plan
-from heddle.model.problem import Place, Report, Source, did_you_mean
+from heddle.model.problem import Place, Report, did_you_mean
 
 _PUBLIC_BASE_URLS = {"openai": "https://api.openai.com/v1"}
 
@@ -63,7 +63,7 @@ def _check_singletons(plan: Plan, report: Report) -> None:
 
 def _check_listeners(plan: Plan, report: Report) -> None:
     unique(((one.value.name, one.place) for one in plan.listeners), "listener", report)
-    admin = plan.admins[0] if plan.admins else Placed(Admin(), Place(_nowhere(plan), ""))
+    admin = plan.admins[0] if plan.admins else Placed(Admin(), plan.root)
     taken: list[tuple[str, str, int]] = [("admin", admin.value.address, admin.value.port)]
     for listener, place in plan.listeners:
         for other, address, port in taken:
@@ -109,7 +109,7 @@ def _check_providers(plan: Plan, types: tuple[str, ...], report: Report) -> None
         if (
             url.scheme == "http"
             and (provider.api_key or provider.api_key_secret)
-            and not is_loopback_host(url.hostname or "")
+            and not is_loopback(url.hostname or "")
         ):
             report.warning(
                 place.at("base_url"), "the provider's credential crosses the network without TLS", "use https"
@@ -178,10 +178,3 @@ def _check_observability(placed: Placed[Observability], report: Report) -> None:
 
 def _first_listener(plan: Plan) -> Place:
     return next(one.place for one in plan.listeners if is_served(one.value))
-
-
-def _nowhere(plan: Plan) -> Source:
-    """A document to hang findings about what is missing on."""
-    places = [one.place for one in plan.listeners] + [one.place for one in plan.providers]
-    places += [one.place for one in plan.authorization] + plan.authentication_policies
-    return places[0].source if places else Source()

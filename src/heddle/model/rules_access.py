@@ -8,7 +8,7 @@ from heddle.model.config_base import many
 from heddle.model.config_listeners import Listener
 from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
 from heddle.model.config_security import ApiKey, Jwks, Jwt, Key, Kubernetes, Nobody
-from heddle.model.formats import complaint, duration_s, is_loopback, is_loopback_host, split_url, timestamp_s
+from heddle.model.formats import complaint, duration_s, is_loopback, split_url, timestamp_s
 from heddle.model.match import is_glob
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, did_you_mean, quote
@@ -80,7 +80,7 @@ def _check_jwks(jwks: Jwks, place: Place, report: Report) -> None:
 
 def _check_trusted_url(url: str, place: Place, why: str, report: Report) -> None:
     parts = split_url(url)
-    if parts.scheme != "https" and not is_loopback_host(parts.hostname or ""):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         report.error(place, f"must be https: {why}")
 
 
@@ -110,7 +110,7 @@ def _check_exposure(plan: Plan, report: Report) -> None:
         if not plan.authentication_policies:
             hint = "add `security.authentication`, e.g. {type: api_key, keys: [{key: '${KEY}', user: me}]}"
             report.missing(place, f"listener `{listener.name}` has no authentication: nobody could call", hint)
-        elif not is_loopback(listener.address):
+        elif listener.address and not is_loopback(listener.address):
             _check_open_listener(plan, listener, place, report)
 
 

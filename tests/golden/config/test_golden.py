@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from heddle.cli.config_commands import validate
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
