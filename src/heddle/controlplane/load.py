@@ -18,13 +18,14 @@ from heddle.controlplane.prices import price_table
 from heddle.controlplane.read import Document, find_files, read_file
 from heddle.controlplane.secrets import Secrets
 from heddle.controlplane.verify import provider_types, verify_notes, verify_plan
-from heddle.model.check import Note, Reading, check
+from heddle.model.check import check
 from heddle.model.config import Config
 from heddle.model.expand import expand
 from heddle.model.meta import resource_name
 from heddle.model.plan import Plan, gather
 from heddle.model.prices import PriceTable
 from heddle.model.problem import Place, Problem, Report, Source, did_you_mean
+from heddle.model.reading import Note, Reading
 from heddle.model.resources import KINDS, LATER_GROUPS, AnyResource, Declared
 from heddle.model.rules import check_rules, is_served
 from heddle.model.rules_access import check_access
@@ -139,7 +140,7 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
     plan = gather(under_way.declared, report)
     plan.root = under_way.root
     named = verify_notes(under_way.notes, report)
-    check_rules(plan, provider_types(), report)
+    check_rules(plan, provider_types(placed.value.type for placed in plan.providers), report)
     check_access(plan, now_s, report)
     verify_plan(plan, environ, report)
     snapshot, secret_files = _compiled(plan, environ, report, prices)

@@ -15,18 +15,21 @@ import msgspec
 from heddle import plugins
 from heddle.controlplane.compile_authn import inline_text
 from heddle.controlplane.secrets import is_literal
-from heddle.model.check import Note, Reading, check
+from heddle.model.check import check
 from heddle.model.config_llm import Provider
 from heddle.model.config_policies import AuthorizationPolicy
 from heddle.model.config_security import Jwks, Jwt, Kubernetes
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, Source
+from heddle.model.reading import Note, Reading
 from heddle.model.rules import base_url
 from heddle.model.snapshot import ProviderSpec
 
 
-def provider_types() -> tuple[str, ...]:
-    """Types of providers that can be named, built in and installed."""
+def provider_types(used: Iterable[str]) -> tuple[str, ...]:
+    """Types of providers that can be named. Installed ones are looked for only when one of them may be used."""
+    if set(used) <= plugins.PROVIDERS.keys():
+        return tuple(sorted(plugins.PROVIDERS))
     return tuple(plugins.names("providers"))
 
 
@@ -44,8 +47,9 @@ def verify_notes(notes: Iterable[Note], report: Report) -> set[Path]:
 
 def verify_plan(plan: Plan, environ: Mapping[str, str], report: Report) -> None:
     """Everything else in this module."""
+    kinds = {name: _provider_class(name) for name in {placed.value.type for placed in plan.providers}}
     for placed in plan.providers:
-        _verify_options(placed, report)
+        _verify_options(placed, kinds[placed.value.type], report)
     _verify_expressions(plan.authorization, report)
     for entry, place in plan.authentication:
         if isinstance(entry, Jwt):
@@ -69,13 +73,18 @@ def _in_secret_resource(place: Place) -> bool:
     return place.source.camel and place.path.startswith(("data", "stringData"))
 
 
-def _verify_options(placed: Placed[Provider], report: Report) -> None:
+def _provider_class(name: str) -> Any:
+    """The implementation of a type; None for an unknown one, which `rules` reports, and one that cannot be imported."""
+    try:
+        return plugins.load("providers", name)
+    except (KeyError, ImportError, AttributeError):
+        return None
+
+
+def _verify_options(placed: Placed[Provider], kind: Any, report: Report) -> None:
     """The options of a provider, by the struct and then by the constructor of its type."""
     provider, place = placed
-    try:
-        kind = plugins.load("providers", provider.type)
-    except (KeyError, ImportError, AttributeError):
-        # An unknown type is reported by `rules`; one that cannot be imported, when its gateway starts.
+    if kind is None:
         return
     here = place.at("options")
     shape = options_of(kind)

@@ -1,52 +1,21 @@
 """Does a value have the shape of a struct? Finds everything that is wrong with it, not only the first thing.
 
-Owns the walk from plain data (what YAML gives) to typed structs: unknown fields are errors, wrong values are
-reported with
-path, line, what was expected and what may have been meant, and replaced by their defaults, so that the checks of
-meaning
-(`rules`) can still look at the rest. It knows no meaning itself.
+Owns the walk from plain data (what YAML gives) to typed structs: unknown fields are errors, wrong values are reported
+with path, line, what was expected and what may have been meant, and replaced by their defaults, so that the checks of
+meaning (`rules`) can still look at the rest. Single values are in `check_scalars`. It knows no meaning itself.
 """
 
-import re
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, inspect
 
-from heddle.model.formats import complaint
-from heddle.model.problem import Place, Report, Source, camel, child, did_you_mean, quote, snake
+from heddle.model.check_scalars import Anything, Choice, Flag, Node, Number, Text, either, near
+from heddle.model.problem import Place, camel, child, quote, snake
+from heddle.model.reading import BROKEN, Reading
 
-BROKEN: Any = object()
-"""Stands for a value that could not be made; it never leaves this module."""
 T = TypeVar("T")
-
-
-class Note(NamedTuple):
-    """A value that the outside world must be asked about."""
-
-    mark: str
-    """`file` or `secret`."""
-    place: Place
-    text: str
-
-
-class Reading:
-    """The check of one document: where it stands, what was found."""
-
-    __slots__ = ("notes", "report", "source")
-
-    def __init__(self, report: Report, source: Source) -> None:
-        self.report = report
-        self.source = source
-        self.notes: list[Note] = []
-
-    def refuse(self, path: str, message: str, hint: str = "") -> Any:
-        """Report an error at `path`, once; BROKEN."""
-        place = Place(self.source, path)
-        self.report.error(place, message, hint)
-        self.report.mark_broken(place)
-        return BROKEN
 
 
 def check(value: Any, kind: type[T], reading: Reading, path: str = "") -> T | None:
@@ -56,137 +25,7 @@ def check(value: Any, kind: type[T], reading: Reading, path: str = "") -> T | No
     return None if made is BROKEN else made
 
 
-class _Node:
-    """Checks values of one type."""
-
-    expected = "a value"
-    private = True
-    """Values of this type, or typed here by mistake, may be secrets: messages tell their kind only."""
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        """The typed value, or BROKEN after reporting why."""
-        raise NotImplementedError
-
-    def accepts(self, value: Any) -> bool:
-        """Whether the value is of the right kind at all: how a union chooses among its members."""
-        raise NotImplementedError
-
-    def wrong_kind(self, value: Any, path: str, reading: Reading) -> Any:
-        """Refuse a value of another kind."""
-        if value is None:
-            return reading.refuse(path, f"is empty, expected {self.expected}", "remove the line, or give it a value")
-        got = _kind(value) if self.private else _describe(value)
-        return reading.refuse(path, f"expected {self.expected}, got {got}", _kind_hint(value, self))
-
-
-class _Text(_Node):
-    """A string: lengths, pattern, declared form."""
-
-    expected = "text"
-
-    def __init__(self, info: inspect.StrType, extra: dict[str, Any]) -> None:
-        self._min = info.min_length or 0
-        self._max = info.max_length
-        self._pattern = re.compile(info.pattern) if info.pattern else None
-        self.form: str = extra.get("form", "")
-        self.private = bool(extra.get("secret") or extra.get("private"))
-        self._mark = "secret" if extra.get("secret") else "file" if self.form == "file" else ""
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, str)
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        if not isinstance(value, str):
-            return self.wrong_kind(value, path, reading)
-        wrong = complaint(self.form, value) if self.form else self._measure(value)
-        if wrong:
-            # What stands before an @ in a URL may be a password.
-            shown = "" if self.private or "@" in value else f", got {quote(value)}"
-            hint = "environment references are read in secrets only" if "${" in value and not self._mark else ""
-            return reading.refuse(path, f"{wrong}{shown}", hint)
-        if self._mark and value:
-            reading.notes.append(Note(self._mark, Place(reading.source, path), value))
-        return value
-
-    def _measure(self, value: str) -> str:
-        if len(value) < self._min:
-            return f"expected at least {self._min} characters"
-        if self._max is not None and len(value) > self._max:
-            return f"expected at most {self._max} characters"
-        if self._pattern is not None and not self._pattern.search(value):
-            return f"expected text like {self._pattern.pattern}"
-        return ""
-
-
-class _Number(_Node):
-    """An integer or a float, with bounds."""
-
-    private = False
-
-    def __init__(self, info: inspect.IntType | inspect.FloatType) -> None:
-        self._kinds = (int,) if isinstance(info, inspect.IntType) else (int, float)
-        self._ge, self._le = info.ge, info.le
-        self.expected = "a whole number" if isinstance(info, inspect.IntType) else "a number"
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, self._kinds) and not isinstance(value, bool)
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        if not self.accepts(value):
-            return self.wrong_kind(value, path, reading)
-        if self._ge is not None and value < self._ge:
-            return reading.refuse(path, f"expected at least {self._ge}, got {quote(value)}")
-        if self._le is not None and value > self._le:
-            return reading.refuse(path, f"expected at most {self._le}, got {quote(value)}")
-        return value if self._kinds == (int,) else float(value)
-
-
-class _Flag(_Node):
-    """true or false."""
-
-    expected = "true or false"
-    private = False
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, bool)
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        return value if isinstance(value, bool) else self.wrong_kind(value, path, reading)
-
-
-class _Choice(_Node):
-    """One of a closed set of words."""
-
-    private = False
-
-    def __init__(self, info: inspect.LiteralType) -> None:
-        self._values = tuple(str(value) for value in info.values)
-        self.expected = _either(self._values)
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, str)
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        if not isinstance(value, str):
-            return self.wrong_kind(value, path, reading)
-        if value not in self._values:
-            return reading.refuse(path, f"expected {self.expected}, got {quote(value)}", _near(value, self._values))
-        return value
-
-
-class _Anything(_Node):
-    """Any plain data."""
-
-    def accepts(self, value: Any) -> bool:
-        del value
-        return True
-
-    def check(self, value: Any, path: str, reading: Reading) -> Any:
-        del path, reading
-        return value
-
-
-class _Sequence(_Node):
+class _Sequence(Node):
     """A list of values of one type; becomes a tuple."""
 
     expected = "a list"
@@ -211,7 +50,7 @@ class _Sequence(_Node):
         return tuple(item for item in made if item is not BROKEN)
 
 
-class _Mapping(_Node):
+class _Mapping(Node):
     """A mapping from text to values of one type."""
 
     expected = "a mapping"
@@ -234,13 +73,13 @@ class _Field(NamedTuple):
 
     name: str
     spelled: str
-    node: _Node
+    node: Node
     required: bool
     fallback: Any
     """What stands in for a required value that is wrong or missing; BROKEN when nothing can."""
 
 
-class _Struct(_Node):
+class _Struct(Node):
     """A mapping with known fields."""
 
     expected = "a mapping"
@@ -280,7 +119,7 @@ class _Struct(_Node):
     def _unknown(self, key: str, known: dict[str, _Field], path: str, reading: Reading) -> None:
         other = camel(key) if reading.source.camel else snake(key)
         names = (*known, self._tag_field) if self._tag_field else tuple(known)
-        hint = f"did you mean `{other}`?" if other in known else _near(key, names)
+        hint = f"did you mean `{other}`?" if other in known else near(key, names)
         hint = hint or f"known here: {', '.join(names)}"
         reading.refuse(child(path, key), "unknown field", hint)
 
@@ -293,7 +132,7 @@ class _Struct(_Node):
                 made[name] = field.fallback
 
 
-class _Tagged(_Node):
+class _Tagged(Node):
     """A mapping that is one of several structs, told apart by one field."""
 
     def __init__(self, infos: list[inspect.StructType]) -> None:
@@ -311,20 +150,20 @@ class _Tagged(_Node):
         node = self._nodes.get(tag) if isinstance(tag, str) else None
         if node is not None:
             return node.check(value, path, reading)
-        expected = _either(tuple(self._nodes))
+        expected = either(tuple(self._nodes))
         place = child(path, self._tag_field)
         if tag is None:
             reading.refuse(place, f"is required: {expected}")
         else:
-            reading.refuse(place, f"expected {expected}, got {quote(tag)}", _near(str(tag), tuple(self._nodes)))
+            reading.refuse(place, f"expected {expected}, got {quote(tag)}", near(str(tag), tuple(self._nodes)))
         reading.report.mark_broken(Place(reading.source, path))
         return BROKEN
 
 
-class _Union(_Node):
+class _Union(Node):
     """One of several kinds, told apart by the kind of the value."""
 
-    def __init__(self, nodes: list[_Node]) -> None:
+    def __init__(self, nodes: list[Node]) -> None:
         self._nodes = nodes
         self.expected = " or ".join(dict.fromkeys(node.expected for node in nodes))
 
@@ -344,42 +183,42 @@ def msgspec_name(cls: type[msgspec.Struct], name: str) -> str:
 
 
 @cache
-def _struct_node(cls: type[msgspec.Struct]) -> _Node:
+def _struct_node(cls: type[msgspec.Struct]) -> Node:
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
     return _Struct(info)
 
 
-def _node(info: inspect.Type) -> _Node:
+def _node(info: inspect.Type) -> Node:
     """The checker of a type."""
     extra: dict[str, Any] = {}
     if isinstance(info, inspect.Metadata):
         extra, info = info.extra or {}, info.type
     if isinstance(info, inspect.StrType):
-        return _Text(info, extra)
+        return Text(info, extra)
     if isinstance(info, inspect.StructType):
         return _struct_node(info.cls)
     if isinstance(info, inspect.UnionType):
         return _union(info)
     simple: dict[type, Any] = {
-        inspect.IntType: _Number,
-        inspect.FloatType: _Number,
-        inspect.LiteralType: _Choice,
+        inspect.IntType: Number,
+        inspect.FloatType: Number,
+        inspect.LiteralType: Choice,
         inspect.VarTupleType: _Sequence,
         inspect.DictType: _Mapping,
     }
     make = simple.get(type(info))
     if make is not None:
-        node: _Node = make(info)
+        node: Node = make(info)
         return node
-    return _Flag() if isinstance(info, inspect.BoolType) else _Anything()
+    return Flag() if isinstance(info, inspect.BoolType) else Anything()
 
 
-def _union(info: inspect.UnionType) -> _Node:
+def _union(info: inspect.UnionType) -> Node:
     """None is left out: an empty value is refused everywhere, because `allowed:` with its list commented out must
     not mean "all"."""
     structs = [member for member in info.types if isinstance(member, inspect.StructType)]
-    nodes: list[_Node] = [
+    nodes: list[Node] = [
         _node(member) for member in info.types if not isinstance(member, inspect.StructType | inspect.NoneType)
     ]
     if len(structs) > 1:
@@ -395,28 +234,3 @@ def _fallback(field: inspect.Field) -> Any:
     if isinstance(kind, inspect.LiteralType):
         return kind.values[0]
     return blanks.get(type(kind), BROKEN) if field.default is NODEFAULT else field.default
-
-
-def _describe(value: Any) -> str:
-    return _kind(value) if isinstance(value, dict | list) else quote(value)
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), "something else")
-
-
-def _kind_hint(value: Any, node: _Node) -> str:
-    if isinstance(node, _Text) and isinstance(value, int | float):
-        timed = node.form in ("duration", "period") and not isinstance(value, bool)
-        return f"give it a unit, such as {value}s" if timed else "quote it"
-    return "put it in [brackets]" if isinstance(node, _Sequence) and not isinstance(value, dict) else ""
-
-
-def _near(word: str, known: tuple[str, ...]) -> str:
-    return did_you_mean(word, known) or did_you_mean(word.lower(), tuple(known), 0.6)
-
-
-def _either(values: tuple[str, ...]) -> str:
-    quoted = [f"`{value}`" for value in values]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

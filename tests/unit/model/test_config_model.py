@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import heddle.model
-from heddle.model.check import Reading, check
+from heddle.model.check import check
 from heddle.model.config import Config
 from heddle.model.config_policies import KubernetesMatch, Match
 from heddle.model.config_security import ApiKey, Claims, Issuer, Jwks, Jwt, Key, Kubernetes, Nobody
@@ -19,6 +19,7 @@ from heddle.model.meta import resource_name
 from heddle.model.plan import gather
 from heddle.model.problem import Place, Report, Source, camel, child, parent, quote, snake
 from heddle.model.reach import Callers
+from heddle.model.reading import Reading
 from heddle.model.resources import KINDS
 from heddle.model.schema import json_schema, kinds
 
