@@ -30,16 +30,18 @@ class Admission:
         self._origins = frozenset(spec.origins)
         self._seen: set[bytes] = set()
 
-    def check(self, request: Request) -> None:
-        """Refuse a foreign Host (421) or Origin (403). Raises CallError."""
-        host = request.header(b"host") or b""
+    def check(self, request: Request) -> bool:
+        """Refuse a foreign Host (421) or Origin (403). Raises CallError. True when an allowed page sent the request."""
+        fields = request.fields()
+        host = fields.get(b"host", b"")
         if host not in self._seen:
             self._check_host(host)
-        origin = request.header(b"origin")
-        if origin is not None and not self.allows_origin(origin):
-            raise CallError(
-                Reason.FORBIDDEN, "This origin may not call the gateway; list it under the listener's `origins`."
-            )
+        if b"origin" not in fields:
+            return False
+        if not self.allows_origin(fields[b"origin"]):
+            detail = "This origin may not call the gateway; list it under the listener's `origins`."
+            raise CallError(Reason.FORBIDDEN, detail)
+        return True
 
     def _check_host(self, host: bytes) -> None:
         name = _hostname(host.decode("latin-1"))

@@ -32,8 +32,13 @@ class Decode:
 
         async def decoded(exchange: Exchange) -> Reply:
             request = exchange.request
-            check_json(request)
-            body = await read_body(request, exchange.listener.limits.max_body_bytes)
+            fields = request.fields()
+            if fields.get(b"content-type") != b"application/json":
+                check_json(request)
+            max_bytes = exchange.listener.limits.max_body_bytes
+            body = request.body.whole(max_bytes)
+            if body is None or b"content-encoding" in fields:
+                body = await read_body(request, body, max_bytes)
             try:
                 call = decode(body)
             except ProtocolError as exc:
@@ -62,10 +67,11 @@ def bad_request(error: ProtocolError) -> CallError:
 _BY_STATUS = {408: Reason.TIMEOUT_READING, 413: Reason.TOO_LARGE, 415: Reason.UNSUPPORTED_MEDIA}
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, decompressed. Raises CallError (400, 408, 413, 415, or CALLER_GONE)."""
+async def read_body(request: Request, body: bytes | None, max_bytes: int) -> bytes:
+    """The whole body, decompressed; `body` is what has arrived if that is all. Raises CallError (4xx, CALLER_GONE)."""
     try:
-        body = await request.body.read(max_bytes)
+        if body is None:
+            body = await request.body.read(max_bytes)
         encoding = request.header(b"content-encoding")
         return body if encoding is None else decompress(body, encoding, max_bytes)
     except BodyError as exc:

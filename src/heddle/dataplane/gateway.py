@@ -42,7 +42,7 @@ class Runtime:
         self.sample_ratio = spec.sample_ratio if spec.enabled else 0.0
 
     def close(self) -> None:
-        """Stop what runs in the background for this snapshot; calls under way are not touched."""
+        """Stop what runs in the background for this snapshot, and give back its connections to providers."""
         for close in self.closers:
             close()
 
@@ -50,16 +50,24 @@ class Runtime:
 class Gateway:
     """The current runtime of this worker. Reading it is one attribute, replacing it one assignment."""
 
-    __slots__ = ("clock", "runtime")
+    __slots__ = ("_former", "clock", "runtime")
 
     def __init__(self, runtime: Runtime, tools: Tools) -> None:
         self.runtime = runtime
         self.clock = tools.clock.monotonic
+        self._former: list[Runtime] = []
 
     def swap(self, runtime: Runtime) -> None:
-        """Let new calls meet `runtime`."""
-        old, self.runtime = self.runtime, runtime
-        old.close()
+        """Let new calls meet `runtime`; the former is closed when its last call has ended."""
+        self._former.append(self.runtime)
+        self.runtime = runtime
+
+    def inflight(self) -> int:
+        """Calls under way. Called now and then: closes former runtimes that have none left."""
+        for former in [former for former in self._former if not former.recorder.inflight]:
+            self._former.remove(former)
+            former.close()
+        return self.runtime.recorder.inflight + sum(former.recorder.inflight for former in self._former)
 
 
 class Door:
@@ -83,11 +91,16 @@ class Door:
         if self._trusted:
             exchange.source_address = client_address(request.peer.address, request.headers, self._trusted)
         recorder = runtime.recorder
-        recorder.begin()
+        recorder.inflight += 1
+        admission = self._admission
         try:
-            self._admission.check(request)
-            preflight = self._admission.preflight(request) if request.method == "OPTIONS" else None
-            reply = preflight or await pick(route, request.method)(exchange)
+            from_page = admission.check(request)
+            if from_page and request.method == "OPTIONS":
+                reply = admission.preflight(request) or await pick(route, "OPTIONS")(exchange)
+            else:
+                reply = await (route.methods.get(request.method) or pick(route, request.method))(exchange)
+            if from_page:
+                reply.headers += admission.cors(request)
         except CallError as error:
             reply = _failed(exchange, error)
         except asyncio.CancelledError:
@@ -97,11 +110,10 @@ class Door:
         except Exception:
             _log.exception("unexpected failure in %s", route.operation)
             reply = _failed(exchange, CallError(Reason.INTERNAL, "The gateway failed to handle this call."))
-        reply.headers += self._admission.cors(request)
         body = reply.body
-        if isinstance(body, bytes):
+        if type(body) is bytes:
             recorder.finish(exchange, reply.status, len(body))
-        else:
+        elif not isinstance(body, bytes):
             reply.body = Observed(body, exchange, reply.status, recorder)
         return reply
 

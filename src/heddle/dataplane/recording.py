@@ -1,209 +1,192 @@
-"""What is written down when a call ends: settlement first, then metrics, the access record, the span.
+"""What is written down when a call ends: price, then settlement, metrics, access record, span.
 
-Runs once per call, in microseconds, without await. Metric children are bound on the first call of each label
-set; labels come from configuration or from closed sets, so their number is bounded.
+Runs once per call, in microseconds, without await. Calls of one kind (same caller, model, outcome) share metric
+children and the constant part of their access record, both made for the first of them; what is kept is bounded.
 """
 
 import logging
-from dataclasses import dataclass
 
-from heddle.model.call import ModelCall
+from heddle.model.call import Usage
+from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
-from heddle.pipeline.errors import Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.telemetry import names
+from heddle.telemetry.calls import CallSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
-from heddle.telemetry.metrics import Counter, Histogram, TenantLabels
-from heddle.telemetry.records import AccessRecord, timestamp
+from heddle.telemetry.metrics import TenantLabels
+from heddle.telemetry.records import AccessFacts, AccessRecord, access_line, access_tail, timestamp
 from heddle.telemetry.spans import finished
 from heddle.telemetry.spool import Spool
 
 _log = logging.getLogger("heddle.gateway")
 
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """The metric children of one (listener, operation, model, provider, status, reason)."""
-
-    requests: Counter
-    duration: Histogram
-    upstream: Histogram
-    first_token: Histogram
+MAX_KINDS = 32_768
+"""Kinds of calls remembered. Callers choose model names under a pattern, so it must be bounded; then all are dropped."""
+_NOTHING = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class _UsageSeries:
-    """The metric children of one (model, provider, tenant)."""
+class _Kind:
+    """What calls of one kind have in common."""
 
-    input: Counter
-    output: Counter
-    cached: Counter
-    cost: Counter
-    unpriced: Counter
+    __slots__ = ("principal", "series", "tail", "usage")
+
+    def __init__(self, principal: Principal, series: CallSeries, tail: bytes) -> None:
+        self.principal = principal
+        """Keeps the principal alive whose identity is part of the key."""
+        self.series = series
+        self.tail = tail
+        self.usage: UsageSeries | None = None
 
 
 class Recorder:
     """Writes down the calls of one snapshot."""
 
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
+        self.inflight = 0
+        """Calls begun and not finished."""
         self._metrics = tools.metrics
-        self._clock = tools.clock
+        self._monotonic, self._now = tools.clock.monotonic, tools.clock.now
         self._spool = spool
-        self._pricer = Pricer(snapshot.prices)
+        self._price = Pricer(snapshot.prices).cost
         self._tenants = TenantLabels(snapshot)
-        self._series: dict[tuple[object, ...], _Series] = {}
-        self._usage: dict[tuple[str, str, str], _UsageSeries] = {}
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
+        self._series: dict[tuple[object, ...], CallSeries] = {}
+        self._usages: dict[tuple[str, str, str], UsageSeries] = {}
         self._access = snapshot.observability.logging.enabled and bool(snapshot.observability.logging.sinks)
         self._traced = snapshot.observability.tracing.enabled and bool(snapshot.observability.tracing.endpoint)
         self._bodies = snapshot.observability.logging.bodies
-        self._inflight = tools.metrics.gauge(names.INFLIGHT_REQUESTS)
-
-    def begin(self) -> None:
-        """A call has begun."""
-        self._inflight.add(1)
 
     def finish(self, exchange: Exchange, status: int, bytes_out: int) -> None:
         """A call has ended. Never raises: a failure to record must not become a failure to answer."""
+        self.inflight -= 1
         try:
-            self._inflight.add(-1)
-            self._price(exchange)
-            for settle in exchange.finishers[::-1]:
-                settle(exchange)
-            self._count(exchange, status)
-            self._write(exchange, status, bytes_out)
+            self._finish(exchange, status, bytes_out)
         except Exception:
             _log.exception("a call could not be recorded")
 
-    def _write(self, exchange: Exchange, status: int, bytes_out: int) -> None:
-        sampled = exchange.trace.sampled and self._traced
+    def _finish(self, exchange: Exchange, status: int, bytes_out: int) -> None:
+        call, usage = exchange.call, exchange.usage
+        if usage is not None and call is not None:
+            exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
+        for settle in exchange.finishers[::-1]:
+            settle(exchange)
+        now, started = self._monotonic(), exchange.started_s
+        duration = now - started
+        upstream = now - exchange.upstream_s if exchange.upstream_s else 0.0
+        first = exchange.first_byte_s - started if exchange.first_byte_s else 0.0
+        kind = self._kind(exchange, status)
+        kind.series.count(duration, upstream, first)
+        if usage is not None:
+            (kind.usage or self._bind_usage(kind, exchange)).count(usage, exchange.cost_usd)
+        else:
+            usage = _NOTHING
+        sampled = self._traced and exchange.trace.sampled
         if not (self._access or sampled):
             return
-        elapsed_s = self._clock.monotonic() - exchange.started_s
-        began_s = self._clock.now() - elapsed_s
-        record = self._record(exchange, status, began_s, elapsed_s)
-        record.bytes_out = bytes_out
-        if self._access:
+        trace, began = exchange.trace, self._now() - duration
+        facts = AccessFacts(
+            timestamp(began),
+            trace.trace_id,
+            trace.span_id,
+            int(duration * 1e6) / 1e3,
+            int(upstream * 1e6) / 1e3,
+            int(first * 1e6) / 1e3,
+            len(call.body) if call is not None else 0,
+            bytes_out,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_input_tokens,
+            usage.reasoning_tokens,
+            usage.estimated,
+            exchange.cost_usd,
+        )
+        if self._access and not self._bodies:
+            self._spool.access_line(access_line(facts, kind.tail))
+        if sampled or self._bodies:
+            self._write_whole(exchange, status, facts, began)
+
+    def _write_whole(self, exchange: Exchange, status: int, facts: AccessFacts, began_s: float) -> None:
+        """The rare forms: a span, and an access record that carries bodies."""
+        record = _constant(exchange, status)
+        for name in AccessFacts.__struct_fields__:
+            setattr(record, name, getattr(facts, name))
+        if self._access and self._bodies:
+            if exchange.call is not None:
+                record.request_body = exchange.call.body.decode("utf-8", "replace")
             self._spool.access(record)
-        if sampled:
+        if self._traced and exchange.trace.sampled:
             self._spool.span(finished(exchange.trace, record, began_s))
 
-    def _price(self, exchange: Exchange) -> None:
-        usage, call = exchange.usage, exchange.call
-        if usage is not None and call is not None:
-            exchange.cost_usd = self._pricer.cost(call.provider, call.upstream_model, usage)
+    def _kind(self, exchange: Exchange, status: int) -> _Kind:
+        call = exchange.call
+        model, stream = (call.model, call.stream) if call is not None else ("", False)
+        principal = exchange.principal
+        key = (
+            id(principal),
+            model,
+            status,
+            exchange.reason,
+            exchange.operation,
+            stream,
+            exchange.source_address,
+            exchange.policy,
+            exchange.listener.name,
+        )
+        kind = self._kinds.get(key)
+        # Without a call the path is the caller's own text: such records are not kept.
+        if kind is None or call is None:
+            series = self._call_series(exchange, status)
+            kind = _Kind(principal, series, access_tail(_constant(exchange, status)) if self._access else b"")
+            if call is not None:
+                if len(self._kinds) >= MAX_KINDS:
+                    self._kinds.clear()
+                self._kinds[key] = kind
+        return kind
 
-    def _count(self, exchange: Exchange, status: int) -> None:
-        call, now = exchange.call, self._clock.monotonic()
+    def _call_series(self, exchange: Exchange, status: int) -> CallSeries:
+        call, reason = exchange.call, exchange.reason
         model, provider = (call.entry, call.provider) if call is not None else ("", "")
-        key = (exchange.listener.name, exchange.operation, model, provider, status, exchange.reason)
+        key = (exchange.listener.name, exchange.operation, model, provider, status, reason.value if reason else "")
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = self._bind(*key)
-        series.requests.add()
-        series.duration.observe(now - exchange.started_s)
-        if exchange.upstream_s:
-            series.upstream.observe(now - exchange.upstream_s)
-        if exchange.first_byte_s:
-            series.first_token.observe(exchange.first_byte_s - exchange.started_s)
-        if exchange.usage is not None:
-            self._count_usage(exchange, model, provider)
+            series = self._series[key] = CallSeries(self._metrics, *key)
+        return series
 
-    def _bind(
-        self, listener: str, operation: str, model: str, provider: str, status: int, reason: Reason | None
-    ) -> _Series:
-        metrics = self._metrics
-        why = reason.value if reason is not None else ""
-        return _Series(
-            metrics.counter(
-                names.REQUESTS,
-                listener=listener,
-                operation=operation,
-                model=model,
-                provider=provider,
-                status=str(status),
-                reason=why,
-            ),
-            metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model),
-            metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider),
-            metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider),
-        )
-
-    def _count_usage(self, exchange: Exchange, model: str, provider: str) -> None:
-        usage = exchange.usage
-        assert usage is not None
+    def _bind_usage(self, kind: _Kind, exchange: Exchange) -> UsageSeries:
+        call = exchange.call
+        model, provider = (call.entry, call.provider) if call is not None else ("", "")
         key = (model, provider, self._tenants.label(exchange.principal.tenant))
-        series = self._usage.get(key)
-        if series is None:
-            series = self._usage[key] = self._bind_usage(*key)
-        series.input.add(usage.input_tokens)
-        series.output.add(usage.output_tokens)
-        if usage.cached_input_tokens:
-            series.cached.add(usage.cached_input_tokens)
-        if exchange.cost_usd is None:
-            series.unpriced.add()
-        elif exchange.cost_usd:
-            series.cost.add(exchange.cost_usd)
+        usage = self._usages.get(key)
+        if usage is None:
+            usage = self._usages[key] = UsageSeries(self._metrics, *key)
+        kind.usage = usage
+        return usage
 
-    def _bind_usage(self, model: str, provider: str, tenant: str) -> _UsageSeries:
-        counter = self._metrics.counter
-        return _UsageSeries(
-            counter(names.TOKENS, model=model, provider=provider, tenant=tenant, type="input"),
-            counter(names.TOKENS, model=model, provider=provider, tenant=tenant, type="output"),
-            counter(names.TOKENS, model=model, provider=provider, tenant=tenant, type="cached_input"),
-            counter(names.COST_USD, model=model, provider=provider, tenant=tenant),
-            counter(names.UNPRICED_CALLS, model=model, provider=provider),
-        )
 
-    def _record(self, exchange: Exchange, status: int, began_s: float, elapsed_s: float) -> AccessRecord:
-        principal, request, trace = exchange.principal, exchange.request, exchange.trace
-        record = AccessRecord(
-            time=timestamp(began_s),
-            trace_id=trace.trace_id,
-            span_id=trace.span_id,
-            listener=exchange.listener.name,
-            operation=exchange.operation,
-            method=request.method,
-            path=request.path,
-            status=status,
-            duration_ms=_ms(elapsed_s),
-            workload=principal.workload,
-            user=principal.user,
-            tenant=principal.tenant,
-            agent=principal.agent,
-            key_id=principal.key_id,
-            authn=principal.method,
-            source=exchange.source_address,
-            policy=exchange.policy,
-        )
-        if exchange.reason is not None:
-            record.reason = exchange.reason.value
-        if exchange.upstream_s:
-            record.upstream_ms = _ms(exchange.started_s + elapsed_s - exchange.upstream_s)
-        if exchange.first_byte_s:
-            record.ttft_ms = _ms(exchange.first_byte_s - exchange.started_s)
-        if exchange.call is not None:
-            self._record_call(record, exchange, exchange.call)
-        return record
-
-    def _record_call(self, record: AccessRecord, exchange: Exchange, call: ModelCall) -> None:
+def _constant(exchange: Exchange, status: int) -> AccessRecord:
+    """The part of a record that calls of one kind share."""
+    principal, request, call, reason = exchange.principal, exchange.request, exchange.call, exchange.reason
+    record = AccessRecord(
+        time="",
+        listener=exchange.listener.name,
+        operation=exchange.operation,
+        method=request.method,
+        path=request.path,
+        status=status,
+        reason=reason.value if reason is not None else "",
+        workload=principal.workload,
+        user=principal.user,
+        tenant=principal.tenant,
+        agent=principal.agent,
+        key_id=principal.key_id,
+        authn=principal.method,
+        source=exchange.source_address,
+        policy=exchange.policy,
+    )
+    if call is not None:
         record.model = call.model
         record.model_entry = call.entry
         record.upstream_model = call.upstream_model
         record.provider = call.provider
         record.stream = call.stream
-        record.bytes_in = len(call.body)
-        record.cost_usd = exchange.cost_usd
-        usage = exchange.usage
-        if usage is not None:
-            record.input_tokens = usage.input_tokens
-            record.output_tokens = usage.output_tokens
-            record.cached_input_tokens = usage.cached_input_tokens
-            record.reasoning_tokens = usage.reasoning_tokens
-            record.estimated = usage.estimated
-        if self._bodies:
-            record.request_body = call.body.decode("utf-8", "replace")
-
-
-def _ms(seconds: float) -> float:
-    return int(seconds * 1e6) / 1e3
+    return record

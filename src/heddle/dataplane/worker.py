@@ -150,10 +150,13 @@ class Worker:
     async def housekeeping(self) -> None:
         """Flush records and refresh gauges, until cancelled."""
         connections = self.tools.metrics.gauge(names.CONNECTIONS)
+        inflight = self.tools.metrics.gauge(names.INFLIGHT_REQUESTS)
         while True:
             await asyncio.sleep(FLUSH_S)
             self.spool.flush()
             self._count_connections(connections)
+            if self.gateway is not None:
+                inflight.set(self.gateway.inflight())
 
     def _count_connections(self, connections: Gauge) -> None:
         total = 0

@@ -101,6 +101,12 @@ class Body:
 
     # What the reader calls.
 
+    def whole(self, max_bytes: int) -> bytes | None:
+        """What `read` would return if it does not have to wait or refuse; None when it does."""
+        if self._state == _COMPLETE and self._size <= max_bytes:
+            return self._take()
+        return None
+
     async def read(self, max_bytes: int) -> bytes:
         """The whole body; does not suspend when it is complete. BodyTooLarge, or what `fail` was given."""
         if self._state == _COMPLETE and self._size <= max_bytes:

@@ -33,71 +33,71 @@ _SPARE_BYTES = 1024
 class Counter:
     """A number that only grows."""
 
-    __slots__ = ("_at", "_numbers")
+    __slots__ = ("_numbers", "at")
 
     def __init__(self, numbers: "memoryview[float]", at: int) -> None:
         self._numbers = numbers
-        self._at = at
+        self.at = at
 
     def add(self, amount: float = 1.0) -> None:
         """Count `amount`, which is not negative."""
-        self._numbers[self._at] += amount
+        self._numbers[self.at] += amount
 
     @property
     def value(self) -> float:
         """What this process has counted."""
-        return self._numbers[self._at]
+        return self._numbers[self.at]
 
 
 class Gauge:
     """A number that goes up and down; over several processes it is summed."""
 
-    __slots__ = ("_at", "_numbers")
+    __slots__ = ("_numbers", "at")
 
     def __init__(self, numbers: "memoryview[float]", at: int) -> None:
         self._numbers = numbers
-        self._at = at
+        self.at = at
 
     def set(self, value: float) -> None:
         """Be `value`."""
-        self._numbers[self._at] = value
+        self._numbers[self.at] = value
 
     def add(self, amount: float = 1.0) -> None:
         """Change by `amount`."""
-        self._numbers[self._at] += amount
+        self._numbers[self.at] += amount
 
     @property
     def value(self) -> float:
         """What this process has."""
-        return self._numbers[self._at]
+        return self._numbers[self.at]
 
 
 class Histogram:
     """How often values fell into each bucket, and their sum."""
 
-    __slots__ = ("_at", "_bounds", "_numbers")
+    __slots__ = ("_numbers", "at", "bounds")
 
     def __init__(self, numbers: "memoryview[float]", at: int, bounds: tuple[float, ...]) -> None:
         self._numbers = numbers
-        self._at = at
+        self.at = at
         """The sum; the buckets follow, the last one for everything above the bounds."""
-        self._bounds = bounds
+        self.bounds = bounds
 
     def observe(self, value: float) -> None:
         """Count one value."""
-        numbers, at = self._numbers, self._at
+        numbers, at = self._numbers, self.at
         numbers[at] += value
-        numbers[at + 1 + bisect_left(self._bounds, value)] += 1.0
+        numbers[at + 1 + bisect_left(self.bounds, value)] += 1.0
 
     @property
     def count(self) -> int:
         """How many values this process has seen."""
-        return int(sum(self._numbers[self._at + 1 : self._at + 2 + len(self._bounds)]))
+        return int(sum(self._numbers[self.at + 1 : self.at + 2 + len(self.bounds)]))
 
     @property
     def sum(self) -> float:
         """Their sum."""
-        return self._numbers[self._at]
+        return self._numbers[self.at]
 
 
 _Child = TypeVar("_Child", Counter, Gauge, Histogram)
@@ -131,7 +131,8 @@ class Metrics:
 
     def _open(self, buffer: mmap.mmap) -> None:
         self._buffer = buffer
-        self._numbers: memoryview[float] = memoryview(buffer).cast("d")
+        self.numbers: memoryview[float] = memoryview(buffer).cast("d")
+        """All numbers; a child's `at` is an index into them."""
         self._words: memoryview[int] = memoryview(buffer).cast("Q")
         self._places: dict[tuple[str, bytes], Series] = {}
         self._counts: dict[str, int] = {}
@@ -143,26 +144,26 @@ class Metrics:
         for series in found or ():
             self._enter(series)
             if series.kind == "gauge":
-                self._numbers[series.at] = 0.0
+                self.numbers[series.at] = 0.0
 
     def close(self) -> None:
         """Unmap. What was bound must not be used any more; the numbers stay in the file."""
-        self._numbers.release()
+        self.numbers.release()
         self._words.release()
         self._buffer.close()
 
     def counter(self, name: str, **labels: str) -> Counter:
         """The counter `name` with these labels, all that are declared. Raises ValueError for any other."""
-        return self._child("counter", name, labels, lambda series: Counter(self._numbers, series.at))
+        return self._child("counter", name, labels, lambda series: Counter(self.numbers, series.at))
 
     def gauge(self, name: str, **labels: str) -> Gauge:
         """Likewise for a gauge."""
-        return self._child("gauge", name, labels, lambda series: Gauge(self._numbers, series.at))
+        return self._child("gauge", name, labels, lambda series: Gauge(self.numbers, series.at))
 
     def histogram(self, name: str, buckets: tuple[float, ...] = (), **labels: str) -> Histogram:
         """Likewise for a histogram; `buckets` (upper bounds, ascending) stands in for the declared ones."""
         return self._child(
-            "histogram", name, labels, lambda series: Histogram(self._numbers, series.at, series.bounds), buckets
+            "histogram", name, labels, lambda series: Histogram(self.numbers, series.at, series.bounds), buckets
         )
 
     def render(self) -> bytes:

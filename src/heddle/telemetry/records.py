@@ -77,6 +77,25 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return f"AccessRecord({self.time}, trace_id={self.trace_id}, status={self.status})"
 
 
+class AccessFacts(msgspec.Struct, omit_defaults=True, gc=False):
+    """The fields of an access record that differ from call to call of the same kind; all of the gateway's own making."""
+
+    time: str
+    trace_id: str
+    span_id: str
+    duration_ms: float
+    upstream_ms: float = 0.0
+    ttft_ms: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost_usd: float | None = None
+
+
 class AuditRecord(msgspec.Struct, kw_only=True):
     """One decision that somebody may have to answer for. `id` and `time` are filled in when it is written."""
 
@@ -162,6 +181,17 @@ def encode_access(record: AccessRecord) -> bytes:
     """The record as one JSON line with its newline. Clips the caller's strings in place."""
     bound(record)
     return _line(record)
+
+
+def access_tail(record: AccessRecord) -> bytes:
+    """The end of every line that has the fields of `record` and facts of its own; encoded once per kind of call."""
+    record.time = ""
+    return encode_access(record).removeprefix(b'{"time":""')
+
+
+def access_line(facts: AccessFacts, tail: bytes) -> bytes:
+    """An access record as one JSON line with its newline, from its facts and the `access_tail` of its kind."""
+    return _encode(facts)[:-1] + tail
 
 
 def bound(record: AccessRecord) -> None:

@@ -87,6 +87,15 @@ class Spool:
         if len(lines) >= MAX_BUFFERED_LINES:
             self._flush_access()
 
+    def access_line(self, line: bytes) -> None:
+        """Likewise, already encoded by `records.access_line`."""
+        if self._access is None:
+            return
+        lines = self._access_lines
+        lines.append(line)
+        if len(lines) >= MAX_BUFFERED_LINES:
+            self._flush_access()
+
     def span(self, record: SpanRecord) -> None:
         """Keep the spans of a sampled call that ended; nothing happens when tracing is off."""
         if self._spans is None:

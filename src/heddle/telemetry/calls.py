@@ -1,0 +1,87 @@
+"""The metrics of calls, bound once for each kind of call and then added to in one go.
+
+Owns which numbers a finished call changes. Every label is a configured name or from a closed set.
+*Source:* `names`; the children are those of `metrics`, whose numbers are plain doubles in a mapped file.
+"""
+
+from bisect import bisect_left
+
+from heddle.model.call import Usage
+from heddle.telemetry import names
+from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.names import DURATION_S
+
+
+class CallSeries:
+    """The numbers of one (listener, operation, model, provider, status, reason)."""
+
+    __slots__ = ("_duration", "_first", "_numbers", "_requests", "_upstream")
+
+    def __init__(
+        self, metrics: Metrics, listener: str, operation: str, model: str, provider: str, status: int, reason: str
+    ) -> None:
+        self._numbers = metrics.numbers
+        self._requests = metrics.counter(
+            names.REQUESTS,
+            listener=listener,
+            operation=operation,
+            model=model,
+            provider=provider,
+            status=str(status),
+            reason=reason,
+        ).at
+        duration = metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model)
+        self._duration = duration.at
+        self._upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider).at
+        self._first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider).at
+
+    def count(self, duration_s: float, upstream_s: float, first_s: float) -> None:
+        """One call of that kind. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
+        numbers = self._numbers
+        numbers[self._requests] += 1.0
+        at = self._duration
+        numbers[at] += duration_s
+        numbers[at + 1 + bisect_left(DURATION_S, duration_s)] += 1.0
+        if upstream_s:
+            at = self._upstream
+            numbers[at] += upstream_s
+            numbers[at + 1 + bisect_left(DURATION_S, upstream_s)] += 1.0
+        if first_s:
+            at = self._first
+            numbers[at] += first_s
+            numbers[at + 1 + bisect_left(DURATION_S, first_s)] += 1.0
+
+
+class UsageSeries:
+    """The numbers of one (model, provider, tenant)."""
+
+    __slots__ = ("_cached", "_cost", "_input", "_numbers", "_output", "_reasoning", "_unpriced", "_written")
+
+    def __init__(self, metrics: Metrics, model: str, provider: str, tenant: str) -> None:
+        def tokens(kind: str) -> int:
+            return metrics.counter(names.TOKENS, model=model, provider=provider, tenant=tenant, type=kind).at
+
+        self._numbers = metrics.numbers
+        self._input = tokens("input")
+        self._output = tokens("output")
+        self._cached = tokens("cached_input")
+        self._written = tokens("cache_write")
+        self._reasoning = tokens("reasoning")
+        self._cost = metrics.counter(names.COST_USD, model=model, provider=provider, tenant=tenant).at
+        self._unpriced = metrics.counter(names.UNPRICED_CALLS, model=model, provider=provider).at
+
+    def count(self, usage: Usage, cost_usd: float | None) -> None:
+        """What one call used."""
+        numbers = self._numbers
+        numbers[self._input] += usage.input_tokens
+        numbers[self._output] += usage.output_tokens
+        if usage.cached_input_tokens:
+            numbers[self._cached] += usage.cached_input_tokens
+        if usage.cache_write_tokens:
+            numbers[self._written] += usage.cache_write_tokens
+        if usage.reasoning_tokens:
+            numbers[self._reasoning] += usage.reasoning_tokens
+        if cost_usd is None:
+            numbers[self._unpriced] += 1.0
+        else:
+            numbers[self._cost] += cost_usd
