@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _NEVER = math.inf
 _MAX_INTERIM_ANSWERS = 8
+_COPY_BYTES = 32 * 1024
+"""Bodies from this size on are handed over as they are; copying shorter ones is cheaper than a second write."""
 
 _IDLE, _HEAD, _BODY, _CLOSED = range(4)
 
@@ -158,9 +160,12 @@ class OutboundConnection(asyncio.Protocol):
             framing = origin.host_line
             if body or request.method in {"POST", "PUT", "PATCH"}:
                 framing = b"%bcontent-length: %d\r\n" % (framing, len(body))
-            data = encode_request_head(method, target, request.headers, framing) + body
-            self._request_bytes = len(data)
-            self._transport.write(data)
+            head = encode_request_head(method, target, request.headers, framing)
+            self._request_bytes = len(head) + len(body)
+            if len(body) < _COPY_BYTES:
+                self._transport.write(head + body)
+            else:
+                self._transport.writelines((head, body))
             return
         framing = origin.host_line + b"transfer-encoding: chunked\r\n"
         head = encode_request_head(method, target, request.headers, framing)
@@ -303,7 +308,11 @@ class OutboundConnection(asyncio.Protocol):
         self._remaining = length
         self._decoder = ChunkedDecoder() if length == CHUNKED else None
         if size:
-            self._read_body(data[end:])
+            try:
+                self._read_body(data[end:])
+            except ProtocolError as error:
+                # The head was fine: whoever reads the body learns that it is not.
+                self._fail(UpstreamProtocolError(error.detail))
         return body
 
     def _read_body(self, data: bytes) -> None:

@@ -20,6 +20,9 @@ from heddle.wire.http1 import RequestHead, encode_response_head
 if TYPE_CHECKING:
     from heddle.net.server import HttpServer
 
+_SLICE_BYTES = 64 * 1024
+"""Whole bodies from this size on are written in slices of it: a transport copies what the socket does not take."""
+
 log = logging.getLogger("heddle.net")
 
 
@@ -68,13 +71,33 @@ class ReplyWriter:
             await _close(body)
             return True
         self.begun = True
-        if isinstance(body, bytes):
-            self.write_whole(reply, body, head)
-            return True
-        return await self._write_stream(reply, body, head)
+        if not isinstance(body, bytes):
+            return await self._write_stream(reply, body, head)
+        start, body = self._whole(reply, body, head)
+        if len(body) < _SLICE_BYTES:
+            self._transport.write(start + body)
+        else:
+            self._transport.write(start)
+            await self._write_slices(memoryview(body))
+        return True
 
-    def write_whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> None:
-        """Head and body in one write; `head` is None when there was no request to speak of."""
+    def refuse(self, reply: Reply) -> None:
+        """Write the answer to what was no request."""
+        assert isinstance(reply.body, bytes)
+        self.closing = True
+        start, body = self._whole(reply, reply.body, None)
+        self._transport.write(start + body)
+
+    async def _write_slices(self, body: memoryview) -> None:
+        for at in range(0, len(body), _SLICE_BYTES):
+            if self._transport.is_closing():
+                return
+            self._transport.write(body[at : at + _SLICE_BYTES])
+            if self._waiter is not None:
+                await self._waiter
+
+    def _whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> tuple[bytes, bytes]:
+        """The head of an answer that is whole, and what is sent of its body; `head` is None for a refusal."""
         framing = self._server.date_line
         if head is None or self.closing or head.minor == 0:
             framing += self._connection_line()
@@ -88,8 +111,8 @@ class ReplyWriter:
         except ValueError:
             log.exception("an answer was replaced")
             self.closing = True
-            start, body = encode_response_head(500, [], b"content-length: 0\r\nconnection: close\r\n"), b""
-        self._transport.write(start if head is not None and head.method == "HEAD" else start + body)
+            return encode_response_head(500, [], b"content-length: 0\r\nconnection: close\r\n"), b""
+        return start, b"" if head is not None and head.method == "HEAD" else body
 
     def _connection_line(self) -> bytes:
         return b"connection: close\r\n" if self.closing else b"connection: keep-alive\r\n"
@@ -128,6 +151,8 @@ class ReplyWriter:
                 transport.write(encode_chunk(piece) if chunked else piece)
                 if self._waiter is not None:
                     await self._waiter
+        if transport.is_closing():
+            raise PeerGone
         if chunked:
             transport.write(LAST_CHUNK)
 

@@ -32,6 +32,7 @@ SWEEP_PERIOD_S = 0.25
 _ACCEPTS_PER_WAKE = 16
 _BACKLOG = 4096
 _ACCEPT_PAUSE_S = 0.1
+_UNSENT_BYTES = 128 * 1024
 
 
 class HttpServer:
@@ -98,6 +99,9 @@ class HttpServer:
         if sock.family in {socket.AF_INET, socket.AF_INET6}:
             # Inherited by accepted sockets: an answer is one write and must not wait for an ACK.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Otherwise the kernel keeps megabytes for each caller that does not read.
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         sock.listen(_BACKLOG)
         self._socket = sock
         self._ssl = tls

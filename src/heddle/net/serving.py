@@ -322,7 +322,7 @@ class ServerConnection(asyncio.Protocol):
 
     def want_body(self) -> None:
         """See `body.Source`. RFC 9110 10.1.1: 100 (Continue) once the body is really wanted."""
-        if self._expects_continue:
+        if self._expects_continue and not self._transport.is_closing():
             self._expects_continue = False
             self._transport.write(_CONTINUE)
 
@@ -362,13 +362,9 @@ class ServerConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer what cannot be a request, and close."""
-        server = self._server
-        server.refused_requests += 1
-        self._writer.closing = True
+        self._server.refused_requests += 1
         self._partial = None
-        reply = server.answer_error(status, detail)
-        assert isinstance(reply.body, bytes)
-        self._writer.write_whole(reply, reply.body, None)
+        self._writer.refuse(self._server.answer_error(status, detail))
         self._linger()
 
     # Between requests, and the end.
@@ -432,7 +428,7 @@ class ServerConnection(asyncio.Protocol):
             self.abort()
         elif now >= self.deadline:
             self._expire()
-        elif self._eof and self._task is not None:
+        elif self._eof and self._task is not None and not self._transport.is_closing():
             self._probe()
 
     def _expire(self) -> None:
@@ -440,6 +436,8 @@ class ServerConnection(asyncio.Protocol):
         if self._state == _LINGER or self._transport.get_write_buffer_size():
             # Nobody has read what was written; closing in order would wait for that.
             self.abort()
+            return
+        if self._transport.is_closing():
             return
         self._server.timed_out += 1
         if self._state == _BODY:

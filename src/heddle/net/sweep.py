@@ -32,5 +32,7 @@ class Sweep:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._look():
-            self.start()
+        # Started again first: a look that fails must not be the last.
+        self.start()
+        if not self._look():
+            self.stop()

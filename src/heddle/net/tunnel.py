@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from typing import cast
 
 from heddle.net.head import ResponseHeadReader
 from heddle.wire.http1 import MAX_HEAD_BYTES, ProtocolError
@@ -22,11 +23,10 @@ class Tunnel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The proxy is there: ask it."""
-        assert isinstance(transport, asyncio.Transport)
         lines = [b"CONNECT %b HTTP/1.1" % self._authority, b"host: " + self._authority]
         if self._authorization:
             lines.append(b"proxy-authorization: " + self._authorization)
-        transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
+        cast("asyncio.Transport", transport).write(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def data_received(self, data: bytes) -> None:
         """The proxy's answer; nothing may follow it before we speak."""

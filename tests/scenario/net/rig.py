@@ -30,6 +30,9 @@ class FakeTransport:
             self.written += data
             self.writes.append(data)
 
+    def writelines(self, pieces):
+        self.write(b"".join(pieces))
+
     def write_eof(self):
         self.eof_written = True
 
