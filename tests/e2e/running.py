@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,22 @@ def free_ports(count: int) -> list[int]:
     for sock in held:
         sock.close()
     return ports
+
+
+def eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
+    """Poll until `condition()` is true; AssertionError when it is not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {within_s} s"
+        time.sleep(0.02)
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process, in units of 1,048,576 bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 @dataclass
@@ -87,11 +105,19 @@ class RunningMesh:
         return shown
 
     def post(
-        self, body: bytes | dict[str, object], *, path: str = "/v1/chat/completions", key: str | None = "sk-test-123", **headers: str
+        self,
+        body: bytes | dict[str, object],
+        *,
+        path: str = "/v1/chat/completions",
+        key: str | None = "sk-test-123",
+        **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
         """POST to the model listener."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         if key is not None:
             sent["authorization"] = f"Bearer {key}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -101,6 +127,38 @@ class RunningMesh:
             return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
         finally:
             connection.close()
+
+    def raw(self, data: bytes, *, timeout_s: float = 5.0, eof: bool = False) -> bytes:
+        """What comes back for these bytes until the mesh closes; TimeoutError when it neither answers nor closes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as sock:
+            received = b""
+            try:
+                sock.sendall(data)
+                if eof:
+                    sock.shutdown(socket.SHUT_WR)
+                while piece := sock.recv(65536):
+                    received += piece
+            except (ConnectionResetError, BrokenPipeError):
+                pass
+            return received
+
+    def records(self, name: str = "access.log") -> list[dict[str, object]]:
+        """The records in a log file of the state directory."""
+        try:
+            lines = (self.state / name).read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all series of a metric that have these labels."""
+        total = 0.0
+        for line in self.get("/metrics")[1].decode().splitlines():
+            series, _, value = line.rpartition(" ")
+            named = series.partition("{")[0] == name
+            if named and all(f'{label}="{text}"' in series for label, text in labels.items()):
+                total += float(value)
+        return total
 
     def rewrite(self, text: str) -> None:
         """Replace the configuration and wait until it is served or rejected."""
@@ -125,11 +183,31 @@ class RunningMesh:
             self.process.wait()
             raise
 
+    def restart(self) -> "RunningMesh":
+        """Stop as asked, then start anew on the same state."""
+        assert self.stop() == 0
+        return self.start()
+
     def kill(self) -> None:
         """End it however it is."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+@contextmanager
+def running_mesh(folder: Path, text: str, **settings: object) -> Iterator[RunningMesh]:
+    """A started mesh; at the end it must stop as asked. `text` has {{port}} and {{admin_port}} to be filled in."""
+    port, admin_port = free_ports(2)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "heddle.yaml"
+    config.write_text(text.format(port=port, admin_port=admin_port))
+    mesh = RunningMesh(config, folder / "state", port, admin_port, **settings)  # type: ignore[arg-type]
+    try:
+        yield mesh.start()
+        assert mesh.stop() == 0
+    finally:
+        mesh.kill()
 
 
 CONFIG = """\

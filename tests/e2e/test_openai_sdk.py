@@ -6,7 +6,6 @@ import json
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-
 from tests.e2e.running import CONFIG, RunningMesh, free_ports
 
 TOOL = {
@@ -105,9 +104,15 @@ def test_its_own_error_classes(mesh, client):
     assert missing.value.param == "model"
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="gpt-4o-mini", messages=[])
-    with OpenAI(base_url=mesh.url, api_key="sk-wrong", max_retries=0) as wrong, pytest.raises(openai.AuthenticationError):
+    with (
+        OpenAI(base_url=mesh.url, api_key="sk-wrong", max_retries=0) as wrong,
+        pytest.raises(openai.AuthenticationError),
+    ):
         wrong.chat.completions.create(model="gpt-4o-mini", messages=HELLO)
-    with OpenAI(base_url=mesh.url, api_key="sk-narrow-789", max_retries=0) as narrow, pytest.raises(openai.PermissionDeniedError):
+    with (
+        OpenAI(base_url=mesh.url, api_key="sk-narrow-789", max_retries=0) as narrow,
+        pytest.raises(openai.PermissionDeniedError),
+    ):
         narrow.chat.completions.create(model="gpt-5-large", messages=HELLO)
 
 
@@ -139,6 +144,6 @@ async def test_the_async_client_in_parallel(mesh):
 def test_everything_was_counted(mesh, client):
     client.chat.completions.create(model="gpt-4o-mini", messages=HELLO)
     text = mesh.get("/metrics")[1].decode()
-    assert 'heddle_requests_total{' in text
+    assert "heddle_requests_total{" in text
     assert 'tenant="dev-team"' in text
     assert "sk-test-123" not in text

@@ -7,8 +7,15 @@ import os
 import signal
 import time
 
+import pytest
+from tests.e2e.running import eventually, free_ports
+
 CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-STREAM = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "tell me something long [[delay 0.05]]"}]}
+STREAM = {
+    "model": "gpt-4o-mini",
+    "stream": True,
+    "messages": [{"role": "user", "content": "tell me something long [[delay 0.05]]"}],
+}
 
 
 def test_a_valid_change_is_served_and_an_invalid_one_is_not(new_mesh):
@@ -32,14 +39,11 @@ def test_sighup_reloads(new_mesh):
     mesh = new_mesh().start()
     assert mesh.process is not None
     mesh.process.send_signal(signal.SIGHUP)
-    time.sleep(1.2)
-    assert "reload" in mesh.log
+    eventually(lambda: "reloaded: version" in mesh.log)
     assert mesh.post(CALL)[0] == 200
 
 
 def test_a_listener_comes_and_goes(new_mesh):
-    from tests.e2e.running import free_ports
-
     mesh = new_mesh(workers=2).start()
     text = mesh.config.read_text()
     (extra,) = free_ports(1)
@@ -51,11 +55,8 @@ def test_a_listener_comes_and_goes(new_mesh):
     assert mesh.post(CALL)[0] == 200
     mesh.rewrite(text)
     mesh.port = extra
-    try:
+    with pytest.raises(OSError, match="refused"):
         mesh.post(CALL)
-        raise AssertionError("the removed listener still answers")
-    except OSError:
-        pass
     mesh.port = old
     assert mesh.post(CALL)[0] == 200
 
@@ -111,11 +112,8 @@ def _alive(pid: int) -> bool:
 def test_two_meshes_do_not_share_a_state_directory(new_mesh):
     first, second = new_mesh().start(), new_mesh()
     second.state = first.state
-    try:
+    with pytest.raises(AssertionError, match="is in use by pid"):
         second.start()
-        raise AssertionError("it started")
-    except AssertionError as exc:
-        assert "is in use by pid" in str(exc)
 
 
 def test_administration_is_never_anonymous(new_mesh):
