@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.body import Body
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
+from heddle.net.framing import BodyFraming
 from heddle.net.head import ResponseHeadReader
 from heddle.net.message import Headers
-from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
-from heddle.wire.http1 import CHUNKED, MAX_HEAD_BYTES, UNTIL_CLOSE, ProtocolError, encode_request_head
+from heddle.wire.chunked import LAST_CHUNK, encode_chunk
+from heddle.wire.http1 import MAX_HEAD_BYTES, UNTIL_CLOSE, ProtocolError
+from heddle.wire.http1_heads import encode_request_head
 
 if TYPE_CHECKING:
     from heddle.net.origin import Origin
@@ -62,9 +64,9 @@ class OutboundConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
-        "_decoder",
         "_expires_at_s",
         "_first_byte_at_s",
+        "_framing",
         "_heard",
         "_idle_s",
         "_interim",
@@ -76,11 +78,11 @@ class OutboundConnection(asyncio.Protocol):
         "_promised_s",
         "_quiet_since_s",
         "_reader",
-        "_remaining",
         "_request_bytes",
         "_state",
         "_total_at_s",
         "_transport",
+        "_until_close",
         "_upload",
         "_waiter",
         "_writable",
@@ -96,9 +98,9 @@ class OutboundConnection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._upload: asyncio.Task[None] | None = None
         self._body: Body | None = None
-        self._decoder: ChunkedDecoder | None = None
+        self._framing: BodyFraming | None = None
+        self._until_close = False
         self._partial: bytearray | None = None
-        self._remaining = 0
         self._request_bytes = 0
         self._interim = 0
         self._method = ""
@@ -201,7 +203,7 @@ class OutboundConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and with it whatever was not complete."""
-        if self._state == _BODY and self._remaining == UNTIL_CLOSE and exc is None:
+        if self._state == _BODY and self._until_close and exc is None:
             self._finish_body()
         state, self._state = self._state, _CLOSED
         if state in {_HEAD, _BODY}:
@@ -305,8 +307,8 @@ class OutboundConnection(asyncio.Protocol):
             return body
         body = self._body = Body(self)
         self._state = _BODY
-        self._remaining = length
-        self._decoder = ChunkedDecoder() if length == CHUNKED else None
+        self._until_close = length == UNTIL_CLOSE
+        self._framing = BodyFraming(body, length)
         if size:
             try:
                 self._read_body(data[end:])
@@ -316,30 +318,15 @@ class OutboundConnection(asyncio.Protocol):
         return body
 
     def _read_body(self, data: bytes) -> None:
-        body = self._body
-        assert body is not None
-        if self._decoder is not None:
-            self._read_chunks(self._decoder, body, data)
-        elif self._remaining == UNTIL_CLOSE:
-            body.feed(data)
-        else:
-            left = self._remaining - len(data)
-            self._remaining = left
-            body.feed(data if left >= 0 else data[:left])
-            if left <= 0:
-                self._keep_alive = self._keep_alive and left == 0
-                self._finish_body()
-
-    def _read_chunks(self, decoder: ChunkedDecoder, body: Body, data: bytes) -> None:
-        for piece in decoder.feed(data):
-            body.feed(piece)
-        if decoder.done:
-            self._keep_alive = self._keep_alive and not decoder.surplus
+        framing = self._framing
+        assert framing is not None
+        if framing.feed(data):
+            self._keep_alive = self._keep_alive and not framing.surplus
             self._finish_body()
 
     def _finish_body(self) -> None:
         body, self._body = self._body, None
-        self._decoder = None
+        self._framing = None
         if body is not None:
             body.finish()
         self._rest()

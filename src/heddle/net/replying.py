@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from heddle.net.errors import PeerGone
 from heddle.net.message import Reply
 from heddle.wire.chunked import LAST_CHUNK, encode_chunk
-from heddle.wire.http1 import RequestHead, encode_response_head
+from heddle.wire.http1 import RequestHead
+from heddle.wire.http1_heads import encode_response_head
 
 if TYPE_CHECKING:
     from heddle.net.server import HttpServer

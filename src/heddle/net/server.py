@@ -20,7 +20,7 @@ from heddle.net.message import Reply, Request
 from heddle.net.serving import ServerConnection
 from heddle.net.sweep import Sweep
 from heddle.net.tls import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S
-from heddle.wire.http1 import encode_response_head
+from heddle.wire.http1_heads import encode_response_head
 
 Handler = Callable[[Request], Awaitable[Reply]]
 AnswerError = Callable[[int, str], Reply]

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from heddle.net.body import Body
 from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarge, PeerGone
+from heddle.net.framing import BodyFraming
 from heddle.net.head import RequestHeadReader
 from heddle.net.message import Peer, Reply, Request
 from heddle.net.replying import ReplyWriter
-from heddle.wire.chunked import ChunkedDecoder
 from heddle.wire.http1 import (
-    CHUNKED,
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     ProtocolError,
@@ -51,15 +50,14 @@ class ServerConnection(asyncio.Protocol):
         "_ahead_at",
         "_body",
         "_create_task",
-        "_decoder",
         "_eof",
         "_expects_continue",
+        "_framing",
         "_head",
         "_lingered",
         "_partial",
         "_probed",
         "_reader",
-        "_remaining",
         "_server",
         "_state",
         "_task",
@@ -83,8 +81,7 @@ class ServerConnection(asyncio.Protocol):
         self._ahead_at = 0
         self._head: RequestHead | None = None
         self._body: Body | None = None
-        self._remaining = 0
-        self._decoder: ChunkedDecoder | None = None
+        self._framing: BodyFraming | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer = ReplyWriter(server, None)
         self._eof = False
@@ -232,11 +229,10 @@ class ServerConnection(asyncio.Protocol):
             self._reader.skip(payload)
             return Body.of(payload)
         self._state = _BODY
-        self._remaining = length if length > 0 else limits.max_body_bytes
-        self._decoder = ChunkedDecoder() if length == CHUNKED else None
         self._expects_continue = head.expects_continue and size == end
         self.deadline = self._server.now + limits.body_timeout_s
         body = self._body = Body(self)
+        self._framing = BodyFraming(body, length, limits.max_body_bytes)
         if size > end:
             self._read_body(data[end:])
         return body
@@ -244,52 +240,32 @@ class ServerConnection(asyncio.Protocol):
     # Reading bodies.
 
     def _read_body(self, data: bytes) -> None:
-        body = self._body
+        body, framing = self._body, self._framing
         assert body is not None
+        assert framing is not None
         self._expects_continue = False
-        if self._decoder is not None:
-            self._read_chunks(self._decoder, body, data)
-            return
-        left = self._remaining - len(data)
-        self._remaining = left
-        if left > 0:
-            body.feed(data)
-            return
-        self._end_body()
-        body.feed(data[:left] if left else data)
-        body.finish()
-        if left:
-            self._put_aside(data, len(data) + left)
-
-    def _read_chunks(self, decoder: ChunkedDecoder, body: Body, data: bytes) -> None:
         try:
-            pieces = decoder.feed(data)
+            complete = framing.feed(data)
+        except BodyTooLarge as error:
+            self._spoil_body(error)
+            return
         except ProtocolError as error:
             self._spoil_body(BodyMalformed(error.detail))
             return
-        for piece in pieces:
-            self._remaining -= len(piece)
-            if self._remaining < 0:
-                self._spoil_body(BodyTooLarge(self._server.limits.max_body_bytes))
-                return
-            body.feed(piece)
-        if decoder.done:
-            self._end_body()
+        if complete:
+            self._state = _BUSY
+            self.deadline = _NEVER
+            self._framing = None
             body.finish()
-            if decoder.surplus:
-                self._put_aside(decoder.surplus, 0)
-
-    def _end_body(self) -> None:
-        self._state = _BUSY
-        self.deadline = _NEVER
-        self._decoder = None
+            if framing.surplus:
+                self._put_aside(framing.surplus, 0)
 
     def _spoil_body(self, error: BodyError) -> None:
         """The rest of this connection cannot be understood, or is not wanted: answer, then close."""
         self._writer.closing = True
         self._state = _LINGER
         self.deadline = _NEVER
-        self._decoder = None
+        self._framing = None
         self._transport.pause_reading()
         if self._body is not None:
             self._body.fail(error)

@@ -1,16 +1,15 @@
-"""The rules of HTTP/1.1 messages: what a head may say, how its body is framed, how heads are written.
+"""The rules of HTTP/1.1 messages: what a head may say, how its body is framed.
 
-Owns every decision that request smuggling and response splitting turn on. It takes the fields of a head
+Owns every decision that request smuggling turns on. It takes the fields of a head
 as a tokeniser found them and refuses whatever two implementations could read differently; where the RFC
 lets a recipient repair a message, this refuses it instead. It does no I/O and keeps no state between
-messages; the decoder of chunked bodies is in `wire.chunked`.
+messages; chunked bodies are `wire.chunked`, writing heads is `wire.http1_heads`.
 
 *Source:* RFC 9112 sections 2.2, 3, 5, 6 and 9; RFC 9110 sections 5, 7 and 10.1.1.
 """
 
 import re
 from functools import lru_cache
-from http import HTTPStatus
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -84,14 +83,14 @@ _HOP_BY_HOP = frozenset(
         b"proxy-authenticate",
     )
 )
-_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
 # A second one of these is how two readers come to disagree about whose request it is.
 _SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization"))
-_SPECIAL = _HOP_BY_HOP | _FRAMING | _SINGLE | {b"expect"}
-_DROPPED = _HOP_BY_HOP | _FRAMING | {b"expect"}
+_SPECIAL = _HOP_BY_HOP | FRAMING_FIELDS | _SINGLE | {b"expect"}
+_DROPPED = _HOP_BY_HOP | FRAMING_FIELDS | {b"expect"}
 # RFC 9110 7.6.1: a sender must not list a field that is meant for all recipients. Doing so anyway
 # makes an intermediary delete it, credentials and the trail of proxies included.
-_END_TO_END = _FRAMING | {
+_END_TO_END = FRAMING_FIELDS | {
     b"host",
     b"authorization",
     b"content-type",
@@ -110,7 +109,7 @@ _END_TO_END = _FRAMING | {
     b"x-real-ip",
 }
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(rb"[!-\"$-\[\]-~]+")
 _HOST = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
@@ -118,7 +117,7 @@ _KEEP_ALIVE_TIMEOUT = re.compile(rb"(?:^|[,; ])timeout=([0-9]{1,5})(?:$|[,; ])",
 _TEXT = bytes((9, *range(32, 127), *range(128, 256)))
 _LINE_ENDS = [b"\r\n" * lines for lines in range(MAX_FIELDS + 3)]
 
-_COMMON_NAMES = (
+COMMON_NAMES = (
     b"accept accept-charset accept-encoding accept-language access-control-request-headers"
     b" access-control-request-method anthropic-beta anthropic-version api-key authorization b3 cache-control"
     b" connection content-encoding content-length content-type cookie date etag expect expires host http2-settings"
@@ -134,12 +133,7 @@ _COMMON_NAMES = (
     b" x-stainless-runtime x-stainless-runtime-version x-stainless-timeout"
 ).split()
 # Usual spellings, so that one dict lookup checks a name and lowers it.
-_NAMES = {spelling: name for name in _COMMON_NAMES for spelling in (name, name.title())}
-# What `net` writes itself is dropped from what it is given to write (an empty prefix).
-_WRITTEN_BY_NET = _FRAMING | {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection"}
-_RESPONSE_PREFIXES = {name: b"" if name in _WRITTEN_BY_NET else name + b": " for name in _COMMON_NAMES}
-_REQUEST_PREFIXES = {**_RESPONSE_PREFIXES, b"host": b""}
-_RESPONSE_PREFIXES[b"date"] = b""
+_NAMES = {spelling: name for name in COMMON_NAMES for spelling in (name, name.title())}
 
 
 def check_head_bytes(head: bytes) -> None:
@@ -234,7 +228,7 @@ def _check_request_coding(coding: bytes, length: bytes | None, minor: int) -> in
         # RFC 9112 6.1: framing is faulty when an HTTP/1.0 message has Transfer-Encoding.
         raise ProtocolError(400, "Transfer-Encoding is not part of HTTP/1.0.")
     if coding.lower() != b"chunked":
-        status = 501 if _TOKEN.fullmatch(coding) and b"chunked" not in coding.lower() else 400
+        status = 501 if TOKEN.fullmatch(coding) and b"chunked" not in coding.lower() else 400
         raise ProtocolError(status, "The only transfer coding understood is `chunked`, once.")
     return CHUNKED
 
@@ -256,7 +250,7 @@ def connection_options(value: bytes) -> tuple[bool | None, frozenset[bytes]]:
     if value == b"close":
         return False, frozenset()
     options = {option.strip(b" \t").lower() for option in value.split(b",")} - {b""}
-    if not all(_TOKEN.fullmatch(option) for option in options):
+    if not all(TOKEN.fullmatch(option) for option in options):
         raise ProtocolError(400, "The Connection header is malformed.")
     keep_alive = False if b"close" in options else True if b"keep-alive" in options else None
     return keep_alive, frozenset(options - {b"close", b"keep-alive"})
@@ -318,14 +312,14 @@ def _check_version(version: bytes) -> int:
 def _refused_method(method: bytes) -> ProtocolError:
     if method in _REFUSED_METHODS:
         return ProtocolError(405, "The method is not allowed.")
-    if _TOKEN.fullmatch(method):
+    if TOKEN.fullmatch(method):
         return ProtocolError(501, "The method is not known.")
     return ProtocolError(400, "The method is not a token.")
 
 
 def _lower_name(spelling: bytes) -> bytes:
     # RFC 9112 5.1: no white space between name and colon. `_` and `-` become one in CGI-style environments.
-    if not _TOKEN.fullmatch(spelling) or b"_" in spelling:
+    if not TOKEN.fullmatch(spelling) or b"_" in spelling:
         raise ProtocolError(400, "The name of a header field is not allowed.")
     return spelling.lower()
 
@@ -349,7 +343,7 @@ def check_response_head(method: str, status: int, version: bytes, fields: Fields
     special: dict[bytes, bytes] = {}
     for spelling, value in fields:
         key = _NAMES.get(spelling) or spelling.lower()
-        if key in _HOP_BY_HOP or key in _FRAMING:
+        if key in _HOP_BY_HOP or key in FRAMING_FIELDS:
             special[key] = special[key] + b", " + value if key in special else value
         else:
             clean.append((key, value))
@@ -387,61 +381,3 @@ def _apply_response_connection(head: ResponseHead, special: dict[bytes, bytes]) 
     promised = _KEEP_ALIVE_TIMEOUT.search(special.get(b"keep-alive", b""))
     if promised:
         head.keep_alive_s = int(promised[1])
-
-
-def _status_line(status: int) -> bytes:
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    return b"HTTP/1.1 %d %b" % (status, phrase.encode())
-
-
-_STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
-
-
-def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:
-    """Write an answer's head. `framing` is complete lines (`name: value` CR LF) that the caller vouches for.
-
-    Fields that say where a message ends, and `date`, are left out: they belong to `framing`. Raises
-    ValueError for a field that would end its line (response splitting) or is not a header field at all.
-    """
-    lines = [_STATUS_LINES[status]]
-    for name, value in fields:
-        prefix = _RESPONSE_PREFIXES.get(name)
-        if prefix is None:
-            prefix = _prefix(name, _RESPONSE_PREFIXES)
-        if prefix:
-            lines.append(prefix + value)
-    return _join(lines, framing)
-
-
-def encode_request_head(method: bytes, target: bytes, fields: Fields, framing: bytes) -> bytes:
-    """Write a request's head; like `encode_response_head`. `framing` carries host, length and connection lines."""
-    if b" " in target or not target:
-        raise ValueError("a request target must not be empty or contain spaces")
-    lines = [method + b" " + target + b" HTTP/1.1"]
-    for name, value in fields:
-        prefix = _REQUEST_PREFIXES.get(name)
-        if prefix is None:
-            prefix = _prefix(name, _REQUEST_PREFIXES)
-        if prefix:
-            lines.append(prefix + value)
-    return _join(lines, framing)
-
-
-def _join(lines: list[bytes], framing: bytes) -> bytes:
-    head = b"\r\n".join(lines)
-    ends = len(lines) - 1
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-        raise ValueError("a header field contains a line end or NUL")
-    return head + b"\r\n" + framing + b"\r\n"
-
-
-def _prefix(name: bytes, known: dict[bytes, bytes]) -> bytes:
-    lowered = name.lower()
-    if lowered in known:
-        return known[lowered]
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("the name of a header field is not a token")
-    return lowered + b": "

@@ -12,10 +12,9 @@ from heddle.wire.http1 import (
     check_response_head,
     connection_options,
     content_length,
-    encode_request_head,
-    encode_response_head,
     split_target,
 )
+from heddle.wire.http1_heads import encode_request_head, encode_response_head
 
 HOST = (b"Host", b"a.example")
 

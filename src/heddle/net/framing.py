@@ -1,0 +1,50 @@
+"""Cuts the body of one message out of the bytes of its connection, by length, by chunks, or until the end.
+
+*Source:* RFC 9112 section 6.3.
+"""
+
+import math
+
+from heddle.net.body import Body
+from heddle.net.errors import BodyTooLarge
+from heddle.wire.chunked import ChunkedDecoder
+from heddle.wire.http1 import CHUNKED
+
+
+class BodyFraming:
+    """Feeds one `Body` whose `length` is a number of bytes, CHUNKED or UNTIL_CLOSE; at most `max_bytes` of it."""
+
+    __slots__ = ("_body", "_decoder", "_left", "_max_bytes", "surplus")
+
+    def __init__(self, body: Body, length: int, max_bytes: float = math.inf) -> None:
+        self.surplus = b""
+        """What followed the body, once it is complete."""
+        self._body = body
+        self._decoder = ChunkedDecoder() if length == CHUNKED else None
+        self._max_bytes = max_bytes
+        self._left: float = length if length >= 0 else max_bytes
+
+    def feed(self, data: bytes) -> bool:
+        """Bytes arrived; returns whether the body is complete (it is left to the caller to `finish` it).
+
+        Raises ProtocolError for broken chunks, BodyTooLarge for more than `max_bytes`.
+        """
+        if self._decoder is not None:
+            return self._feed_chunks(self._decoder, data)
+        left = self._left - len(data)
+        self._left = left
+        if left >= 0:
+            self._body.feed(data)
+            return left == 0
+        self._body.feed(data[: int(left)])
+        self.surplus = data[int(left) :]
+        return True
+
+    def _feed_chunks(self, decoder: ChunkedDecoder, data: bytes) -> bool:
+        for piece in decoder.feed(data):
+            self._left -= len(piece)
+            if self._left < 0:
+                raise BodyTooLarge(int(self._max_bytes))
+            self._body.feed(piece)
+        self.surplus = decoder.surplus
+        return decoder.done
