@@ -23,11 +23,12 @@ from urllib.parse import unquote, urlsplit
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.errors import ConnectFailed, UpstreamClosed, UpstreamTimeout
 from heddle.net.origin import Address, Origin, Proxy
-from heddle.net.outbound import Inbound, OutboundConnection, OutboundRequest
+from heddle.net.outbound import OutboundConnection
 from heddle.net.pool import Pool
 from heddle.net.sweep import Sweep
 from heddle.net.tls import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, client_context
 from heddle.net.tunnel import Tunnel
+from heddle.net.upstream import Inbound, OutboundRequest
 
 __all__ = ["Client", "Inbound", "Origin", "OutboundRequest"]
 

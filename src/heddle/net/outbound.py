@@ -16,7 +16,7 @@ from heddle.net.body import Body
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.framing import BodyFraming
 from heddle.net.head import ResponseHeadReader
-from heddle.net.message import Headers
+from heddle.net.upstream import Inbound, OutboundRequest
 from heddle.wire.chunked import LAST_CHUNK, encode_chunk
 from heddle.wire.http1 import MAX_HEAD_BYTES, UNTIL_CLOSE, ProtocolError
 from heddle.wire.http1_heads import encode_request_head
@@ -30,33 +30,6 @@ _COPY_BYTES = 32 * 1024
 """Bodies from this size on are handed over as they are; copying shorter ones is cheaper than a second write."""
 
 _IDLE, _HEAD, _BODY, _CLOSED = range(4)
-
-
-class OutboundRequest:
-    """A request to send. `target` is path and query; `headers` are end-to-end fields only."""
-
-    __slots__ = ("body", "headers", "method", "target")
-
-    def __init__(self, method: str, target: bytes, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.body = body
-
-
-class Inbound:
-    """An upstream's answer: its head, and a body that may still be arriving. Read it all, or `close` it."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Headers, body: Body) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    def close(self) -> None:
-        """Give up the rest of the answer; the upstream connection closes at once. Harmless when it is complete."""
-        self.body.abandon()
 
 
 class OutboundConnection(asyncio.Protocol):

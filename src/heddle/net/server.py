@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 
 from heddle.model.snapshot import ListenerSpec
+from heddle.net.errors import BodyError, PeerGone
 from heddle.net.message import Reply, Request
 from heddle.net.serving import ServerConnection
 from heddle.net.sweep import Sweep
@@ -186,6 +187,21 @@ class HttpServer:
             if connection not in self._connections and not connection.was_open:
                 sock.close()
                 self._release(address)
+
+    # Requests.
+
+    async def ask(self, request: Request) -> Reply:
+        """The handler's answer, or the one for its failure."""
+        try:
+            return await self.handler(request)
+        except BodyError as error:
+            return self.answer_error(error.status, error.detail)
+        except PeerGone:
+            # Nobody reads it; the status is what the world calls a caller that left.
+            return Reply(499, [])
+        except Exception:
+            log.exception("a handler failed")
+            return self.answer_error(500, "The server failed while answering this request.")
 
     # Connections tell of themselves.
 

@@ -18,14 +18,9 @@ from heddle.net.body import Body
 from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarge, PeerGone
 from heddle.net.framing import BodyFraming
 from heddle.net.head import RequestHeadReader
-from heddle.net.message import Peer, Reply, Request
+from heddle.net.message import Peer, Request
 from heddle.net.replying import ReplyWriter
-from heddle.wire.http1 import (
-    MAX_HEAD_BYTES,
-    MAX_TARGET_BYTES,
-    ProtocolError,
-    RequestHead,
-)
+from heddle.wire.http1 import ProtocolError, RequestHead, check_partial_head
 
 if TYPE_CHECKING:
     from heddle.net.server import HttpServer
@@ -45,28 +40,14 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class ServerConnection(asyncio.Protocol):
     """The server's end of one connection."""
 
+    # fmt: off
     __slots__ = (
-        "_ahead",
-        "_ahead_at",
-        "_body",
-        "_create_task",
-        "_eof",
-        "_expects_continue",
-        "_framing",
-        "_head",
-        "_lingered",
-        "_partial",
-        "_probed",
-        "_reader",
-        "_server",
-        "_state",
-        "_task",
-        "_time_left_s",
-        "_transport",
-        "_writer",
-        "deadline",
-        "peer",
+        "_ahead", "_ahead_at", "_body", "_create_task", "_eof",
+        "_expects_continue", "_framing", "_head", "_lingered", "_partial",
+        "_probed", "_reader", "_server", "_state", "_task",
+        "_time_left_s", "_transport", "_writer", "deadline", "peer",
     )
+    # fmt: on
 
     def __init__(self, server: "HttpServer", address: str) -> None:
         self._server = server
@@ -102,6 +83,10 @@ class ServerConnection(asyncio.Protocol):
         """The connection came to life: it will tell the server itself when it is gone."""
         return self._transport is not None
 
+    @property
+    def _unused(self) -> bool:
+        return not self._partial or self._partial == b"\r\n"
+
     # Transport callbacks.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -131,10 +116,7 @@ class ServerConnection(asyncio.Protocol):
         """Bytes arrived; what they are depends on the state alone."""
         state = self._state
         if state == _HEAD:
-            if self._partial is None:
-                self._read_head(data)
-            else:
-                self._continue_head(data)
+            self._read_request(data, 0)
         elif state == _BODY:
             self._read_body(data)
         elif state == _BUSY:
@@ -166,18 +148,23 @@ class ServerConnection(asyncio.Protocol):
 
     # Reading heads.
 
-    def _continue_head(self, data: bytes) -> None:
+    def _read_request(self, data: bytes, at: int) -> None:
         partial = self._partial
-        assert partial is not None
-        seen = len(partial)
-        partial += data
-        if partial.find(b"\r\n\r\n", max(0, seen - 3)) < 0:
-            self._check_partial(partial, seen)
-        else:
-            self._partial = None
-            self._read_head(bytes(partial))
+        try:
+            if partial is None:
+                self._read_head(data, at)
+                return
+            seen = len(partial)
+            partial += data
+            if partial.find(b"\r\n\r\n", max(0, seen - 3)) < 0:
+                check_partial_head(partial, seen)
+            else:
+                self._partial = None
+                self._read_head(bytes(partial), 0)
+        except ProtocolError as error:
+            self._refuse(error.status, error.detail)
 
-    def _read_head(self, data: bytes, at: int = 0) -> None:
+    def _read_head(self, data: bytes, at: int) -> None:
         """Read the head that starts at `at`. What follows the request is put aside, not copied and not looked at."""
         if data.startswith(b"\r\n", at) and not data.startswith(b"\r\n\r\n", at):
             # RFC 9112 2.2: a server should ignore an empty line before the request line. One is enough.
@@ -186,30 +173,15 @@ class ServerConnection(asyncio.Protocol):
         if end == 3:
             self.deadline = self._server.now + self._server.limits.head_timeout_s
             self._partial = bytearray(data[at:] or data[at - 2 :])
-            self._check_partial(self._partial, 0)
+            check_partial_head(self._partial, 0)
             return
         size = len(data)
-        try:
-            head = self._reader.read(data[at:end] if at or end != size else data)
-            body = self._frame(head, data, end, size)
-        except ProtocolError as error:
-            self._refuse(error.status, error.detail)
-            return
+        head = self._reader.read(data[at:end] if at or end != size else data)
+        body = self._frame(head, data, end, size)
         self._head = head
         self._body = body
         request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
         self._task = self._create_task(self._answer(request, head))
-
-    def _check_partial(self, partial: bytearray, seen: int) -> None:
-        """Refuse an incomplete head, of which `seen` bytes were checked before, once nothing could make it right."""
-        if len(partial) > MAX_HEAD_BYTES:
-            self._refuse(431, "The head of the message is larger than 64 KiB.")
-        elif partial and not (65 <= partial[0] <= 90 or partial[0] in b"\r"):
-            self._refuse(400, "This is not an HTTP/1.1 request.")
-        elif len(partial) > MAX_TARGET_BYTES + 32 and partial.find(b"\r\n", 0, MAX_TARGET_BYTES + 32) < 0:
-            self._refuse(414, "The request target is longer than 8 KiB.")
-        elif partial.count(b"\n", seen) != partial.count(b"\r\n", max(0, seen - 1)):
-            self._refuse(400, "The head contains line ends that are not CR LF.")
 
     def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
         """The body that `head` announces, fed with what of it came along; what follows it goes to the backlog."""
@@ -309,7 +281,7 @@ class ServerConnection(asyncio.Protocol):
     # Answering.
 
     async def _answer(self, request: Request, head: RequestHead) -> None:
-        reply = await self._ask(request)
+        reply = await self._server.ask(request)
         writer = self._writer
         if self._state == _BODY or self._server.draining or not head.keep_alive:
             writer.closing = True
@@ -323,18 +295,6 @@ class ServerConnection(asyncio.Protocol):
             self._next()
         else:
             self.abort()
-
-    async def _ask(self, request: Request) -> Reply:
-        server = self._server
-        try:
-            return await server.handler(request)
-        except BodyError as error:
-            return server.answer_error(error.status, error.detail)
-        except PeerGone:
-            return Reply(499, [])
-        except Exception:
-            log.exception("a handler failed")
-            return server.answer_error(500, "The server failed while answering this request.")
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer what cannot be a request, and close."""
@@ -365,7 +325,7 @@ class ServerConnection(asyncio.Protocol):
         if self._ahead:
             data, self._ahead = self._ahead, b""
             self._transport.resume_reading()
-            self._read_head(data, self._ahead_at)
+            self._read_request(data, self._ahead_at)
 
     def _linger(self) -> None:
         """Close, but read on for a moment: data that meets a closed socket would erase our answer (RFC 9112 9.6)."""
@@ -392,7 +352,7 @@ class ServerConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close now when idle; otherwise after the answer under way."""
-        if self._state == _HEAD and (not self._partial or self._partial == b"\r\n"):
+        if self._state == _HEAD and self._unused:
             self._close()
 
     # The sweep.
@@ -420,10 +380,9 @@ class ServerConnection(asyncio.Protocol):
             self._spoil_body(BodyTimeout())
             # Nothing is on its way that could erase the answer: no need to linger.
             self._state = _BUSY
-        elif self._partial and self._partial != b"\r\n":
-            self._refuse(408, "The request head did not arrive in time.")
-            self._close()
         else:
+            if not self._unused:
+                self._refuse(408, "The request head did not arrive in time.")
             self._close()
 
     def _probe(self) -> None:

@@ -154,6 +154,18 @@ def check_head_bytes(head: bytes) -> None:
         raise ProtocolError(400, "The head contains control characters or line ends that are not CR LF.")
 
 
+def check_partial_head(partial: bytes | bytearray, seen: int) -> None:
+    """Refuse the beginning of a request head, of which `seen` bytes passed before, once nothing could make it right."""
+    if len(partial) > MAX_HEAD_BYTES:
+        raise ProtocolError(431, "The head of the message is larger than 64 KiB.")
+    if partial and not (65 <= partial[0] <= 90 or partial[0] == 13):
+        raise ProtocolError(400, "This is not an HTTP/1.1 request.")
+    if len(partial) > MAX_TARGET_BYTES + 32 and partial.find(b"\r\n", 0, MAX_TARGET_BYTES + 32) < 0:
+        raise ProtocolError(414, "The request target is longer than 8 KiB.")
+    if partial.count(b"\n", seen) != partial.count(b"\r\n", max(0, seen - 1)):
+        raise ProtocolError(400, "The head contains line ends that are not CR LF.")
+
+
 def split_request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
     """Method, target and version of a request line without its line end. Raises ProtocolError."""
     parts = line.split(b" ")

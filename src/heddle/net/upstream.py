@@ -1,0 +1,33 @@
+"""The two values that cross the outer edge of `net`: a request to an upstream, and its answer."""
+
+from collections.abc import AsyncIterator
+
+from heddle.net.body import Body
+from heddle.net.message import Headers
+
+
+class OutboundRequest:
+    """A request to send. `target` is path and query; `headers` are end-to-end fields only."""
+
+    __slots__ = ("body", "headers", "method", "target")
+
+    def __init__(self, method: str, target: bytes, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+
+
+class Inbound:
+    """An upstream's answer: its head, and a body that may still be arriving. Read it all, or `close` it."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: Body) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def close(self) -> None:
+        """Give up the rest of the answer; the upstream connection closes at once. Harmless when it is complete."""
+        self.body.abandon()
