@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -149,6 +150,17 @@ class RunningMesh:
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]
+
+    def recorded(self, body: bytes | dict[str, object], **settings: str | None) -> tuple[int, dict[str, object]]:
+        """POST, and the access record that came of it; found by a trace id of its own."""
+        trace_id = secrets.token_hex(16)
+        status, _, _ = self.post(body, traceparent=f"00-{trace_id}-00f067aa0ba902b7-00", **settings)  # type: ignore[arg-type]
+
+        def mine() -> list[dict[str, object]]:
+            return [one for one in self.records() if one.get("trace_id") == trace_id and "audit" not in one]
+
+        eventually(mine)
+        return status, mine()[0]
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all series of a metric that have these labels."""
