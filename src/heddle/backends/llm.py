@@ -79,7 +79,9 @@ class LlmBackend:
 
     async def _whole(self, exchange: Exchange, call: ModelCall, sender: Sender, answer: Answer) -> Reply:
         exchange.first_byte_s = self._monotonic()
-        data = await _read(answer, MAX_ANSWER_BYTES)
+        data = answer.body.whole(MAX_ANSWER_BYTES)
+        if data is None or _field(answer, b"content-encoding"):
+            data = await _read(answer, data, MAX_ANSWER_BYTES)
         try:
             exchange.usage = CODECS[call.dialect].read_usage(data, len(call.body))
         except ProtocolError as exc:
@@ -124,7 +126,7 @@ async def _failed(exchange: Exchange, sender: Sender, codec: Codec, answer: Answ
     """The reply for an answer other than 200. It costs the caller no tokens."""
     body: bytes | None
     try:
-        body = await _read(answer, MAX_FAILURE_BYTES)
+        body = await _read(answer, None, MAX_FAILURE_BYTES)
     except NetError:
         answer.close()
         body = None
@@ -144,12 +146,16 @@ def _encode(codec: Codec, failure: Failure) -> bytes:
     return codec.encode_error(failure.status, known.kind, ANSWERS[Reason.UPSTREAM_ERROR].code, failure.detail, None)
 
 
-async def _read(answer: Answer, max_bytes: int) -> bytes:
-    """The whole body, decoded. Raises NetError (too large, damaged, or the connection's)."""
-    data = await answer.body.read(max_bytes)
+async def _read(answer: Answer, data: bytes | None, max_bytes: int) -> bytes:
+    """The whole body (`data`, if it was there), decoded. Raises NetError (too large, damaged, the connection's)."""
+    if data is None:
+        data = await answer.body.read(max_bytes)
     encoding = _field(answer, b"content-encoding")
     return decompress(data, encoding, max_bytes) if encoding else data
 
 
 def _field(answer: Answer, name: bytes) -> bytes:
-    return next((value for key, value in answer.headers if key == name), b"")
+    for key, value in answer.headers:
+        if key == name:
+            return value
+    return b""

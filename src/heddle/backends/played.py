@@ -37,6 +37,11 @@ class PlayedBody:
             data = await _move(step, self._idle_s, "idle")
         return data
 
+    def whole(self, max_bytes: int) -> bytes | None:
+        """Nothing is there before it was played."""
+        del max_bytes
+        return None
+
     async def read(self, max_bytes: int) -> bytes:
         """All of it. Raises BodyTooLarge, or what a step raises."""
         pieces, size = [], 0

@@ -4,7 +4,7 @@ Owns the last step before the wire: trace fields, the credential's absence, the 
 one translation of network failures into reasons. It refuses to send when a configured credential is missing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
 from heddle.backends.played import play
@@ -32,6 +32,10 @@ class AnswerBody(Protocol):
     @property
     def complete(self) -> bool:
         """All bytes have arrived."""
+        ...
+
+    def whole(self, max_bytes: int) -> bytes | None:
+        """The whole of it if that has arrived and is not larger; None when `read` must be asked."""
         ...
 
     async def read(self, max_bytes: int) -> bytes:
@@ -73,8 +77,8 @@ class Sender(Protocol):
     dialects: frozenset[str]
     stream_usage: bool
 
-    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
-        """Send `body`; returns when the answer's head is there. Raises what `net.client` raises."""
+    def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
+        """Send `body`; done when the answer's head is there. Raises what `net.client` raises."""
         ...
 
     def answer_headers(self, headers: Fields) -> Fields:
@@ -103,14 +107,14 @@ class HttpSender:
             provider.base_url, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections
         )
 
-    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+    def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """One request to the provider's URL."""
         provider = self._provider
         headers = provider.headers(call, exchange.request.headers)
         inject(exchange.trace, headers, self._propagation)
         request = OutboundRequest("POST", provider.target(call), headers, body)
         exchange.upstream_s = self._monotonic()
-        return await self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
+        return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 
     def answer_headers(self, headers: Fields) -> Fields:
         """The provider's allow-list."""
@@ -133,10 +137,10 @@ class PlayedSender:
         self._provider = provider
         self._clock = tools.clock
 
-    async def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+    def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """Start the script."""
         exchange.upstream_s = self._clock.monotonic()
-        return await play(self._provider.play(call, body, int(self._clock.now())), self.spec.timeouts)
+        return play(self._provider.play(call, body, int(self._clock.now())), self.spec.timeouts)
 
     def answer_headers(self, headers: Fields) -> Fields:
         """All but the content type, which the backend writes."""

@@ -4,9 +4,9 @@ Owns the flow control of that hand-over: above HIGH_WATER_BYTES of unread bytes 
 stop reading its socket, and asked to go on when they were taken. It refuses a second reader at the same time.
 """
 
-import asyncio
 from typing import Protocol
 
+from heddle.net.eager import Waiter
 from heddle.net.errors import BodyTooLarge
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -42,7 +42,7 @@ class Body:
         self._state = _OPEN
         self._paused = False
         self._error: BaseException | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: Waiter | None = None
 
     @classmethod
     def of(cls, data: bytes) -> "Body":
@@ -96,8 +96,39 @@ class Body:
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            waiter.complete_later()
+
+    def put(self, data: bytes) -> None:
+        """Like `feed`, but the reader is not woken: `deliver` follows."""
+        if self._state != _OPEN:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER_BYTES and not self._paused and self._source is not None:
+            self._paused = True
+            self._source.pause_body()
+
+    def put_end(self) -> None:
+        """Like `finish`, but the reader is not woken: `deliver` follows."""
+        if self._state == _OPEN:
+            self._state = _COMPLETE
+            source, self._source = self._source, None
+            if self._paused and source is not None:
+                self._paused = False
+                source.resume_body()
+
+    def finish_later(self) -> None:
+        """Wake the reader in the loop's next turn."""
+        if self._waiter is not None:
+            self._wake()
+
+    def deliver(self) -> None:
+        """Run the reader now, if it waits and there is anything for it. The last thing a connection does with its data."""
+        waiter = self._waiter
+        if waiter is not None and (self._size or self._state != _OPEN):
+            self._waiter = None
+            waiter.complete()
 
     # What the reader calls.
 
@@ -160,13 +191,11 @@ class Body:
             self._source.resume_body()
         return data
 
-    async def _arrival(self) -> None:
-        if self._waiter is not None:
+    def _arrival(self) -> Waiter:
+        """What to await until there is more."""
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("a body has one reader")
         if self._source is not None:
             self._source.want_body()
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        waiter = self._waiter = Waiter()
+        return waiter

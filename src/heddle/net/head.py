@@ -4,6 +4,9 @@ llhttp has no limits and will read on into whatever follows, so it never sees mo
 whose size and alphabet `wire.http1` has approved, and never a body: framing is decided by our rules alone.
 What it adds is a second, strict opinion on every line.
 
+A caller that keeps its connection mostly sends the same head again, byte for byte, and so does an upstream within a
+second. Each reader remembers the last head and what it decided; equal bytes cannot mean anything else.
+
 *Source:* llhttp 9 in strict mode (no leniency flag is set); RFC 9112 section 5.
 """
 
@@ -24,10 +27,12 @@ from heddle.wire.http1 import (
 class RequestHeadReader:
     """Reads the heads of one connection's requests, one after the other."""
 
-    __slots__ = ("_fields", "_fresh", "_parser")
+    __slots__ = ("_fields", "_fresh", "_last", "_last_checked", "_parser")
 
     def __init__(self) -> None:
         self._fields: Fields = []
+        self._last = b""
+        self._last_checked: RequestHead | None = None
         self._parser: httptools.HttpRequestParser | None = None
         self._fresh = True
 
@@ -37,6 +42,10 @@ class RequestHeadReader:
 
     def read(self, head: bytes) -> RequestHead:
         """Check `head`, from its first byte to its empty line inclusive. ProtocolError says what to answer."""
+        if self._last_checked is not None and head == self._last:
+            if not self._fresh:
+                self._parser, self._fresh = None, True
+            return self._last_checked
         check_head_bytes(head)
         method, target, version = split_request_line(head[: head.find(b"\r\n")])
         fields: Fields = []
@@ -58,6 +67,7 @@ class RequestHeadReader:
         checked = check_request_head(method, target, version, fields)
         self._parser = parser
         self._fresh = checked.length == 0
+        self._last, self._last_checked = head, checked
         return checked
 
     def skip(self, body: bytes) -> None:
@@ -74,10 +84,13 @@ class RequestHeadReader:
 class ResponseHeadReader:
     """Reads the heads of one upstream connection's answers."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_last", "_last_checked", "_last_method")
 
     def __init__(self) -> None:
         self._fields: Fields = []
+        self._last = b""
+        self._last_method = ""
+        self._last_checked: ResponseHead | None = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the tokeniser, which keeps the white space after a value."""
@@ -85,6 +98,8 @@ class ResponseHeadReader:
 
     def read(self, head: bytes, method: str) -> ResponseHead:
         """Check the head of an answer to `method`. Raises ProtocolError."""
+        if self._last_checked is not None and head == self._last and method == self._last_method:
+            return self._last_checked
         check_head_bytes(head)
         fields: Fields = []
         self._fields = fields
@@ -95,4 +110,6 @@ class ResponseHeadReader:
             raise ProtocolError(502, "The upstream switched protocols.") from error
         except httptools.HttpParserError as error:
             raise ProtocolError(502, "The head of the answer is malformed.") from error
-        return check_response_head(method, parser.get_status_code(), head[:8], fields)
+        checked = check_response_head(method, parser.get_status_code(), head[:8], fields)
+        self._last, self._last_method, self._last_checked = head, method, checked
+        return checked

@@ -124,7 +124,7 @@ class _Bound:
 class _Plan:
     """The limits of one caller on one model: requests first, then tokens."""
 
-    __slots__ = ("_fixed", "_known_output", "_plain", "_split", "bounds", "learned", "tokens")
+    __slots__ = ("_fixed", "_known_output", "_plain", "_split", "bounds", "learned", "principal", "tokens", "upstream")
 
     def __init__(self, bounds: list[_Bound], learned: _Learned, known_output: int) -> None:
         requests = [bound for bound in bounds if bound.spec.limit_by == "requests"]
@@ -133,6 +133,9 @@ class _Plan:
         self.tokens = sorted(tokens, key=lambda bound: bound.spec.reserve == "estimate")
         self.bounds = requests + self.tokens
         self.learned = learned
+        self.principal: Principal | None = None
+        """Whom it was last used for; keeps that object alive, whose identity finds the plan."""
+        self.upstream = ""
         self._known_output = known_output
         self._fixed = [Charge(bound.tally, 1) for bound in requests]
         self._split = len(requests)
@@ -221,6 +224,7 @@ class RateLimit:
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
         self._learned: dict[str, _Learned] = {}
         self._plans: _Recent[_Plan] = _Recent()
+        self._latest: dict[tuple[int, str], _Plan] = {}
         self._bounds: _Recent[_Bound] = _Recent()
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:  # noqa: ARG002
@@ -229,16 +233,19 @@ class RateLimit:
 
     def wrap(self, handler: Handler) -> Handler:
         """Reserve before `handler`, settle when the exchange is finished, tell what is left."""
-        counters = self._counters
+        counters, latest, now = self._counters, self._latest, self._now
 
         async def limited(exchange: Exchange) -> Reply:
             call = exchange.call
             if call is None:
                 return await handler(exchange)
-            plan = self._plan(exchange.principal, call)
+            principal = exchange.principal
+            plan = latest.get((id(principal), call.model))
+            if plan is None or plan.principal is not principal or plan.upstream != call.upstream_model:
+                plan = self._plan(principal, call)
             if not plan.bounds:
                 return await handler(exchange)
-            now_s = self._now()
+            now_s = now()
             charges = plan.charges(call)
             try:
                 outcome = await counters.reserve(charges, now_s)
@@ -261,7 +268,12 @@ class RateLimit:
         key: tuple[str, ...] = (principal.tenant, principal.user, principal.agent, principal.key_id, entry)
         if self._by_model and (call.model != entry or call.upstream_model != entry):
             key += (call.model, call.upstream_model)
-        return self._plans.get(key) or self._make_plan(key, principal, call)
+        plan = self._plans.get(key) or self._make_plan(key, principal, call)
+        plan.principal, plan.upstream = principal, call.upstream_model
+        if len(self._latest) >= RECENT:
+            self._latest.clear()
+        self._latest[id(principal), call.model] = plan
+        return plan
 
     def _make_plan(self, key: tuple[str, ...], principal: Principal, call: ModelCall) -> _Plan:
         """Find what applies by any name of the model: the configured one, the caller's, the provider's."""
