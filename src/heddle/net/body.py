@@ -118,8 +118,8 @@ class Body:
                 self._paused = False
                 source.resume_body()
 
-    def finish_later(self) -> None:
-        """Wake the reader in the loop's next turn."""
+    def deliver_later(self) -> None:
+        """Run the reader in the loop's next turn."""
         if self._waiter is not None:
             self._wake()
 

@@ -25,7 +25,7 @@ class BodyFraming:
         self._left: float = length if length >= 0 else max_bytes
 
     def feed(self, data: bytes) -> bool:
-        """Bytes arrived; returns whether the body is complete (it is left to the caller to `finish` it).
+        """Bytes arrived; returns whether the body is complete. It is left to the caller to end and `deliver` it.
 
         Raises ProtocolError for broken chunks, BodyTooLarge for more than `max_bytes`.
         """
@@ -34,9 +34,9 @@ class BodyFraming:
         left = self._left - len(data)
         self._left = left
         if left >= 0:
-            self._body.feed(data)
+            self._body.put(data)
             return left == 0
-        self._body.feed(data[: int(left)])
+        self._body.put(data[: int(left)])
         self.surplus = data[int(left) :]
         return True
 
@@ -45,6 +45,6 @@ class BodyFraming:
             self._left -= len(piece)
             if self._left < 0:
                 raise BodyTooLarge(int(self._max_bytes))
-            self._body.feed(piece)
+            self._body.put(piece)
         self.surplus = decoder.surplus
         return decoder.done

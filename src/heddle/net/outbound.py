@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.body import Body
+from heddle.net.eager import Waiter
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.framing import BodyFraming
 from heddle.net.head import ResponseHeadReader
@@ -67,7 +68,7 @@ class OutboundConnection(asyncio.Protocol):
         self._reader = ResponseHeadReader()
         self._state = _IDLE
         self._transport: Any = None
-        self._waiter: asyncio.Future[Inbound] | None = None
+        self._waiter: Waiter | None = None
         self._writable: asyncio.Future[None] | None = None
         self._upload: asyncio.Task[None] | None = None
         self._body: Body | None = None
@@ -108,7 +109,7 @@ class OutboundConnection(asyncio.Protocol):
         self._idle_s = timeouts.idle_s or _NEVER
         self._first_byte_at_s = now + (timeouts.first_byte_s or _NEVER)
         self._total_at_s = total_at_s
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = Waiter()
         try:
             self._write(request)
             inbound: Inbound = await waiter
@@ -118,7 +119,7 @@ class OutboundConnection(asyncio.Protocol):
             raise
         return inbound
 
-    def _give_up(self, waiter: "asyncio.Future[Inbound]") -> None:
+    def _give_up(self, waiter: Waiter) -> None:
         if self._waiter is waiter:
             self._waiter = None
             self.abort()
@@ -177,7 +178,10 @@ class OutboundConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and with it whatever was not complete."""
         if self._state == _BODY and self._until_close and exc is None:
+            body = self._body
             self._finish_body()
+            if body is not None:
+                body.deliver_later()
         state, self._state = self._state, _CLOSED
         if state in {_HEAD, _BODY}:
             self._tell(UpstreamClosed(sent=True))
@@ -205,7 +209,10 @@ class OutboundConnection(asyncio.Protocol):
         self._heard = True
         try:
             if state == _BODY:
+                body = self._body
                 self._read_body(data)
+                if body is not None:
+                    body.deliver()
             elif state == _HEAD:
                 if self._partial is None:
                     self._read_head(data)
@@ -259,8 +266,9 @@ class OutboundConnection(asyncio.Protocol):
         # Before the connection is given back: whoever takes it next brings a waiter of its own.
         waiter, self._waiter = self._waiter, None
         body = self._frame(head.length, data, end)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(Inbound(head.status, head.fields, body))
+        if waiter is not None:
+            # Last: what waits for the answer runs now, and may use this very connection again.
+            waiter.complete(Inbound(head.status, head.fields, body))
 
     def _skip_interim(self, status: int) -> None:
         self._interim += 1
@@ -301,7 +309,7 @@ class OutboundConnection(asyncio.Protocol):
         body, self._body = self._body, None
         self._framing = None
         if body is not None:
-            body.finish()
+            body.put_end()
         self._rest()
 
     def _rest(self) -> None:
@@ -343,8 +351,8 @@ class OutboundConnection(asyncio.Protocol):
     def _tell(self, error: BaseException) -> None:
         """Whoever waits for the answer learns why it will not come."""
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        if waiter is not None:
+            waiter.complete_later(error=error)
         body, self._body = self._body, None
         if body is not None:
             body.fail(error)

@@ -65,6 +65,16 @@ class ReplyWriter:
 
     # Answers.
 
+    def write_whole(self, reply: Reply, head: RequestHead) -> bool:
+        """Write `reply` at once, if it is whole and not large; False when it takes `write`."""
+        body = reply.body
+        if not isinstance(body, bytes) or len(body) >= _SLICE_BYTES or self._transport.is_closing():
+            return False
+        self.begun = True
+        start, body = self._whole(reply, body, head)
+        self._transport.write(start + body)
+        return True
+
     async def write(self, reply: Reply, head: RequestHead) -> bool:
         """Write `reply` to the request with `head`; False when it had to be cut and cannot be told from whole."""
         body = reply.body

@@ -190,18 +190,15 @@ class HttpServer:
 
     # Requests.
 
-    async def ask(self, request: Request) -> Reply:
-        """The handler's answer, or the one for its failure."""
-        try:
-            return await self.handler(request)
-        except BodyError as error:
+    def explain(self, error: Exception) -> Reply:
+        """The answer for a handler that raised."""
+        if isinstance(error, BodyError):
             return self.answer_error(error.status, error.detail)
-        except PeerGone:
+        if isinstance(error, PeerGone):
             # Nobody reads it; the status is what the world calls a caller that left.
             return Reply(499, [])
-        except Exception:
-            log.exception("a handler failed")
-            return self.answer_error(500, "The server failed while answering this request.")
+        log.error("a handler failed", exc_info=error)
+        return self.answer_error(500, "The server failed while answering this request.")
 
     # Connections tell of themselves.
 

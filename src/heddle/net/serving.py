@@ -15,6 +15,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from heddle.net.body import Body
+from heddle.net.eager import EagerTask
 from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarge, PeerGone
 from heddle.net.framing import BodyFraming
 from heddle.net.head import RequestHeadReader
@@ -42,9 +43,9 @@ class ServerConnection(asyncio.Protocol):
 
     # fmt: off
     __slots__ = (
-        "_ahead", "_ahead_at", "_body", "_create_task", "_eof",
+        "_ahead", "_ahead_at", "_body", "_eof",
         "_expects_continue", "_framing", "_head", "_lingered", "_partial",
-        "_probed", "_reader", "_server", "_state", "_task",
+        "_loop", "_probed", "_reader", "_server", "_state", "_task",
         "_time_left_s", "_transport", "_writer", "deadline", "peer",
     )
     # fmt: on
@@ -63,7 +64,7 @@ class ServerConnection(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._body: Body | None = None
         self._framing: BodyFraming | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: EagerTask | None = None
         self._writer = ReplyWriter(server, None)
         self._eof = False
         self._probed = False
@@ -71,7 +72,7 @@ class ServerConnection(asyncio.Protocol):
         self._lingered = 0
         self._time_left_s = 0.0
         self._transport: Any = None
-        self._create_task = server.loop.create_task
+        self._loop = server.loop
 
     @property
     def busy(self) -> bool:
@@ -181,7 +182,8 @@ class ServerConnection(asyncio.Protocol):
         self._head = head
         self._body = body
         request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
-        self._task = self._create_task(self._answer(request, head))
+        task = self._task = EagerTask(self._answer(request, head), self._loop)
+        task.start()
 
     def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
         """The body that `head` announces, fed with what of it came along; what follows it goes to the backlog."""
@@ -228,9 +230,10 @@ class ServerConnection(asyncio.Protocol):
             self._state = _BUSY
             self.deadline = _NEVER
             self._framing = None
-            body.finish()
+            body.put_end()
             if framing.surplus:
                 self._put_aside(framing.surplus, 0)
+        body.deliver()
 
     def _spoil_body(self, error: BodyError) -> None:
         """The rest of this connection cannot be understood, or is not wanted: answer, then close."""
@@ -281,12 +284,15 @@ class ServerConnection(asyncio.Protocol):
     # Answering.
 
     async def _answer(self, request: Request, head: RequestHead) -> None:
-        reply = await self._server.ask(request)
-        writer = self._writer
-        if self._state == _BODY or self._server.draining or not head.keep_alive:
+        server, writer = self._server, self._writer
+        try:
+            reply = await server.handler(request)
+        except Exception as error:
+            reply = server.explain(error)
+        if self._state == _BODY or server.draining or not head.keep_alive:
             writer.closing = True
         try:
-            whole = await writer.write(reply, head)
+            whole = writer.write_whole(reply, head) or await writer.write(reply, head)
         except Exception:
             log.exception("an answer could not be written")
             whole = False
@@ -318,14 +324,24 @@ class ServerConnection(asyncio.Protocol):
         if self._writer.full:
             # A caller that sends but does not read gets no further answer until it has.
             return
-        self._state = _HEAD
         self._writer.begun = False
         self._body = self._head = None
-        self.deadline = self._server.now + self._server.limits.idle_timeout_s
         if self._ahead:
-            data, self._ahead = self._ahead, b""
-            self._transport.resume_reading()
-            self._read_request(data, self._ahead_at)
+            # Not from here: answers that need no waiting would nest as deeply as the caller pipelines.
+            self._loop.call_soon(self._read_ahead)
+            return
+        self._state = _HEAD
+        self.deadline = self._server.now + self._server.limits.idle_timeout_s
+
+    def _read_ahead(self) -> None:
+        """Read the next of the requests that were sent ahead."""
+        if self._state != _BUSY or self._task is not None or not self._ahead or self._transport.is_closing():
+            return
+        self._state = _HEAD
+        self.deadline = self._server.now + self._server.limits.idle_timeout_s
+        data, self._ahead = self._ahead, b""
+        self._transport.resume_reading()
+        self._read_request(data, self._ahead_at)
 
     def _linger(self) -> None:
         """Close, but read on for a moment: data that meets a closed socket would erase our answer (RFC 9112 9.6)."""
