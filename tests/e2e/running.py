@@ -63,13 +63,17 @@ class RunningMesh:
 
     @property
     def log(self) -> str:
-        return (self.state / "test.log").read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def log_file(self) -> Path:
+        """What it printed; beside the configuration, so that the state directory is all its own making."""
+        return self.config.with_suffix(".out")
 
     def start(self) -> "RunningMesh":
-        self.state.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "heddle", self.command, "-f", str(self.config), "--state", str(self.state)]
         command += ["--workers", str(self.workers), "--grace", "5"]
-        with (self.state / "test.log").open("ab") as log:
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environ})
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:

@@ -120,8 +120,9 @@ class _Struct(Node):
         other = camel(key) if reading.source.camel else snake(key)
         names = (*known, self._tag_field) if self._tag_field else tuple(known)
         hint = f"did you mean `{other}`?" if other in known else near(key, names)
+        shown = key if hint or _is_word(key) else f"{key[:4]}…"
         hint = hint or f"known here: {', '.join(names)}"
-        reading.refuse(child(path, key), "unknown field", hint)
+        reading.refuse(child(path, shown), "unknown field", hint)
 
     def _missing(self, made: dict[str, Any], path: str, reading: Reading) -> None:
         for name in self._required:
@@ -130,6 +131,11 @@ class _Struct(Node):
                 spelled = msgspec_name(self.cls, name) if reading.source.camel else name
                 reading.refuse(child(path, spelled), f"is required: {field.node.expected}")
                 made[name] = field.fallback
+
+
+def _is_word(key: str) -> bool:
+    """Whether a name that is no field could have been meant as one; a secret that slipped into its place is not shown."""
+    return len(key) <= 32 and sum(char.isdigit() for char in key) <= 3
 
 
 class _Tagged(Node):
