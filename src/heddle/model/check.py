@@ -134,7 +134,7 @@ class _Struct(Node):
 
 
 def _is_word(key: str) -> bool:
-    """Whether a name that is no field could have been meant as one; a secret that slipped into its place is not shown."""
+    """Whether what is no field's name could have been meant as one. A secret that slipped there must not be shown."""
     return len(key) <= 32 and sum(char.isdigit() for char in key) <= 3
 
 
