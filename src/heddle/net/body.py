@@ -35,11 +35,12 @@ class Body:
 
     __slots__ = ("_error", "_paused", "_pieces", "_size", "_source", "_state", "_waiter")
 
-    def __init__(self, source: Source | None = None) -> None:
+    def __init__(self, source: Source | None = None, whole: bytes | None = None) -> None:
+        """A body arriving on `source`, or one that is all there."""
         self._source = source
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._state = _OPEN
+        self._pieces: list[bytes] = [whole] if whole else []
+        self._size = len(whole) if whole else 0
+        self._state = _OPEN if whole is None else _COMPLETE
         self._paused = False
         self._error: BaseException | None = None
         self._waiter: Waiter | None = None
@@ -47,12 +48,7 @@ class Body:
     @classmethod
     def of(cls, data: bytes) -> "Body":
         """A body that is already complete."""
-        body = cls()
-        if data:
-            body._pieces.append(data)
-            body._size = len(data)
-        body._state = _COMPLETE
-        return body
+        return cls(None, data)
 
     @property
     def complete(self) -> bool:
@@ -134,9 +130,13 @@ class Body:
 
     def whole(self, max_bytes: int) -> bytes | None:
         """What `read` would return if it does not have to wait or refuse; None when it does."""
-        if self._state == _COMPLETE and self._size <= max_bytes:
+        if self._state != _COMPLETE or self._size > max_bytes:
+            return None
+        pieces = self._pieces
+        if len(pieces) != 1:
             return self._take()
-        return None
+        self._size = 0
+        return pieces.pop()
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body; does not suspend when it is complete. BodyTooLarge, or what `fail` was given."""

@@ -79,10 +79,14 @@ class EagerTask:
         if self._must_cancel:
             self._must_cancel = False
             error = asyncio.CancelledError()
-        outer = asyncio.current_task(loop)
-        if outer is not None:
+        outer = None
+        try:
+            _enter(loop, self)
+        except RuntimeError:
+            # Inside another task, which waits while we run.
+            outer = asyncio.current_task(loop)
             _leave(loop, outer)
-        _enter(loop, self)
+            _enter(loop, self)
         try:
             awaited = coroutine.send(None) if error is None else coroutine.throw(error)
         except (StopIteration, asyncio.CancelledError):
@@ -96,10 +100,16 @@ class EagerTask:
             _leave(loop, self)
             if outer is not None:
                 _enter(loop, outer)
-        self._wait(awaited)
+        if type(awaited) is Waiter and not self._must_cancel:
+            # It cannot be done: awaiting a future that is done does not yield it.
+            awaited._asyncio_future_blocking = False
+            awaited.eager = self
+            self._waits_for = awaited
+        else:
+            self._wait(awaited)
 
     def _wait(self, awaited: Any) -> None:
-        if type(awaited) is Waiter and not awaited.done():
+        if type(awaited) is Waiter:
             awaited._asyncio_future_blocking = False
             awaited.eager = self
         elif awaited is None:

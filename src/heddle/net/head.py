@@ -27,14 +27,15 @@ from heddle.wire.http1 import (
 class RequestHeadReader:
     """Reads the heads of one connection's requests, one after the other."""
 
-    __slots__ = ("_fields", "_fresh", "_last", "_last_checked", "_parser")
+    __slots__ = ("_fields", "_last", "_last_checked", "_parser", "fresh")
 
     def __init__(self) -> None:
         self._fields: Fields = []
         self._last = b""
         self._last_checked: RequestHead | None = None
         self._parser: httptools.HttpRequestParser | None = None
-        self._fresh = True
+        self.fresh = True
+        """The tokeniser waits for no body: `skip` need not be called."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the tokeniser, which keeps the white space after a value."""
@@ -43,15 +44,15 @@ class RequestHeadReader:
     def read(self, head: bytes) -> RequestHead:
         """Check `head`, from its first byte to its empty line inclusive. ProtocolError says what to answer."""
         if self._last_checked is not None and head == self._last:
-            if not self._fresh:
-                self._parser, self._fresh = None, True
+            if not self.fresh:
+                self._parser, self.fresh = None, True
             return self._last_checked
         check_head_bytes(head)
         method, target, version = split_request_line(head[: head.find(b"\r\n")])
         fields: Fields = []
         self._fields = fields
         parser = self._parser
-        if parser is None or not self._fresh:
+        if parser is None or not self.fresh:
             # The last one still waits for a body that it was not shown.
             parser = httptools.HttpRequestParser(self)
         try:
@@ -66,17 +67,17 @@ class RequestHeadReader:
             raise ProtocolError(400, "The request head is malformed.") from error
         checked = check_request_head(method, target, version, fields)
         self._parser = parser
-        self._fresh = checked.length == 0
+        self.fresh = checked.length == 0
         self._last, self._last_checked = head, checked
         return checked
 
     def skip(self, body: bytes) -> None:
         """The whole body of the last head, which need not be chunked; llhttp skips it and is ready for the next."""
         parser = self._parser
-        if parser is not None and not self._fresh:
+        if parser is not None and not self.fresh:
             try:
                 parser.feed_data(body)
-                self._fresh = True
+                self.fresh = True
             except httptools.HttpParserError:
                 self._parser = None
 

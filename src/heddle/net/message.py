@@ -28,7 +28,17 @@ class Request:
 
     __slots__ = ("_fields", "body", "headers", "method", "path", "peer", "query")
 
-    def __init__(self, method: str, path: str, query: str, headers: Headers, body: Body, peer: Peer) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        body: Body,
+        peer: Peer,
+        by_name: dict[bytes, bytes] | None = None,
+    ) -> None:
+        """`headers` and `by_name` are shared by requests with the same head and must not be changed."""
         self.method = method
         self.path = path
         """Path as sent, not percent-decoded, always starting with `/`."""
@@ -36,7 +46,7 @@ class Request:
         self.headers = headers
         self.body = body
         self.peer = peer
-        self._fields: dict[bytes, bytes] | None = None
+        self._fields = by_name
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a field that may appear once (the last one if a caller repeated it); `name` in lower case."""

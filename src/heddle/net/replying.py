@@ -30,12 +30,13 @@ log = logging.getLogger("heddle.net")
 class ReplyWriter:
     """The writing half of a server connection."""
 
-    __slots__ = ("_server", "_transport", "_waiter", "begun", "closing", "stalled_since_s")
+    __slots__ = ("_server", "_transport", "begun", "closing", "stalled_since_s", "waiter")
 
     def __init__(self, server: "HttpServer", transport: Any) -> None:
         self._server = server
         self._transport = transport
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        """Set while the transport's buffer is full: the caller reads more slowly than we write."""
         self.closing = False
         """The answer being written is the connection's last, and says so."""
         self.begun = False
@@ -45,21 +46,16 @@ class ReplyWriter:
 
     # Backpressure.
 
-    @property
-    def full(self) -> bool:
-        """The caller reads more slowly than we write."""
-        return self._waiter is not None
-
     def pause(self) -> None:
         """The transport's buffer is full."""
-        if self._waiter is None:
+        if self.waiter is None:
             self.stalled_since_s = self._server.now
-            self._waiter = asyncio.get_running_loop().create_future()
+            self.waiter = asyncio.get_running_loop().create_future()
 
     def resume(self) -> None:
         """The buffer is low again, or the connection gone."""
         self.stalled_since_s = math.inf
-        waiter, self._waiter = self._waiter, None
+        waiter, self.waiter = self.waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -104,8 +100,8 @@ class ReplyWriter:
             if self._transport.is_closing():
                 return
             self._transport.write(body[at : at + _SLICE_BYTES])
-            if self._waiter is not None:
-                await self._waiter
+            if self.waiter is not None:
+                await self.waiter
 
     def _whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> tuple[bytes, bytes]:
         """The head of an answer that is whole, and what is sent of its body; `head` is None for a refusal."""
@@ -160,8 +156,8 @@ class ReplyWriter:
                 raise PeerGone
             if piece:
                 transport.write(encode_chunk(piece) if chunked else piece)
-                if self._waiter is not None:
-                    await self._waiter
+                if self.waiter is not None:
+                    await self.waiter
         if transport.is_closing():
             raise PeerGone
         if chunked:

@@ -117,7 +117,13 @@ class ServerConnection(asyncio.Protocol):
         """Bytes arrived; what they are depends on the state alone."""
         state = self._state
         if state == _HEAD:
-            self._read_request(data, 0)
+            if self._partial is not None:
+                self._read_request(data, 0)
+                return
+            try:
+                self._read_head(data, 0)
+            except ProtocolError as error:
+                self._refuse(error.status, error.detail)
         elif state == _BODY:
             self._read_body(data)
         elif state == _BUSY:
@@ -181,9 +187,9 @@ class ServerConnection(asyncio.Protocol):
         body = self._frame(head, data, end, size)
         self._head = head
         self._body = body
-        request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
+        request = Request(head.method, head.path, head.query, head.fields, body, self.peer, head.by_name)
         task = self._task = EagerTask(self._answer(request, head), self._loop)
-        task.start()
+        task.resume(None)
 
     def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
         """The body that `head` announces, fed with what of it came along; what follows it goes to the backlog."""
@@ -200,8 +206,9 @@ class ServerConnection(asyncio.Protocol):
         if size - end == length:
             self._state = _BUSY
             payload = data[end:]
-            self._reader.skip(payload)
-            return Body.of(payload)
+            if not self._reader.fresh:
+                self._reader.skip(payload)
+            return Body(None, payload)
         self._state = _BODY
         self._expects_continue = head.expects_continue and size == end
         self.deadline = self._server.now + limits.body_timeout_s
@@ -313,18 +320,19 @@ class ServerConnection(asyncio.Protocol):
 
     def _next(self) -> None:
         """The answer is written: close, or go on with the next request."""
+        writer = self._writer
         if self._state == _CLOSED or self._transport.is_closing():
             return
-        if self._writer.closing:
+        if writer.closing:
             if self._state == _BUSY and not self._ahead:
                 self._close()
             else:
                 self._linger()
             return
-        if self._writer.full:
+        if writer.waiter is not None:
             # A caller that sends but does not read gets no further answer until it has.
             return
-        self._writer.begun = False
+        writer.begun = False
         self._body = self._head = None
         if self._ahead:
             # Not from here: answers that need no waiting would nest as deeply as the caller pipelines.

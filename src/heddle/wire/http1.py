@@ -37,7 +37,7 @@ class ProtocolError(Exception):
 class RequestHead:
     """A checked request head: `fields` are lower-case and end-to-end only, `length` is its framing."""
 
-    __slots__ = ("expects_continue", "fields", "keep_alive", "length", "method", "minor", "path", "query")
+    __slots__ = ("by_name", "expects_continue", "fields", "keep_alive", "length", "method", "minor", "path", "query")
 
     def __init__(self, method: str, path: str, query: str, minor: int) -> None:
         self.method = method
@@ -45,6 +45,8 @@ class RequestHead:
         self.query = query
         self.minor = minor
         self.fields: Fields = []
+        self.by_name: dict[bytes, bytes] = {}
+        """`fields` by name, the last one where a name is repeated."""
         self.length = 0
         """Bytes of the body, or CHUNKED."""
         self.keep_alive = minor == 1
@@ -211,6 +213,7 @@ def check_request_head(method: bytes, target: bytes, version: bytes, fields: Fie
     # `host` is nearly always there; only what is more than that needs a second look.
     if len(special) > 1:
         _apply_special(head, special)
+    head.by_name = dict(head.fields)
     return head
 
 

@@ -10,11 +10,14 @@ from http import HTTPStatus
 
 from heddle.wire.http1 import COMMON_NAMES, FRAMING_FIELDS, TOKEN, Fields
 
-# What `net` writes itself is dropped from what it is given to write (an empty prefix).
+# What `net` writes itself, and drops from what it is given to write.
 _WRITTEN_BY_NET = FRAMING_FIELDS | {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection"}
-_RESPONSE_PREFIXES = {name: b"" if name in _WRITTEN_BY_NET else name + b": " for name in COMMON_NAMES}
-_REQUEST_PREFIXES = {**_RESPONSE_PREFIXES, b"host": b""}
-_RESPONSE_PREFIXES[b"date"] = b""
+_NOT_IN_RESPONSES = _WRITTEN_BY_NET | {b"date"}
+_NOT_IN_REQUESTS = _WRITTEN_BY_NET | {b"host"}
+_LIMITS = [f"x-ratelimit-{part}-{unit}" for part in ("limit", "remaining", "reset") for unit in ("requests", "tokens")]
+_PREFIXES = {name: b"\r\n" + name + b": " for name in (*COMMON_NAMES, *(name.encode() for name in _LIMITS))}
+_RESPONSE_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_RESPONSES}
+_REQUEST_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_REQUESTS}
 
 
 def _status_line(status: int) -> bytes:
@@ -34,42 +37,43 @@ def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:
     Fields that say where a message ends, and `date`, are left out: they belong to `framing`. Raises
     ValueError for a field that would end its line (response splitting) or is not a header field at all.
     """
-    lines = [_STATUS_LINES[status]]
-    for name, value in fields:
-        prefix = _RESPONSE_PREFIXES.get(name)
-        if prefix is None:
-            prefix = _prefix(name, _RESPONSE_PREFIXES)
-        if prefix:
-            lines.append(prefix + value)
-    return _join(lines, framing)
+    known = _RESPONSE_PREFIXES
+    try:
+        lines = [known[name] + value for name, value in fields]
+    except KeyError:
+        lines = _lines(fields, _NOT_IN_RESPONSES)
+    return _STATUS_LINES[status] + _checked(lines) + b"\r\n" + framing + b"\r\n"
 
 
 def encode_request_head(method: bytes, target: bytes, fields: Fields, framing: bytes) -> bytes:
     """Write a request's head; like `encode_response_head`. `framing` carries host, length and connection lines."""
-    if b" " in target or not target:
-        raise ValueError("a request target must not be empty or contain spaces")
-    lines = [method + b" " + target + b" HTTP/1.1"]
-    for name, value in fields:
-        prefix = _REQUEST_PREFIXES.get(name)
-        if prefix is None:
-            prefix = _prefix(name, _REQUEST_PREFIXES)
-        if prefix:
-            lines.append(prefix + value)
-    return _join(lines, framing)
+    if not target or b" " in target or b"\n" in target or b"\r" in target or b"\0" in target:
+        raise ValueError("a request target must not be empty or contain spaces, line ends or NUL")
+    known = _REQUEST_PREFIXES
+    try:
+        lines = [known[name] + value for name, value in fields]
+    except KeyError:
+        lines = _lines(fields, _NOT_IN_REQUESTS)
+    return b"%b %b HTTP/1.1%b\r\n%b\r\n" % (method, target, _checked(lines), framing)
 
 
-def _join(lines: list[bytes], framing: bytes) -> bytes:
-    head = b"\r\n".join(lines)
-    ends = len(lines) - 1
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+def _checked(lines: list[bytes]) -> bytes:
+    """The lines in one, each with the line end before it; any other line end or NUL in them is refused."""
+    text = b"".join(lines)
+    ends = len(lines)
+    if text.count(b"\n") != ends or text.count(b"\r") != ends or b"\0" in text:
         raise ValueError("a header field contains a line end or NUL")
-    return head + b"\r\n" + framing + b"\r\n"
+    return text
 
 
-def _prefix(name: bytes, known: dict[bytes, bytes]) -> bytes:
-    lowered = name.lower()
-    if lowered in known:
-        return known[lowered]
-    if not TOKEN.fullmatch(name):
-        raise ValueError("the name of a header field is not a token")
-    return lowered + b": "
+def _lines(fields: Fields, left_out: frozenset[bytes]) -> list[bytes]:
+    """Like the comprehensions above, for names in any spelling."""
+    lines = []
+    for name, value in fields:
+        lowered = name.lower()
+        if lowered in left_out:
+            continue
+        if lowered not in _PREFIXES and not TOKEN.fullmatch(name):
+            raise ValueError("the name of a header field is not a token")
+        lines.append(b"\r\n" + lowered + b": " + value)
+    return lines
