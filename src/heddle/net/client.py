@@ -24,6 +24,7 @@ from heddle.model.snapshot import TimeoutSpec
 from heddle.net.errors import ConnectFailed, UpstreamClosed, UpstreamTimeout
 from heddle.net.origin import Address, Origin, Proxy
 from heddle.net.outbound import OutboundConnection
+from heddle.net.outbox import Outbox
 from heddle.net.pool import Pool
 from heddle.net.sweep import Sweep
 from heddle.net.tls import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S, client_context
@@ -44,6 +45,7 @@ class Client:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._origins: list[Origin] = []
+        self._outbox = Outbox()
         self._sweep = Sweep(self.sweep, SWEEP_PERIOD_S)
 
     def origin(self, base_url: str, *, ca_file: str = "", proxy: str = "", max_connections: int = 1000) -> Origin:
@@ -60,6 +62,7 @@ class Client:
         context = client_context(ca_file) if secure else None
         pool = Pool(max_connections, self._clock, self._sweep.start)
         origin = Origin(address, context, _proxy(proxy) if proxy else None, pool)
+        origin.outbox = self._outbox
         self._origins.append(origin)
         return origin
 

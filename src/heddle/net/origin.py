@@ -6,6 +6,7 @@
 import ssl
 from typing import NamedTuple
 
+from heddle.net.outbox import Outbox
 from heddle.net.pool import Pool
 
 
@@ -41,13 +42,15 @@ class Proxy:
 class Origin:
     """One upstream. Made once per provider, by `Client.origin`."""
 
-    __slots__ = ("host", "host_line", "pool", "port", "proxy", "scheme", "ssl_context", "target_prefix")
+    __slots__ = ("host", "host_line", "outbox", "pool", "port", "proxy", "scheme", "ssl_context", "target_prefix")
 
     def __init__(self, address: Address, ssl_context: ssl.SSLContext | None, proxy: Proxy | None, pool: Pool) -> None:
         self.scheme, self.host, self.port = address
         self.ssl_context = ssl_context
         self.proxy = proxy
         self.pool = pool
+        self.outbox = Outbox()
+        """What goes out in this turn of the loop; all origins of a client share one."""
         authority = address.authority
         self.host_line = f"host: {authority}\r\n".encode("ascii")
         """Header lines that every request to this origin carries; may hold the proxy's credential."""

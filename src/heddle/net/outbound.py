@@ -139,7 +139,7 @@ class OutboundConnection(asyncio.Protocol):
             head = encode_request_head(method, target, request.headers, framing)
             self._request_bytes = len(head) + len(body)
             if len(body) < _COPY_BYTES:
-                self._transport.write(head + body)
+                origin.outbox.send(self._transport, head + body)
             else:
                 self._transport.writelines((head, body))
             return

@@ -62,13 +62,13 @@ class ReplyWriter:
     # Answers.
 
     def write_whole(self, reply: Reply, head: RequestHead) -> bool:
-        """Write `reply` at once, if it is whole and not large; False when it takes `write`."""
+        """Write `reply` in this turn of the loop, if it is whole and not large; False when it takes `write`."""
         body = reply.body
         if not isinstance(body, bytes) or len(body) >= _SLICE_BYTES or self._transport.is_closing():
             return False
         self.begun = True
         start, body = self._whole(reply, body, head)
-        self._transport.write(start + body)
+        self._server.outbox.send(self._transport, start + body)
         return True
 
     async def write(self, reply: Reply, head: RequestHead) -> bool:
@@ -78,6 +78,7 @@ class ReplyWriter:
             await _close(body)
             return True
         self.begun = True
+        self._server.outbox.flush()
         if not isinstance(body, bytes):
             return await self._write_stream(reply, body, head)
         start, body = self._whole(reply, body, head)
@@ -91,6 +92,7 @@ class ReplyWriter:
     def refuse(self, reply: Reply) -> None:
         """Write the answer to what was no request."""
         assert isinstance(reply.body, bytes)
+        self._server.outbox.flush()
         self.closing = True
         start, body = self._whole(reply, reply.body, None)
         self._transport.write(start + body)

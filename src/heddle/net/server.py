@@ -18,6 +18,7 @@ from email.utils import formatdate
 from heddle.model.snapshot import ListenerSpec
 from heddle.net.errors import BodyError, PeerGone
 from heddle.net.message import Reply, Request
+from heddle.net.outbox import Outbox
 from heddle.net.serving import ServerConnection
 from heddle.net.sweep import Sweep
 from heddle.net.tls import HANDSHAKE_TIMEOUT_S, SHUTDOWN_TIMEOUT_S
@@ -52,6 +53,8 @@ class HttpServer:
         self.handler = handler
         self.answer_error = answer_error
         self.limits = spec.limits
+        self.outbox = Outbox()
+        """What its connections write in this turn of the loop."""
         self.now = clock()
         """Monotonic seconds, as of the last sweep."""
         self.date_line = b""

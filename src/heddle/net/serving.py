@@ -282,6 +282,7 @@ class ServerConnection(asyncio.Protocol):
         """See `body.Source`. RFC 9110 10.1.1: 100 (Continue) once the body is really wanted."""
         if self._expects_continue and not self._transport.is_closing():
             self._expects_continue = False
+            self._server.outbox.flush()
             self._transport.write(_CONTINUE)
 
     def drop_body(self, _body: Body) -> None:
@@ -360,6 +361,7 @@ class ServerConnection(asyncio.Protocol):
             self._close()
             return
         self._transport.resume_reading()
+        self._server.outbox.flush()
         self._transport.write_eof()
 
     def _close(self) -> None:
@@ -367,6 +369,7 @@ class ServerConnection(asyncio.Protocol):
         if self._state != _CLOSED:
             self._state = _LINGER
             self.deadline = self._server.now + self._server.limits.write_timeout_s
+            self._server.outbox.flush()
             self._transport.close()
 
     def abort(self) -> None:
@@ -419,4 +422,5 @@ class ServerConnection(asyncio.Protocol):
             self.abort()
         elif not self._probed and not self._writer.begun and self._head is not None and self._head.minor == 1:
             self._probed = True
+            self._server.outbox.flush()
             self._transport.write(_CONTINUE)
