@@ -43,6 +43,11 @@ class WorkerProcess:
         self.version = ""
         self._turn = asyncio.Lock()
 
+    @property
+    def alive(self) -> bool:
+        """It has not ended, as far as is known."""
+        return self.process.returncode is None
+
     async def apply(self, message: control.Apply, descriptors: tuple[int, ...]) -> control.Applied | control.Refused:
         """Hand over a snapshot and wait for the verdict. Raises ConnectionError or TimeoutError (gone, or hung)."""
         async with self._turn, asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -83,11 +88,12 @@ class Supervisor:
         return [self._workers[slot].process.pid for slot in sorted(self._workers)]
 
     def ready(self) -> bool:
-        """Every worker runs the current snapshot."""
+        """Every worker is alive and runs the current snapshot."""
         if self._snapshot is None or self._stopping:
             return False
-        versions = [worker.version for worker in self._workers.values()]
-        return len(versions) == self._count and all(version == self._snapshot.version for version in versions)
+        version = self._snapshot.version
+        serving = [worker for worker in self._workers.values() if worker.alive and worker.version == version]
+        return len(serving) == self._count
 
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Where each served listener of the current snapshot really listens, by name."""
@@ -153,10 +159,15 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         command = [sys.executable, "-m", "heddle.dataplane.worker", "--slot", str(slot)]
         command += ["--control", str(theirs.fileno()), "--state", str(self._state_dir)]
-        with theirs:
+        try:
             process = await asyncio.create_subprocess_exec(
                 *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=_environment()
             )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         worker = self._workers[slot] = WorkerProcess(slot, process, control.Channel(ours))
         return worker
 
@@ -175,10 +186,32 @@ class Supervisor:
             await asyncio.sleep(RESTART_DELAYS_S[min(max(deaths - 1, 0), len(RESTART_DELAYS_S) - 1)])
             self.restarts += 1
             self.on_restart()
-            worker = await self._spawn(worker.slot)
+            replacement = await self._respawn(worker.slot)
+            if replacement is None:
+                return
+            worker = replacement
             async with self._applying:
                 if self._snapshot is not None:
                     await self._hand_over(worker, self._snapshot)
+
+    async def _respawn(self, slot: int) -> WorkerProcess | None:
+        """Start another worker, trying for as long as the system has no room for one; None when stopping."""
+        failures = 0
+        while not self._stopping:
+            try:
+                worker = await self._spawn(slot)
+            except OSError as exc:
+                # Out of processes, memory or descriptors: that passes, and a slot given up would stay empty for good.
+                failures += 1
+                pause_s = RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)]
+                _log.error("worker %d cannot be started, trying again in %g s: %s", slot, pause_s, exc.strerror or exc)
+                await asyncio.sleep(pause_s)
+                continue
+            if not self._stopping:
+                return worker
+            # `stop` looked at the slot before this one was in it; without its channel it ends by itself.
+            worker.channel.close()
+        return None
 
     async def stop(self, grace_s: float) -> None:
         """Let every worker finish what it is doing for at most `grace_s`, then end it."""
