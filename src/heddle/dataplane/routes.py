@@ -13,6 +13,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase, Policy, compile_route
 from heddle.traffic.models import ModelTable, Resolved
+from heddle.wire.errors import ProtocolError
 from heddle.wire.llm import openai_chat, openai_embeddings, openai_models
 
 
@@ -89,11 +90,11 @@ class ModelList:
     async def one(self, exchange: Exchange) -> Reply:
         """GET /v1/models/{name}: one model, if this caller may use it. Raises CallError (404) otherwise."""
         name = unquote(exchange.request.path.removeprefix(f"{_MODELS}/"))
+        if not _can_be_asked(name, self._models):
+            raise _unknown_model(name)
         model = self._models.resolve(name)
         if not self._allows(exchange, name, model):
-            raise CallError(
-                Reason.MODEL_NOT_FOUND, f"The model `{name}` does not exist or you do not have access to it."
-            )
+            raise _unknown_model(name)
         return _reply(openai_models.encode_model(name, model.provider))
 
     def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:
@@ -103,6 +104,20 @@ class ModelList:
             entry=model.entry, provider=model.provider, upstream_model=upstream,
         )  # fmt: skip
         return all(policy.permits(exchange, call) for policy in self._policies)
+
+
+def _can_be_asked(name: str, models: ModelTable) -> bool:
+    """Whether `name` is one that a call can have, or stands in the list as it is, as patterns do."""
+    try:
+        openai_chat.check_model(name)
+    except ProtocolError:
+        return any(model.entry == name for model in models.listed())
+    return True
+
+
+def _unknown_model(name: str) -> CallError:
+    shown = name if len(name) <= openai_chat.MAX_MODEL_CHARS else f"{name[: openai_chat.MAX_MODEL_CHARS]}..."
+    return CallError(Reason.MODEL_NOT_FOUND, f"The model `{shown}` does not exist or you do not have access to it.")
 
 
 def _reply(body: bytes) -> Reply:

@@ -137,23 +137,31 @@ def compile_levels(
 
 
 def judge(
-    levels: Iterable[Level], principal: Principal, names: Iterable[str], known: Values, *, audit: bool
+    levels: Iterable[Level],
+    principal: Principal,
+    names: Iterable[str],
+    known: Values,
+    *,
+    audit: bool,
+    listing: bool = False,
 ) -> Verdict:
     """The verdict over all `levels` and `names`, open where an expression reads what is not among `known`.
 
     `known` holds `call.*` without `call.model`. With `audit`, rules in audit mode count like all
-    others. A name may be a listed pattern; then what reads `call.model` stays open.
+    others. With `listing`, a name may be a listed pattern; then what reads `call.model` stays open. The name of a
+    call is never read as a pattern: whoever could write one would be judged by what it overlaps, not by what it is.
     """
     pending: list[Pending] = []
     policy = ""
     for name in names:
         values = {**{n: read(principal) for n, read in CALLER.items()}, **known}
-        if not is_glob(name):
+        pattern = listing and is_glob(name)
+        if not pattern:
             values["call.model"] = name
         for level in levels:
             if not (level.enforced or (audit and level.audited)):
                 continue
-            find = level.candidates_for_pattern if is_glob(name) else level.candidates
+            find = level.candidates_for_pattern if pattern else level.candidates
             rules = [rule for rule in find(principal, name) if audit or not rule.audit]
             verdict = _judge_level(rules, values, name)
             if verdict.refused:

@@ -1,8 +1,8 @@
 """Authorization: whether this caller may make this call.
 
 Owns the decision cache, the answer to a refusal and its records. The meaning of rules is in `identity.rules`. A
-caller's own bound (the `models` of its key) holds in addition to every policy. Costs do not grow with the number of
-policies.
+caller's own bound (the `models` of its key) holds in addition to every policy, on the name that the caller wrote.
+Costs do not grow with the number of policies.
 
 *Source:* architecture.md, "Authorization, everywhere the same" and "The hot path".
 """
@@ -133,8 +133,11 @@ class Authorization:
         decision = self._cache.get(key)
         if decision is None:
             names = _names(model)
-            verdict = judge(self._levels_of(exchange), principal, names, _known(model, listing=True), audit=False)
-            decision = Decision(principal, verdict, None, not _key_allows(principal, names))
+            verdict = judge(
+                self._levels_of(exchange), principal, names, _known(model, listing=True), audit=False, listing=True
+            )
+            key_model = not _key_allows(principal, model.model, listing=True)
+            decision = Decision(principal, verdict, None, key_model)
             self._remember(key, decision, names)
         return not (decision.key_model or decision.verdict.refused)
 
@@ -143,7 +146,7 @@ class Authorization:
         known = _known(call, listing=False)
         verdict = judge(levels, principal, names, known, audit=False)
         shadow = judge(levels, principal, names, known, audit=True) if self._audits else None
-        decision = Decision(principal, verdict, shadow, not _key_allows(principal, names))
+        decision = Decision(principal, verdict, shadow, not _key_allows(principal, call.model, listing=False))
         if not (decision.key_model or verdict.refused or verdict.pending or shadow):
             decision.count = self._counter(verdict.policy, "allow", "enforce")
         self._remember(key, decision, names)
@@ -177,6 +180,7 @@ class Authorization:
 
     def _refuse(self, exchange: Exchange, call: ModelCall, verdict: Verdict) -> None:
         self._counter(verdict.policy, "deny", "enforce")(1)
+        exchange.policy = verdict.policy
         if verdict.policy:
             self._write(exchange, call, "deny", verdict.policy, "a policy denies it")
             detail = f"The policy `{verdict.policy}` denies the use of the model `{_shown(call)}`."
@@ -260,7 +264,7 @@ def _known(call: ModelCall, *, listing: bool) -> dict[str, Any]:
     """Values that every call of one cache key shares; a list does not know what shape the call will have."""
     values: dict[str, Any] = {"call.kind": "model", "call.provider": call.provider}
     resolved = call.upstream_model or call.model
-    if not is_glob(resolved):
+    if not (listing and is_glob(resolved)):
         values["call.resolved_model"] = resolved
     if not listing:
         for name, read in _CALL_SHAPE.items():
@@ -268,12 +272,15 @@ def _known(call: ModelCall, *, listing: bool) -> dict[str, Any]:
     return values
 
 
-def _key_allows(principal: Principal, names: tuple[str, ...]) -> bool:
+def _key_allows(principal: Principal, name: str, *, listing: bool) -> bool:
+    """Whether the caller's key may name this model. What the name resolves to is for policies: the list of a key says
+    what its holder may ask for, and whoever wrote it need not know where an alias leads."""
     bound = principal.models
     if bound is None:
         return True
-    patterns = Globs(bound)
-    return all(any(globs_overlap(p, n) for p in bound) if is_glob(n) else patterns.match(n) for n in names)
+    if listing and is_glob(name):
+        return any(globs_overlap(pattern, name) for pattern in bound)
+    return Globs(bound).match(name)
 
 
 def _shown(call: ModelCall) -> str:

@@ -87,9 +87,13 @@ def decode_request(body: bytes) -> ModelCall:
 
 
 def check_model(model: str) -> None:
-    """Raise ProtocolError unless `model` can be a name: 1 to 256 printable characters."""
-    if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable():
-        raise ProtocolError(f"model: expected a name of 1 to {MAX_MODEL_CHARS} printable characters.", param="model")
+    """Raise ProtocolError unless `model` can be a name: 1 to 256 printable characters without `*`.
+
+    `*` belongs to the patterns of configuration; a provider that reads it its own way must not get it from a caller.
+    """
+    if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable() or "*" in model:
+        expected = f"expected a name of 1 to {MAX_MODEL_CHARS} printable characters without `*`."
+        raise ProtocolError(f"model: {expected}", param="model")
 
 
 def _output_bound(request: _Request, choices: int) -> int | None:

@@ -170,9 +170,11 @@ async def test_an_alias_leads_around_no_rule(
         (None, "gpt-4", "", True),
         (("gpt-*",), "gpt-4", "", True),
         (("gpt-*",), "claude", "", False),
-        (("gpt-*",), "gpt-4", "claude", False),
-        (("cheap",), "cheap", "gpt-5", False),
-        (("cheap", "gpt-5"), "cheap", "gpt-5", True),
+        (("gpt-*",), "gpt-4", "claude", True),
+        (("cheap",), "cheap", "gpt-5", True),
+        (("gpt-5",), "cheap", "gpt-5", False),
+        (("claude-haiku",), "claude-*", "", False),
+        (("claude-haiku",), "claude-h*", "", False),
         ((), "gpt-4", "", False),
         (("GPT-4",), "gpt-4", "", False),
     ],
@@ -187,6 +189,26 @@ async def test_a_keys_own_models(
         assert error.reason is Reason.MODEL_FORBIDDEN
         assert f"`{model}`" in error.detail
         assert not resolved or resolved not in error.detail
+
+
+@pytest.mark.parametrize("model", ["claude-*", "claude-h*", "*", "*laude-haiku"])
+async def test_a_call_is_never_judged_as_a_pattern(worker: Any, make_exchange: Any, run: Any, model: str) -> None:
+    narrow = allow(resources=("model:claude-haiku",))
+    assert await outcome(worker, make_exchange, run, narrow, call=model_call(model)) is Reason.FORBIDDEN
+    no_star = deny(when='call.model.endsWith("*") || call.model.startsWith("*")')
+    assert await outcome(worker, make_exchange, run, allow(), no_star, call=model_call(model)) is Reason.FORBIDDEN
+    resolved = model_call("alias", model)
+    rules = (allow(), deny(when=f'call.resolved_model == "{model}"'))
+    assert await outcome(worker, make_exchange, run, *rules, call=resolved) is Reason.FORBIDDEN
+
+
+async def test_a_refused_call_names_the_policy_that_decided(worker: Any, make_exchange: Any, run: Any) -> None:
+    exchange = make_exchange(principal=ALICE, call=model_call())
+    assert await run(build(worker, allow(), deny("no-alice")), exchange) is not None
+    assert exchange.policy == "no-alice"
+    unmatched = make_exchange(principal=ALICE, call=model_call())
+    assert await run(build(worker, allow(match=MatchSpec(users=("carol",)))), unmatched) is not None
+    assert unmatched.policy == ""
 
 
 async def test_anonymous_callers_match_only_rules_for_everybody(worker: Any, make_exchange: Any, run: Any) -> None:
