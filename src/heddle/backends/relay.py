@@ -27,10 +27,12 @@ class Relay:
 
     __slots__ = (
         "_answer",
+        "_body",
         "_call",
         "_codec",
         "_error",
         "_exchange",
+        "_flowing",
         "_held",
         "_monotonic",
         "_provider",
@@ -53,6 +55,8 @@ class Relay:
         self._answer = answer
         self._reader = reader
         self._monotonic = monotonic
+        self._body = answer.body
+        self._flowing = False
         self._held = b""
         self._error: CallError | None = None
         self._settled = False
@@ -75,8 +79,27 @@ class Relay:
         return self
 
     async def __anext__(self) -> bytes:
+        reader = self._reader
+        if self._flowing and not reader.done and reader.failure is None and not self._settled:
+            # The way of nearly every event; whatever is not plain is left to the other.
+            try:
+                ready = reader.feed(await self._body.__anext__())
+            except StopAsyncIteration:
+                reader.finish()
+            except NetError as exc:
+                self._error = upstream_error(exc, self._call.provider, self._exchange)
+            except BaseException:
+                self._settle()
+                raise
+            else:
+                if ready:
+                    return ready
+        return await self._other()
+
+    async def _other(self) -> bytes:
         if self._held:
             held, self._held = self._held, b""
+            self._flowing = True
             return held
         if self._settled:
             if self._error is not None:
@@ -106,7 +129,7 @@ class Relay:
         """What can be sent next; b"" at the end, with `_error` set when it is not a good one."""
         reader, body = self._reader, self._answer.body
         try:
-            while not reader.done and reader.failure is None:
+            while self._error is None and not reader.done and reader.failure is None:
                 try:
                     data = await body.__anext__()
                 except StopAsyncIteration:
@@ -119,6 +142,8 @@ class Relay:
                     return ready
         except NetError as exc:
             self._error = upstream_error(exc, self._call.provider, self._exchange)
+            return b""
+        if self._error is not None:
             return b""
         if reader.failure is not None:
             self._error = CallError(Reason.UPSTREAM_BROKEN, reader.failure.detail)

@@ -6,8 +6,6 @@ with, so a reload changes nothing under a call's feet.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
 
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
@@ -15,6 +13,7 @@ from heddle.dataplane.recording import Recorder
 from heddle.dataplane.routes import build_routes, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
 from heddle.net.address import client_address, networks
+from heddle.net.errors import PeerGone
 from heddle.net.message import Reply, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
@@ -33,18 +32,21 @@ class Runtime:
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
         """Build routes and recorders. Raises ValueError naming the part of the snapshot that cannot be built."""
         self.snapshot = snapshot
-        tools.closers = []
-        self.router = build_routes(snapshot, tools)
-        self.closers = tools.closers
-        self.recorder = Recorder(snapshot, tools, spool)
+        self.closers = tools.closers = []
+        try:
+            self.router = build_routes(snapshot, tools)
+            self.recorder = Recorder(snapshot, tools, spool)
+        except BaseException:
+            self.close()
+            raise
         spec = snapshot.observability.tracing
         self.propagation = spec.propagation
         self.sample_ratio = spec.sample_ratio if spec.enabled else 0.0
 
     def close(self) -> None:
         """Stop what runs in the background for this snapshot, and give back its connections to providers."""
-        for close in self.closers:
-            close()
+        while self.closers:
+            self.closers.pop()()
 
 
 class Gateway:
@@ -113,8 +115,8 @@ class Door:
         body = reply.body
         if type(body) is bytes:
             recorder.finish(exchange, reply.status, len(body))
-        elif not isinstance(body, bytes):
-            reply.body = Observed(body, exchange, reply.status, recorder)
+        else:
+            reply.ended = _Ending(exchange, reply.status, recorder)
         return reply
 
 
@@ -124,52 +126,23 @@ def _failed(exchange: Exchange, error: CallError) -> Reply:
     return answer(error)
 
 
-class Observed:
-    """A streamed answer, watched to its end: the record is written when it is complete, broken or abandoned."""
+class _Ending:
+    """What happens when a streamed answer is over: complete, broken or abandoned, its record is written."""
 
-    __slots__ = ("_body", "_exchange", "_recorder", "_sent", "_status")
+    __slots__ = ("_exchange", "_recorder", "_status")
 
-    def __init__(self, body: AsyncIterator[bytes], exchange: Exchange, status: int, recorder: Recorder) -> None:
-        self._body = body
+    def __init__(self, exchange: Exchange, status: int, recorder: Recorder) -> None:
         self._exchange = exchange
         self._status = status
-        self._recorder: Recorder | None = recorder
-        self._sent = 0
+        self._recorder = recorder
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await self._body.__anext__()
-        except StopAsyncIteration:
-            self._finish(None)
-            raise
-        except CallError as error:
-            self._exchange.detail = error.detail
-            self._finish(error.reason)
-            raise
-        except asyncio.CancelledError:
-            self._finish(Reason.CALLER_GONE)
-            raise
-        except Exception:
-            _log.exception("unexpected failure in a stream")
-            self._finish(Reason.INTERNAL)
-            raise
-        self._sent += len(chunk)
-        return chunk
-
-    async def aclose(self) -> None:
-        """Close the source. A stream that had not ended was given up by its reader."""
-        close: Any = getattr(self._body, "aclose", None)
-        if close is not None:
-            await close()
-        self._finish(Reason.CALLER_GONE)
-
-    def _finish(self, reason: Reason | None) -> None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is None:
-            return
-        if reason is not None:
-            self._exchange.reason = reason
-        recorder.finish(self._exchange, self._status, self._sent)
+    def __call__(self, cut: BaseException | None, sent: int) -> None:
+        exchange = self._exchange
+        if isinstance(cut, CallError):
+            exchange.reason, exchange.detail = cut.reason, cut.detail
+        elif isinstance(cut, (PeerGone, asyncio.CancelledError)):
+            exchange.reason = Reason.CALLER_GONE
+        elif cut is not None:
+            exchange.reason = Reason.INTERNAL
+            _log.error("unexpected failure in a stream", exc_info=cut)
+        self._recorder.finish(exchange, self._status, sent)

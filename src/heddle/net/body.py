@@ -167,7 +167,11 @@ class Body:
             if self._error is not None:
                 raise self._error
             await self._arrival()
-        return self._take()
+        pieces = self._pieces
+        if len(pieces) != 1 or self._paused:
+            return self._take()
+        self._size = 0
+        return pieces.pop()
 
     async def aclose(self) -> None:
         """Give up reading; an incomplete body's connection is told that the rest is not wanted."""

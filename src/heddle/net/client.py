@@ -18,6 +18,7 @@ import math
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from heddle.model.snapshot import TimeoutSpec
@@ -38,6 +39,10 @@ SWEEP_PERIOD_S = 0.1
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 
 
+_Made = tuple[str, bytes, str, int, str]
+"""What an origin was made of: base URL, contents of the CA file, proxy, most connections, owner."""
+
+
 class Client:
     """Shared by all routes of a worker; belongs to one event loop."""
 
@@ -45,14 +50,29 @@ class Client:
         """`clock` gives monotonic seconds."""
         self._clock = clock
         self._origins: list[Origin] = []
+        self._made: dict[_Made, Origin] = {}
         self._outbox = Outbox()
         self._sweep = Sweep(self.sweep, SWEEP_PERIOD_S)
 
-    def origin(self, base_url: str, *, ca_file: str = "", proxy: str = "", max_connections: int = 1000) -> Origin:
-        """The origin of `base_url` (its path is not used). Made once, when a provider is built: it reads CA files.
+    def origin(
+        self, base_url: str, *, ca_file: str = "", proxy: str = "", max_connections: int = 1000, owner: str = ""
+    ) -> Origin:
+        """The origin of `base_url` (its path is not used), for whom it is `owner`. For building: it reads CA files.
 
-        Raises ValueError for a URL that is not http(s) with a host, OSError or ssl.SSLError for a bad `ca_file`.
+        Who asks for the same again, contents of the file included, gets the same with its open connections; each
+        must `discard` it in the end. Raises ValueError for a URL that is not http(s) with a host, OSError or
+        ssl.SSLError for a bad `ca_file`.
         """
+        made = (base_url, Path(ca_file).read_bytes() if ca_file else b"", proxy, max_connections, owner)
+        origin = self._made.get(made)
+        if origin is None:
+            origin = self._made[made] = self._make(base_url, ca_file, proxy, max_connections)
+            origin.owner = owner
+            self._origins.append(origin)
+        origin.users += 1
+        return origin
+
+    def _make(self, base_url: str, ca_file: str, proxy: str, max_connections: int) -> Origin:
         url = urlsplit(base_url)
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ValueError("a base URL must be http://host or https://host")
@@ -63,14 +83,23 @@ class Client:
         pool = Pool(max_connections, self._clock, self._sweep.start)
         origin = Origin(address, context, _proxy(proxy) if proxy else None, pool)
         origin.outbox = self._outbox
-        self._origins.append(origin)
         return origin
 
     def discard(self, origin: Origin) -> None:
-        """The provider is gone: close its connections (call when nothing uses them any more) and forget it."""
+        """One user less, whose calls have ended. The last one's leaving closes its connections and forgets it."""
+        origin.users -= 1
+        if origin.users > 0 or origin not in self._origins:
+            return
         origin.pool.close()
-        if origin in self._origins:
-            self._origins.remove(origin)
+        self._origins.remove(origin)
+        self._made = {made: other for made, other in self._made.items() if other is not origin}
+
+    def connection_counts(self) -> dict[str, int]:
+        """Connections that are open or being opened, by the owner of their origin."""
+        counts: dict[str, int] = {}
+        for origin in self._origins:
+            counts[origin.owner] = counts.get(origin.owner, 0) + origin.connection_count
+        return counts
 
     async def send(
         self, origin: Origin, request: OutboundRequest, timeouts: TimeoutSpec, deadline_s: float = 0.0

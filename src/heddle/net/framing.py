@@ -29,8 +29,17 @@ class BodyFraming:
 
         Raises ProtocolError for broken chunks, BodyTooLarge for more than `max_bytes`.
         """
-        if self._decoder is not None:
-            return self._feed_chunks(self._decoder, data)
+        decoder = self._decoder
+        if decoder is not None:
+            put = self._body.put
+            for piece in decoder.feed(data):
+                self._left -= len(piece)
+                if self._left < 0:
+                    raise BodyTooLarge(int(self._max_bytes))
+                put(piece)
+            if decoder.done:
+                self.surplus = decoder.surplus
+            return decoder.done
         left = self._left - len(data)
         self._left = left
         if left >= 0:
@@ -39,12 +48,3 @@ class BodyFraming:
         self._body.put(data[: int(left)])
         self.surplus = data[int(left) :]
         return True
-
-    def _feed_chunks(self, decoder: ChunkedDecoder, data: bytes) -> bool:
-        for piece in decoder.feed(data):
-            self._left -= len(piece)
-            if self._left < 0:
-                raise BodyTooLarge(int(self._max_bytes))
-            self._body.put(piece)
-        self.surplus = decoder.surplus
-        return decoder.done

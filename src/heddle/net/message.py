@@ -5,7 +5,7 @@ Message framing (`content-length`, `transfer-encoding`, `connection` and the oth
 belongs to `net` alone: it is removed from what is handed up and written anew on what goes out.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from heddle.net.body import Body
 
@@ -70,9 +70,11 @@ class Reply:
     takes it for complete.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "ended", "headers", "status")
 
     def __init__(self, status: int, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.ended: Callable[[BaseException | None, int], None] | None = None
+        """For a stream: called once when it is over, with why it was cut (None: complete) and the bytes of body sent."""

@@ -40,15 +40,31 @@ class Proxy:
 
 
 class Origin:
-    """One upstream. Made once per provider, by `Client.origin`."""
+    """One upstream. Made once per provider, by `Client.origin`, and kept while any snapshot uses it."""
 
-    __slots__ = ("host", "host_line", "outbox", "pool", "port", "proxy", "scheme", "ssl_context", "target_prefix")
+    __slots__ = (
+        "host",
+        "host_line",
+        "outbox",
+        "owner",
+        "pool",
+        "port",
+        "proxy",
+        "scheme",
+        "ssl_context",
+        "target_prefix",
+        "users",
+    )
 
     def __init__(self, address: Address, ssl_context: ssl.SSLContext | None, proxy: Proxy | None, pool: Pool) -> None:
         self.scheme, self.host, self.port = address
         self.ssl_context = ssl_context
         self.proxy = proxy
         self.pool = pool
+        self.owner = ""
+        """Name of the provider, for its metrics; empty for what is no provider."""
+        self.users = 0
+        """Who has it from `Client.origin` and has not discarded it."""
         self.outbox = Outbox()
         """What goes out in this turn of the loop; all origins of a client share one."""
         authority = address.authority

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from heddle.net.errors import PeerGone
 from heddle.net.message import Reply
-from heddle.wire.chunked import LAST_CHUNK, encode_chunk
+from heddle.wire.chunked import LAST_CHUNK
 from heddle.wire.http1 import RequestHead
 from heddle.wire.http1_heads import encode_response_head
 
@@ -30,11 +30,12 @@ log = logging.getLogger("heddle.net")
 class ReplyWriter:
     """The writing half of a server connection."""
 
-    __slots__ = ("_server", "_transport", "begun", "closing", "stalled_since_s", "waiter")
+    __slots__ = ("_sent", "_server", "_transport", "begun", "closing", "stalled_since_s", "waiter")
 
     def __init__(self, server: "HttpServer", transport: Any) -> None:
         self._server = server
         self._transport = transport
+        self._sent = 0
         self.waiter: asyncio.Future[None] | None = None
         """Set while the transport's buffer is full: the caller reads more slowly than we write."""
         self.closing = False
@@ -76,6 +77,8 @@ class ReplyWriter:
         body = reply.body
         if self._transport.is_closing():
             await _close(body)
+            if reply.ended is not None:
+                reply.ended(PeerGone(), 0)
             return True
         self.begun = True
         self._server.outbox.flush()
@@ -131,24 +134,33 @@ class ReplyWriter:
         chunked = head.minor == 1
         self.closing = self.closing or not chunked
         framing = self._server.date_line
-        if chunked and reply.status not in {204, 304}:
+        bodiless = reply.status in {204, 304}
+        if chunked and not bodiless:
             framing += b"transfer-encoding: chunked\r\n"
         if self.closing:
             framing += self._connection_line()
+        self._sent = 0
+        cut: BaseException | None = None
         try:
             self._transport.write(encode_response_head(reply.status, reply.headers, framing))
-            if head.method != "HEAD" and reply.status not in {204, 304}:
+            if head.method != "HEAD" and not bodiless:
                 await self._write_pieces(body, chunked)
         except Exception as error:
+            cut = error
             if not isinstance(error, PeerGone):
-                log.exception("an answer was cut")
+                log.warning("an answer was cut: %s", type(error).__name__)
             self.closing = True
             # An orderly close tells a missing last chunk, and lets what was written arrive. Without chunks
             # it would look like the end.
             self._transport.close()
             return chunked
+        except BaseException as error:
+            cut = error
+            raise
         finally:
             await _close(body)
+            if reply.ended is not None:
+                reply.ended(cut, self._sent)
         return True
 
     async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
@@ -156,8 +168,10 @@ class ReplyWriter:
         async for piece in body:
             if transport.is_closing():
                 raise PeerGone
-            if piece:
-                transport.write(encode_chunk(piece) if chunked else piece)
+            size = len(piece)
+            if size:
+                self._sent += size
+                transport.write(b"%x\r\n%b\r\n" % (size, piece) if chunked else piece)
                 if self.waiter is not None:
                     await self.waiter
         if transport.is_closing():

@@ -44,6 +44,10 @@ class ChunkedDecoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces of body that `data` brought, in order, none empty. Raises ProtocolError (400)."""
+        if self._state == _SIZE and not self._held:
+            whole = self._whole(data)
+            if whole:
+                return [whole]
         if self._held:
             data = self._held + data
             self._held = b""
@@ -68,6 +72,22 @@ class ChunkedDecoder:
                 self._line(data[position:line_end])
                 position = line_end + 2
         return pieces
+
+    def _whole(self, data: bytes) -> bytes:
+        """What is in `data` if that is exactly one chunk, as it mostly is in streams; else b"" and nothing has changed."""
+        line_end = data.find(b"\r\n", 0, 14)
+        digits = data[:line_end]
+        if line_end < 1 or not digits.isalnum():
+            return b""
+        try:
+            end = line_end + 2 + int(digits, 16)
+        except ValueError:
+            return b""
+        if end == line_end + 2 or len(data) != end + 2 or data[end:] != b"\r\n":
+            return b""
+        self._body_bytes += end - line_end - 2
+        self._count(line_end + 4)
+        return data[line_end + 2 : end]
 
     def _line_end(self, data: bytes, position: int) -> int:
         """Where the line that starts at `position` ends; -1 when it is not there yet and was put aside."""

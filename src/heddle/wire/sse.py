@@ -43,6 +43,11 @@ class Splitter:
         self._max_bytes = max_event_bytes
 
     @property
+    def passing(self) -> bool:
+        """Only LF has been seen, and nothing is kept: what comes next begins an event."""
+        return self._plain and not self._rest
+
+    @property
     def rest(self) -> bytes:
         """Bytes of an event that has not ended: dropped at the end of a stream ("discard the incomplete event")."""
         return bytes(self._rest)

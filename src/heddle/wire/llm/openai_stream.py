@@ -17,7 +17,7 @@ from heddle.model.call import Usage
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm import openai_usage
 from heddle.wire.llm.codec import estimate_tokens
-from heddle.wire.sse import Splitter, payload
+from heddle.wire.sse import MAX_EVENT_BYTES, Splitter, payload
 
 MAX_CHOICES = 128
 
@@ -95,6 +95,10 @@ class StreamReader:
         """Whole events that may go to the caller now. Stops at the first that breaks the stream; see `failure`."""
         if self.done or self.failure is not None:
             return b""
+        if data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 < MAX_EVENT_BYTES and self._splitter.passing:
+            # One event as nearly all are; if it has a CR somewhere, it is no JSON in one line.
+            if data[-1:] == b"\n" and b"\r" not in data:
+                return data if self._judge(data[6:-2]) else b""
         try:
             events = self._splitter.feed(data)
         except ProtocolError as exc:
@@ -133,6 +137,10 @@ class StreamReader:
             return True
         if text == _DONE:
             return self._end()
+        return self._judge(text)
+
+    def _judge(self, text: bytes) -> bool:
+        """Learn from one chunk; whether it goes to the caller."""
         try:
             chunk = _decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
