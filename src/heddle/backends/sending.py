@@ -104,8 +104,17 @@ class HttpSender:
         self._monotonic = tools.clock.monotonic
         self._propagation = propagation
         self._origin = tools.client.origin(
-            provider.base_url, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections
+            provider.base_url,
+            ca_file=spec.ca_file,
+            proxy=spec.proxy,
+            max_connections=spec.max_connections,
+            owner=spec.name,
         )
+        tools.closers.append(self._give_back)
+
+    def _give_back(self) -> None:
+        """The snapshot is gone and its calls have ended; a later one with this provider goes on with the origin."""
+        self._client.discard(self._origin)
 
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """One request to the provider's URL."""

@@ -61,7 +61,7 @@ class Node:
 @pytest.fixture
 async def chain():
     client = Client()
-    tools = SimpleNamespace(client=client, clock=Clock(time.time, time.monotonic))
+    tools = SimpleNamespace(client=client, closers=[], clock=Clock(time.time, time.monotonic))
     model = ProviderSpec(name="offline", type="scripted")
     upstream = Node(Scripted(model), model, tools)
     spec = ProviderSpec(

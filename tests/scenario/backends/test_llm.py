@@ -54,7 +54,7 @@ class FakeClient:
         self.answer = answer
         self.sent = []
 
-    def origin(self, base_url, *, ca_file="", proxy="", max_connections=1000):
+    def origin(self, base_url, *, ca_file="", proxy="", max_connections=1000, owner=""):
         return base_url
 
     async def send(self, origin, request, timeouts, deadline_s=0.0):
@@ -77,7 +77,7 @@ class Ticks:
 
 def backend(answer, spec=SPEC, provider=None):
     client = FakeClient(answer)
-    tools = SimpleNamespace(client=client, clock=Clock(now=lambda: 1e9, monotonic=Ticks()))
+    tools = SimpleNamespace(client=client, closers=[], clock=Clock(now=lambda: 1e9, monotonic=Ticks()))
     return LlmBackend((spec,), {spec.name: provider or OpenAI(spec)}, tools), client
 
 
