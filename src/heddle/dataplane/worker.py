@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -37,6 +38,8 @@ _log = logging.getLogger("heddle.worker")
 
 FLUSH_S = 0.05
 """How long an access record may wait in memory; a killed worker loses at most this much of the access log."""
+DESCRIPTORS = 65_536
+"""Open files asked of the system: callers up to `max_connections` on a few listeners, and as many providers."""
 SERVED = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are declared and reported as not active."""
 
@@ -201,6 +204,14 @@ async def _apply(worker: Worker, channel: control.Channel, message: control.Appl
     await channel.send(control.Applied(snapshot.version))
 
 
+def _allow_descriptors() -> None:
+    """Raise the soft limit on open files, which is often 1,024 and one connection each, as far as we may and need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """`python -m heddle.dataplane.worker --slot N --control FD --state DIR`."""
     parser = argparse.ArgumentParser(prog="heddle-worker")
@@ -216,6 +227,7 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides; a Ctrl-C reaches the whole group
     os.umask(0o077)
+    _allow_descriptors()
     gc.set_threshold(20_000, 20, 20)
 
     async def run() -> None:
