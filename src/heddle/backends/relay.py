@@ -7,11 +7,12 @@ once (an estimate when the provider never said) and the upstream connection is g
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from heddle.backends.sending import Answer, upstream_error
 from heddle.model.call import ModelCall
-from heddle.net.errors import NetError
+from heddle.net.body import Sink
+from heddle.net.errors import NetError, PeerGone
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.llm.codec import Codec, Stream
@@ -20,6 +21,16 @@ _log = logging.getLogger("heddle.backends")
 
 DRAIN_S = 0.25
 """How long the end of the HTTP message may come after the stream's own end, before the connection is closed."""
+
+
+class _OverError(Exception):
+    """The stream has said its last word."""
+
+
+async def _write_held(write: Sink, data: bytes) -> None:
+    full = write(data) if data else None
+    if full is not None:
+        await full
 
 
 class Relay:
@@ -119,6 +130,43 @@ class Relay:
         return self._codec.encode_error_event(
             reason.status, reason.kind, reason.code, self._error.detail, self._error.param
         )
+
+    async def pour(self, write: Sink) -> None:
+        """Write every chunk as it arrives, without a task between; otherwise as the iterator. Raises CallError."""
+        pour = getattr(self._body, "pour", None)
+        if pour is not None and not self._settled:
+            await _write_held(write, self._held)
+            self._held = b""
+            await self._flow(pour, write)
+        async for piece in self:
+            await _write_held(write, piece)
+
+    async def _flow(self, pour: Callable[[Sink], Awaitable[None]], write: Sink) -> None:
+        """Everything up to the first sign of an end, good or bad."""
+        reader = self._reader
+
+        def forward(data: bytes) -> "asyncio.Future[None] | None":
+            ready = reader.feed(data)
+            full = write(ready) if ready else None
+            if reader.done or reader.failure is not None:
+                raise _OverError
+            return full
+
+        if reader.done or reader.failure is not None:
+            return
+        try:
+            await pour(forward)
+            reader.finish()
+        except _OverError:
+            pass
+        except NetError as exc:
+            if isinstance(exc, PeerGone):
+                self._settle()
+                raise
+            self._error = upstream_error(exc, self._call.provider, self._exchange)
+        except BaseException:
+            self._settle()
+            raise
 
     async def aclose(self) -> None:
         """The caller left, or has everything."""

@@ -4,6 +4,8 @@ Owns the flow control of that hand-over: above HIGH_WATER_BYTES of unread bytes 
 stop reading its socket, and asked to go on when they were taken. It refuses a second reader at the same time.
 """
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from heddle.net.eager import Waiter
@@ -12,6 +14,10 @@ from heddle.net.errors import BodyTooLarge
 HIGH_WATER_BYTES = 64 * 1024
 
 _OPEN, _COMPLETE, _FAILED = range(3)
+
+
+Sink = Callable[[bytes], "asyncio.Future[None] | None"]
+"""Takes a piece; returns what to wait for before the next one, if the reader behind it is slow."""
 
 
 class Source(Protocol):
@@ -33,7 +39,9 @@ class Source(Protocol):
 class Body:
     """One body, read by one task, as a whole (`read`) or piece by piece (`async for`)."""
 
-    __slots__ = ("_error", "_paused", "_pieces", "_size", "_source", "_state", "_waiter")
+    __slots__ = (
+        "_error", "_held", "_paused", "_pieces", "_sink", "_size", "_source", "_state", "_stopped", "_waiter",
+    )  # fmt: skip
 
     def __init__(self, source: Source | None = None, whole: bytes | None = None) -> None:
         """A body arriving on `source`, or one that is all there."""
@@ -42,6 +50,9 @@ class Body:
         self._size = len(whole) if whole else 0
         self._state = _OPEN if whole is None else _COMPLETE
         self._paused = False
+        self._sink: Sink | None = None
+        self._held: asyncio.Future[None] | None = None
+        self._stopped: BaseException | None = None
         self._error: BaseException | None = None
         self._waiter: Waiter | None = None
 
@@ -122,9 +133,14 @@ class Body:
     def deliver(self) -> None:
         """Run the reader now, if it waits and there is anything for it. The last thing a connection does with its data."""
         waiter = self._waiter
-        if waiter is not None and (self._size or self._state != _OPEN):
-            self._waiter = None
-            waiter.complete()
+        if self._sink is not None:
+            self._flow()
+            if waiter is None or not (self._stopped or self._held or (self._state != _OPEN and not self._size)):
+                return
+        elif waiter is None or not (self._size or self._state != _OPEN):
+            return
+        self._waiter = None
+        waiter.complete()
 
     # What the reader calls.
 
@@ -172,6 +188,40 @@ class Body:
             return self._take()
         self._size = 0
         return pieces.pop()
+
+    async def pour(self, sink: Sink) -> None:
+        """Give every piece to `sink` in the very moment it arrives, until the end; one call per piece and no task.
+
+        While a future that `sink` returned is not done, it is given nothing. Raises what `sink` raises, or what
+        `fail` was given after everything that had arrived.
+        """
+        self._sink = sink
+        try:
+            while True:
+                self._flow()
+                if self._stopped is not None:
+                    raise self._stopped
+                if self._held is not None:
+                    await self._held
+                    self._held = None
+                elif self._state != _OPEN:
+                    break
+                else:
+                    await self._arrival()
+        finally:
+            self._sink = self._held = self._stopped = None
+        if self._error is not None:
+            raise self._error
+
+    def _flow(self) -> None:
+        sink = self._sink
+        if sink is None or self._stopped is not None:
+            return
+        try:
+            while self._size and self._held is None:
+                self._held = sink(self._take())
+        except BaseException as error:  # raised again by `pour`
+            self._stopped = error
 
     async def aclose(self) -> None:
         """Give up reading; an incomplete body's connection is told that the rest is not wanted."""

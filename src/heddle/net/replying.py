@@ -147,8 +147,8 @@ class ReplyWriter:
                 await self._write_pieces(body, chunked)
         except Exception as error:
             cut = error
-            if not isinstance(error, PeerGone):
-                log.warning("an answer was cut: %s", type(error).__name__)
+            if reply.ended is None and not isinstance(error, PeerGone):
+                log.exception("an answer was cut")
             self.closing = True
             # An orderly close tells a missing last chunk, and lets what was written arrive. Without chunks
             # it would look like the end.
@@ -164,20 +164,38 @@ class ReplyWriter:
         return True
 
     async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
-        transport = self._transport
-        async for piece in body:
-            if transport.is_closing():
-                raise PeerGone
-            size = len(piece)
-            if size:
-                self._sent += size
-                transport.write(b"%x\r\n%b\r\n" % (size, piece) if chunked else piece)
-                if self.waiter is not None:
-                    await self.waiter
-        if transport.is_closing():
+        push = self._push_chunk if chunked else self._push
+        pour = getattr(body, "pour", None)
+        if pour is not None:
+            await pour(push)
+        else:
+            async for piece in body:
+                full = push(piece)
+                if full is not None:
+                    await full
+        if self._transport.is_closing():
             raise PeerGone
         if chunked:
-            transport.write(LAST_CHUNK)
+            self._transport.write(LAST_CHUNK)
+
+    def _push_chunk(self, piece: bytes) -> "asyncio.Future[None] | None":
+        """Write one chunk; what to wait for when the caller reads more slowly. A `body.Sink`."""
+        transport = self._transport
+        if transport.is_closing():
+            raise PeerGone
+        size = len(piece)
+        if size:
+            self._sent += size
+            transport.write(b"%x\r\n%b\r\n" % (size, piece))
+        return self.waiter
+
+    def _push(self, piece: bytes) -> "asyncio.Future[None] | None":
+        """The same without chunks."""
+        if self._transport.is_closing():
+            raise PeerGone
+        self._sent += len(piece)
+        self._transport.write(piece)
+        return self.waiter
 
 
 async def _close(body: bytes | AsyncIterator[bytes]) -> None:
