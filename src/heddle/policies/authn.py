@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from heddle.identity.errors import NamespaceError, TokenError, UnavailableError
 from heddle.identity.keys import KeyTable, key_table
-from heddle.identity.refusals import Refusals, source_group
 from heddle.identity.shape import MAX_TOKEN_BYTES, peek
 from heddle.identity.spiffe import check_trust_domain
 from heddle.model.call import ModelCall
@@ -23,6 +22,7 @@ from heddle.net.message import Headers, Reply, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _MISSING = (
     "(Authorization: Bearer YOUR_KEY), or as x-api-key."
 )
 _WRONG = "Incorrect API key provided. It is not one that this gateway knows."
-_NOT_A_JWT = "The credential provided is not a JSON Web Token, and nothing else is accepted here."
+_NOT_A_JWT = "The credential is not a JSON Web Token, and nothing else is accepted here."
 _EXPIRED = "The API key provided has expired."
 _SCHEME = "The Authorization header must use the Bearer scheme: Authorization: Bearer YOUR_KEY."
 _AMBIGUOUS = "The request carries more than one credential; send exactly one."
@@ -101,7 +101,7 @@ def _add(tokens: "Tokens", entry: JwtAuthn | KubernetesAuthn) -> None:
 class Authentication:
     """Phase AUTHENTICATE of every route."""
 
-    __slots__ = ("_anonymous", "_keys", "_metrics", "_now", "_open", "_refusals", "_tokens")
+    __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_tokens")
 
     phase = Phase.AUTHENTICATE
 
@@ -116,8 +116,7 @@ class Authentication:
         """A caller without a credential is anonymous instead of refused."""
         self._open = open_to_all
         """Nothing is configured that a credential could be checked against, so none is looked at."""
-        self._refusals = Refusals(tools.audit, tools.clock.monotonic)
-        tools.closers.append(self._refusals.close)
+        self._audit = tools.audit
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:
         """Authentication hides no model from whoever passed it."""
@@ -134,7 +133,8 @@ class Authentication:
             try:
                 credential = presented(exchange.request)
                 digest = sha256(credential).digest()
-                found = find_key(digest)
+                # Whatever is configured, having nothing to show proves nothing.
+                found = find_key(digest) if credential else None
                 if found is not None and (found[1] == 0.0 or now() < found[1]):
                     exchange.principal = found[0]
                 else:
@@ -165,10 +165,7 @@ class Authentication:
     async def _by_token(self, tokens: "Tokens", credential: bytes, digest: bytes) -> Principal:
         unverified = peek(credential)
         if unverified is None:
-            detail = (
-                _WRONG if self._keys else "The credential is not a JSON Web Token, and nothing else is accepted here."
-            )
-            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, detail)
+            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, _WRONG if self._keys else _NOT_A_JWT)
         try:
             return await tokens.verify(credential, digest, unverified)
         except NamespaceError as exc:
@@ -181,20 +178,19 @@ class Authentication:
 
     def _answer(self, exchange: Exchange, refused: _Refused) -> CallError:
         method = _METHODS.get(refused.cause, "none")
-        self._metrics.counter("heddle_authn_failures_total", method=method, reason=refused.cause).add(1)
-        source = exchange.source_address
+        self._metrics.counter(names.AUTHN_FAILURES, method=method, reason=refused.cause).add(1)
         cause = refused.__cause__
         note = cause.detail if isinstance(cause, UnavailableError) else refused.detail
         record = AuditRecord(
             kind="authn",
             outcome="error" if refused.reason is Reason.IDENTITY_UNAVAILABLE else "deny",
             principal=refused.principal,
-            source=source,
+            source=exchange.source_address,
             policy=refused.cause,
             detail=note,
             trace_id=exchange.trace.trace_id,
         )
-        self._refusals.add((source_group(source), refused.cause), record)
+        self._audit(record)
         headers: Headers = []
         if refused.reason is Reason.UNAUTHENTICATED:
             headers = _CHALLENGE if refused.cause == "missing" else _CHALLENGE_INVALID

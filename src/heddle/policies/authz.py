@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from heddle.identity.context import CALLER, REQUEST
-from heddle.identity.refusals import Refusals
 from heddle.identity.rules import Level, Values, Verdict, compile_levels, judge, settle
 from heddle.model.call import ModelCall
 from heddle.model.match import Globs, globs_overlap, is_glob
@@ -22,6 +21,7 @@ from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.telemetry.names import AUTHZ_DECISIONS
 from heddle.telemetry.records import AuditRecord
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _compile(rule: AuthzRule) -> "Expression | None":
 class Authorization:
     """Phase AUTHORIZE of every route that has a call."""
 
-    __slots__ = ("_audits", "_cache", "_counters", "_levels", "_now", "_read", "_refusals", "_shape", "_tools")
+    __slots__ = ("_audits", "_cache", "_counters", "_levels", "_now", "_read", "_shape", "_tools")
 
     phase = Phase.AUTHORIZE
 
@@ -96,8 +96,6 @@ class Authorization:
         self._read = _variables(levels.values())
         self._shape = tuple(read for name, read in _CALL_SHAPE.items() if name in self._read)
         self._audits = any(level.audited for level in levels.values())
-        self._refusals = Refusals(tools.audit, tools.clock.monotonic)
-        tools.closers.append(self._refusals.close)
 
     def wrap(self, handler: Handler) -> Handler:
         """Decide, then hand on."""
@@ -198,26 +196,26 @@ class Authorization:
         self._write(exchange, call, f"would_{action}", shadow.policy, "a policy in audit mode would decide otherwise")
 
     def _write(self, exchange: Exchange, call: ModelCall, outcome: str, policy: str, detail: str) -> None:
-        who = exchange.principal
         resolved = "" if call.upstream_model in {"", call.model} else f"; it resolves to {call.upstream_model[:100]}"
         record = AuditRecord(
             kind="authz",
             outcome=outcome,
-            principal=who,
+            principal=exchange.principal,
             source=exchange.source_address,
             resource=f"model:{call.model[:MAX_CACHED_NAME_CHARS]}",
+            entry=call.entry,
             policy=policy,
             detail=detail + resolved,
             trace_id=exchange.trace.trace_id,
         )
-        self._refusals.add((who.workload, who.user, who.key_id, call.entry, outcome, policy), record)
+        self._tools.audit(record)
 
     def _counter(self, policy: str, action: str, mode: str) -> Callable[[int], object]:
         key = (policy, action, mode)
         add = self._counters.get(key)
         if add is None:
-            name = "heddle_authz_decisions_total"
-            add = self._counters[key] = self._tools.metrics.counter(name, policy=policy, action=action, mode=mode).add
+            counter = self._tools.metrics.counter(AUTHZ_DECISIONS, policy=policy, action=action, mode=mode)
+            add = self._counters[key] = counter.add
         return add
 
 

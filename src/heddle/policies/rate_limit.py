@@ -31,6 +31,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
 from heddle.telemetry import names
+from heddle.telemetry.records import AuditRecord
 
 T = TypeVar("T")
 
@@ -200,7 +201,8 @@ class _Settlement:
         if usage is not None:
             used = usage.input_tokens + usage.output_tokens
             self._counters.settle(reservation, (used,) * len(reservation.granted))
-            if self._learned is not None and not usage.estimated:
+            # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
+            if self._learned is not None and not usage.estimated and exchange.reason is None:
                 self._learned.learn(usage, len(self._call.body), max(1, self._call.choices))
         elif exchange.upstream_s == 0.0 or exchange.reason in _UNCHARGED:
             self._counters.release(reservation)
@@ -216,6 +218,7 @@ class RateLimit:
     def __init__(self, snapshot: Snapshot, tools: Tools) -> None:
         self._counters = tools.counters
         self._metrics = tools.metrics
+        self._audit = tools.audit
         self._now = tools.clock.now
         self._index: MatchIndex[tuple[int, LimitSpec]] = MatchIndex()
         for index, spec in enumerate(snapshot.limits):
@@ -252,13 +255,14 @@ class RateLimit:
             except (CountersFullError, OSError) as exc:
                 raise _unchecked() from exc
             if isinstance(outcome, Refusal):
-                raise self._refused(exchange, outcome, now_s)
+                raise self._refused(exchange, call, outcome, now_s)
             if outcome.granted:
                 # Only calls like it teach: one that states its maximum says nothing about those that do not.
                 learned = plan.learned if charges[-1].least else None
                 exchange.finishers.append(_Settlement(counters, outcome, learned, call))
             reply = await handler(exchange)
-            reply.headers = reply.headers + plan.headers(outcome.remaining, now_s)
+            headers = reply.headers if reply.status == 200 else _without_limits(reply.headers)
+            reply.headers = headers + plan.headers(outcome.remaining, now_s)
             return reply
 
         return limited
@@ -302,7 +306,7 @@ class RateLimit:
             self._bounds.put(key, bound)
         return bound
 
-    def _refused(self, exchange: Exchange, refusal: Refusal, now_s: float) -> CallError:
+    def _refused(self, exchange: Exchange, call: ModelCall, refusal: Refusal, now_s: float) -> CallError:
         tally = refusal.charge.tally
         self._metrics.counter(names.LIMIT_REFUSALS, limit=tally.name).add()
         exchange.policy = tally.name
@@ -315,7 +319,21 @@ class RateLimit:
             (b"x-ratelimit-reset-" + unit, duration(reset_s).encode()),
             *_retry(refusal, reset_s),
         ]
-        return CallError(Reason.LIMITED, _detail(refusal, left, reset_s), headers=headers)
+        detail = _detail(refusal, left, reset_s)
+        self._audit(
+            AuditRecord(
+                kind="limit",
+                outcome="deny",
+                principal=exchange.principal,
+                source=exchange.source_address,
+                resource=f"model:{call.model}",
+                entry=call.entry,
+                policy=tally.name,
+                detail=detail,
+                trace_id=exchange.trace.trace_id,
+            )
+        )
+        return CallError(Reason.LIMITED, detail, headers=headers)
 
 
 def build(snapshot: Snapshot, tools: Tools) -> RateLimit | None:
@@ -327,6 +345,11 @@ def _unchecked() -> CallError:
     """Fail closed: letting the call pass would make every limit optional for whoever can fill the table."""
     detail = "Limits cannot be checked at the moment; try again shortly."
     return CallError(Reason.OVERLOADED, detail, headers=[(b"retry-after", b"1")])
+
+
+def _without_limits(headers: Headers) -> Headers:
+    """A provider's failure without the provider's own limits: one name must not carry two numbers."""
+    return [field for field in headers if not field[0].startswith(b"x-ratelimit-")]
 
 
 def _whole_seconds(left_s: float) -> int:

@@ -78,7 +78,7 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 class AccessFacts(msgspec.Struct, omit_defaults=True, gc=False):
-    """The fields of an access record that differ from call to call of the same kind; all of the gateway's own making."""
+    """The fields of an access record that differ from call to call of one kind; all of the gateway's own making."""
 
     time: str
     trace_id: str
@@ -109,6 +109,8 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     """Address of the caller, or the file a configuration came from."""
     resource: str = ""
     """What was asked for, e.g. `model:gpt-4o-mini`."""
+    entry: str = ""
+    """The configured name behind a `resource` that a caller chose; tells repeats apart, and is not written."""
     policy: str = ""
     """What decided: a rule, a limit, a kind of credential."""
     detail: str = ""
@@ -148,6 +150,7 @@ _UNSAFE_CODES = (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *ra
 _UNSAFE = {code: f"\\u{code:04x}" for code in _UNSAFE_CODES}
 _WHO = ("workload", "user", "tenant", "agent", "key_id", "source")
 _CALLERS_FIELDS = ("method", "path", "model", "upstream_model", *_WHO)
+"""What of an access record a caller chose, or whoever issued its credential."""
 
 
 class _Second:
@@ -234,18 +237,7 @@ def encode_line(record: msgspec.Struct) -> bytes:
 
 
 def _clip_access(record: AccessRecord) -> None:
-    for name in (
-        "method",
-        "path",
-        "workload",
-        "user",
-        "tenant",
-        "agent",
-        "key_id",
-        "source",
-        "model",
-        "upstream_model",
-    ):
+    for name in _CALLERS_FIELDS:
         setattr(record, name, clip(getattr(record, name)))
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from heddle.identity.paths import under
-from heddle.identity.refusals import source_group
 from heddle.identity.spiffe import SpiffeError, check_trust_domain, parse, workload_id
+from heddle.telemetry.repeats import source_group
 
 
 def test_a_workload_has_one_id() -> None:

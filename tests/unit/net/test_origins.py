@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.net.rig import make_certificates
 
 from heddle.model.snapshot import TimeoutSpec

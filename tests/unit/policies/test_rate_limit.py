@@ -17,6 +17,8 @@ from heddle.policies import rate_limit
 from heddle.policies.rate_limit import build, duration, window_text
 from heddle.telemetry import names
 from heddle.telemetry.metrics import Metrics
+from heddle.telemetry.records import AuditRecord
+from heddle.telemetry.trace import fresh
 
 ALICE = Principal(tenant="dev", user="alice", agent="planner", key_id="key-a")
 BOB = Principal(tenant="dev", user="bob", agent="planner", key_id="key-b")
@@ -34,17 +36,20 @@ class World:
             clock=SimpleNamespace(now=lambda: self.now),
             metrics=self.metrics,
             counters=counters or MemoryCounters(),
+            audit=lambda record: self.records.append(record),
         )
         self.policy = build(Snapshot(version="v", limits=limits, models=models), tools)
         self.handler = self.policy.wrap(self._answer)
         self.answered = 0
+        self.records: list[AuditRecord] = []
+        self.status, self.provider_headers = 200, [(b"content-type", b"application/json")]
         self.fail: CallError | None = None
 
     async def _answer(self, exchange: object) -> Reply:
         self.answered += 1
         if self.fail is not None:
             raise self.fail
-        return Reply(200, [(b"content-type", b"application/json")])
+        return Reply(self.status, list(self.provider_headers))
 
     def exchange(self, principal: Principal = ALICE, model: str = "gpt", **fields: object) -> SimpleNamespace:
         entry, upstream = str(fields.pop("entry", model)), str(fields.pop("upstream", model))
@@ -59,7 +64,15 @@ class World:
             **fields,
         )
         return SimpleNamespace(
-            call=call, principal=principal, finishers=[], usage=None, upstream_s=0.0, reason=None, policy=""
+            call=call,
+            principal=principal,
+            finishers=[],
+            usage=None,
+            upstream_s=0.0,
+            reason=None,
+            policy="",
+            source_address="192.0.2.7",
+            trace=fresh(0.0),
         )
 
     async def start(self, principal: Principal = ALICE, model: str = "gpt", **fields: object) -> SimpleNamespace:
@@ -137,6 +150,33 @@ async def test_the_refusing_limit_is_on_record() -> None:
     with pytest.raises(CallError):
         await world.handler(exchange)
     assert exchange.policy == "calls"
+
+
+async def test_a_refusal_is_on_record_with_whom_it_hit_and_what_decided() -> None:
+    world = World(requests(1, name="team"))
+    await world.start()
+    assert world.records == []
+    error = await world.refused(model="gpt-4o", entry="gpt-*")
+    (record,) = world.records
+    assert (record.kind, record.outcome, record.policy) == ("limit", "deny", "team")
+    assert (record.principal, record.source, record.resource) == (ALICE, "192.0.2.7", "model:gpt-4o")
+    assert (record.entry, record.detail) == ("gpt-*", error.detail)
+    assert len(record.trace_id) == 32
+
+
+async def test_a_providers_own_limits_do_not_stand_beside_ours() -> None:
+    world = World(requests(5))
+    world.status = 429
+    world.provider_headers = [
+        (b"content-type", b"application/json"),
+        (b"x-ratelimit-limit-requests", b"60"),
+        (b"x-ratelimit-remaining-tokens", b"0"),
+        (b"retry-after", b"7"),
+    ]
+    headers = (await world.start()).reply.headers
+    assert [value for name, value in headers if name == b"x-ratelimit-limit-requests"] == [b"5"]
+    assert b"x-ratelimit-remaining-tokens" not in dict(headers), "no token limit of ours applies"
+    assert (b"retry-after", b"7") in headers
 
 
 async def test_a_window_begins_with_the_minute_and_ends_with_it() -> None:
@@ -294,6 +334,18 @@ async def test_what_was_only_estimated_teaches_nothing() -> None:
     world.now += 3600
     exchange = await world.start(size=100)
     assert dict(exchange.reply.headers)[b"x-ratelimit-remaining-tokens"] == b"9387"
+
+
+async def test_calls_that_fail_teach_nothing() -> None:
+    """Whoever can make a provider refuse could otherwise teach that calls cost nothing."""
+    world = World(tokens(100_000))
+    world.finish(await world.start(), Usage(input_tokens=50, output_tokens=5_000))
+    for _ in range(40):
+        world.finish(await world.start(), Usage(), reason=Reason.UPSTREAM_ERROR)
+    world.now += 3600
+    exchange = await world.start()
+    held = 100_000 - int(dict(exchange.reply.headers)[b"x-ratelimit-remaining-tokens"])
+    assert held > 5_000
 
 
 async def test_reserve_estimate_learns_the_input_too() -> None:

@@ -303,16 +303,36 @@ def test_hammering_the_door_does_not_fill_the_disk(tmp_path: Path) -> None:
 def test_nor_does_doing_so_from_ever_new_names(tmp_path: Path) -> None:
     made, _ = _spool(tmp_path)
     for number in range(20_000):
-        made.audit(_denied(source=f"2001:db8::{number:x}", resource=f"model:{number}"))
+        made.audit(_denied(source=f"2001:db8:{number:x}::1", resource=f"model:{number}"))
     made.close()
     lines = _lines(tmp_path, "audit")
     assert len(lines) < 1100
     assert sum(int(str(line.get("count", 1))) for line in lines) == 20_000
 
 
+def test_addresses_of_one_subscriber_and_names_under_one_pattern_are_not_told_apart(tmp_path: Path) -> None:
+    made, _ = _spool(tmp_path)
+    for number in range(1_000):
+        made.audit(_denied(source=f"2001:db8::{number:x}", resource=f"model:claude-{number}", entry="claude-*"))
+    made.close()
+    lines = _lines(tmp_path, "audit")
+    assert [line.get("count", 1) for line in lines] == [1, 1, 998]
+    assert "trace_id" not in lines[-1], "it stands for calls of many traces"
+    assert not [line for line in lines if "entry" in line]
+
+
+@pytest.mark.parametrize("outcome", ["deny", "would_deny", "error"])
+def test_whatever_did_not_simply_pass_is_folded(tmp_path: Path, outcome: str) -> None:
+    made, _ = _spool(tmp_path)
+    for _ in range(50):
+        made.audit(AuditRecord(kind="authz", outcome=outcome, trace_id="1" * 32))
+    made.close()
+    assert [line.get("count", 1) for line in _lines(tmp_path, "audit")] == [1, 1, 48]
+
+
 def test_what_was_allowed_or_changed_is_never_merely_counted(tmp_path: Path) -> None:
     made, _ = _spool(tmp_path)
-    for kind, outcome in (("authz", "allow"), ("config", "rejected"), ("admin", "deny"), ("authz", "would_deny")):
+    for kind, outcome in (("authz", "allow"), ("config", "rejected"), ("admin", "allow"), ("config", "applied")):
         for _ in range(20):
             made.audit(AuditRecord(kind=kind, outcome=outcome, principal=Principal(user="alice")))
     assert len(_lines(tmp_path, "audit")) == 80
