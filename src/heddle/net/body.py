@@ -219,7 +219,12 @@ class Body:
             return
         try:
             while self._size and self._held is None:
-                self._held = sink(self._take())
+                pieces = self._pieces
+                if len(pieces) == 1 and not self._paused:
+                    self._size = 0
+                    self._held = sink(pieces.pop())
+                else:
+                    self._held = sink(self._take())
         except BaseException as error:  # raised again by `pour`
             self._stopped = error
 

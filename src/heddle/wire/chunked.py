@@ -8,6 +8,7 @@ lenient readers repair: white space around sizes, bare line ends, oversized size
 """
 
 import re
+from functools import lru_cache
 
 from heddle.wire.http1 import ProtocolError
 
@@ -27,6 +28,12 @@ def encode_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+@lru_cache(maxsize=1024)
+def _size(digits: bytes) -> int:
+    """A chunk size without extension; 0 when it is none, or one that `feed` must look at."""
+    return int(digits, 16) if _SIZE_LINE.fullmatch(digits) and digits.isalnum() else 0
+
+
 class ChunkedDecoder:
     """Decodes one body. Feed it bytes until `done`; what followed the body is then in `surplus`."""
 
@@ -44,13 +51,18 @@ class ChunkedDecoder:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces of body that `data` brought, in order, none empty. Raises ProtocolError (400)."""
-        if self._state == _SIZE and not self._held:
-            whole = self._whole(data)
-            if whole:
-                return [whole]
         if self._held:
             data = self._held + data
             self._held = b""
+        elif self._state == _SIZE:
+            # Mostly, in streams, what arrives is exactly one chunk.
+            start = data.find(b"\r\n", 0, 14) + 2
+            size = _size(data[: start - 2]) if start > 2 else 0
+            if size and len(data) == start + size + 2 and data[-2:] == b"\r\n":
+                self._body_bytes += size
+                self._overhead += start + 2
+                if self._overhead < _FREE_OVERHEAD + _OVERHEAD_PER_BYTE * self._body_bytes:
+                    return [data[start:-2]]
         pieces: list[bytes] = []
         position, end = 0, len(data)
         while position < end:
@@ -72,22 +84,6 @@ class ChunkedDecoder:
                 self._line(data[position:line_end])
                 position = line_end + 2
         return pieces
-
-    def _whole(self, data: bytes) -> bytes:
-        """What is in `data` if that is exactly one chunk, as it mostly is in streams; else b"" and nothing has changed."""
-        line_end = data.find(b"\r\n", 0, 14)
-        digits = data[:line_end]
-        if line_end < 1 or not digits.isalnum():
-            return b""
-        try:
-            end = line_end + 2 + int(digits, 16)
-        except ValueError:
-            return b""
-        if end == line_end + 2 or len(data) != end + 2 or data[end:] != b"\r\n":
-            return b""
-        self._body_bytes += end - line_end - 2
-        self._count(line_end + 4)
-        return data[line_end + 2 : end]
 
     def _line_end(self, data: bytes, position: int) -> int:
         """Where the line that starts at `position` ends; -1 when it is not there yet and was put aside."""

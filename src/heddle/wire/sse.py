@@ -33,36 +33,33 @@ class Event(NamedTuple):
 class Splitter:
     """Cuts what arrives into whole events, ends included; together they are the input without its byte-order mark."""
 
-    __slots__ = ("_after_cr", "_begun", "_max_bytes", "_plain", "_rest")
+    __slots__ = ("_after_cr", "_begun", "_max_bytes", "kept", "plain")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._rest = bytearray()
+        self.kept = bytearray()
+        """Bytes of an event that has not ended yet."""
         self._begun = False
         self._after_cr = False
-        self._plain = False
+        self.plain = False
+        """Only LF has been seen: with nothing kept, what comes next begins an event."""
         self._max_bytes = max_event_bytes
-
-    @property
-    def passing(self) -> bool:
-        """Only LF has been seen, and nothing is kept: what comes next begins an event."""
-        return self._plain and not self._rest
 
     @property
     def rest(self) -> bytes:
         """Bytes of an event that has not ended: dropped at the end of a stream ("discard the incomplete event")."""
-        return bytes(self._rest)
+        return bytes(self.kept)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events completed by `data`. Comments and blank lines come out too, with the event they precede.
 
         Raises ProtocolError when an event exceeds the bound.
         """
-        if not self._begun and not self._rest and data[:1] not in _MAY_BE_BOM:
-            self._begun = self._plain = True
-        if not self._plain or b"\r" in data or len(self._rest) > len(data):
+        if not self._begun and not self.kept and data[:1] not in _MAY_BE_BOM:
+            self._begun = self.plain = True
+        if not self.plain or b"\r" in data or len(self.kept) > len(data):
             return self._feed(data)
         # Only LF about, and little kept from before: a blank line is LF LF, and splitting is all there is to do.
-        rest = self._rest
+        rest = self.kept
         if rest:
             data = bytes(rest) + data
             rest.clear()
@@ -84,7 +81,7 @@ class Splitter:
                 # The LF of the CR LF whose CR already ended the last event; passed on, so that no byte is lost.
                 events.append(b"\n")
                 data = data[1:]
-        rest = self._rest
+        rest = self.kept
         # What is known holds no blank line, but its last bytes may begin one (CR LF CR LF spans four).
         scan = max(0, len(rest) - 3)
         rest += data
@@ -99,7 +96,7 @@ class Splitter:
         if start:
             self._after_cr = start == len(rest) and rest[-1] == _CR
             del rest[:start]
-        self._plain = not self._after_cr and _CR not in rest
+        self.plain = not self._after_cr and _CR not in rest
         self._check(len(rest))
         return events
 

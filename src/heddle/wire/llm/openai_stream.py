@@ -95,9 +95,10 @@ class StreamReader:
         """Whole events that may go to the caller now. Stops at the first that breaks the stream; see `failure`."""
         if self.done or self.failure is not None:
             return b""
-        if data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 < MAX_EVENT_BYTES and self._splitter.passing:
+        splitter, size = self._splitter, len(data)
+        if splitter.plain and not splitter.kept and data.find(b"\n") == size - 2 < MAX_EVENT_BYTES:
             # One event as nearly all are; if it has a CR somewhere, it is no JSON in one line.
-            if data[-1:] == b"\n" and b"\r" not in data:
+            if data[:7] == b"data: {" and data[-1:] == b"\n" and b"\r" not in data:
                 return data if self._judge(data[6:-2]) else b""
         try:
             events = self._splitter.feed(data)
