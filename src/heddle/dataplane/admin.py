@@ -7,6 +7,7 @@ included: everything but the probes (and /metrics on loopback) needs the bearer 
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import socket
@@ -23,6 +24,8 @@ from heddle.net.address import is_loopback
 from heddle.net.message import Reply, Request
 from heddle.net.server import HttpServer
 from heddle.pipeline.errors import CallError, Reason
+
+_log = logging.getLogger("heddle.admin")
 
 TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 _JSON = (b"content-type", b"application/json")
@@ -96,6 +99,9 @@ class AdminServer:
             return page(request)
         except CallError as error:
             return answer(error)
+        except Exception:
+            _log.exception("unexpected failure of the admin listener")
+            return answer(CallError(Reason.INTERNAL, "This page cannot be shown; the log says why."))
 
     def _health(self, request: Request) -> Reply:
         del request

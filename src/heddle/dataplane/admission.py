@@ -61,10 +61,13 @@ class Admission:
         text = origin.decode("latin-1")
         if text in self._origins:
             return True
-        return self._local and is_loopback(urlsplit(text).hostname or "")
+        try:
+            return self._local and is_loopback(urlsplit(text).hostname or "")
+        except ValueError:
+            return False  # `http://[x`: no browser sends it
 
     def preflight(self, request: Request) -> Reply | None:
-        """The answer to a CORS preflight of an allowed origin; None when the request is not one."""
+        """The answer to a CORS preflight of an allowed origin, without `cors`; None when the request is not one."""
         if request.method != "OPTIONS" or request.header(b"access-control-request-method") is None:
             return None
         return Reply(
@@ -73,12 +76,14 @@ class Admission:
                 (b"access-control-allow-methods", b"GET, POST"),
                 (b"access-control-allow-headers", request.header(b"access-control-request-headers") or b"*"),
                 (b"access-control-max-age", _PREFLIGHT_AGE_S),
-                *self.cors(request),
             ],
         )
 
     def cors(self, request: Request) -> Headers:
-        """What lets an allowed page read the reply; empty for callers that are not browsers."""
+        """What lets an allowed page read a reply, whatever it says; empty for callers that are not browsers.
+
+        Browsers refuse a reply that has these fields twice, so only the door adds them.
+        """
         origin = request.header(b"origin")
         if origin is None or not self.allows_origin(origin):
             return []

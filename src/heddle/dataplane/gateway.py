@@ -95,14 +95,13 @@ class Door:
         recorder = runtime.recorder
         recorder.inflight += 1
         admission = self._admission
+        from_page = False
         try:
             from_page = admission.check(request)
             if from_page and request.method == "OPTIONS":
                 reply = admission.preflight(request) or await pick(route, "OPTIONS")(exchange)
             else:
                 reply = await (route.methods.get(request.method) or pick(route, request.method))(exchange)
-            if from_page:
-                reply.headers += admission.cors(request)
         except CallError as error:
             reply = _failed(exchange, error)
         except asyncio.CancelledError:
@@ -112,6 +111,8 @@ class Door:
         except Exception:
             _log.exception("unexpected failure in %s", route.operation)
             reply = _failed(exchange, CallError(Reason.INTERNAL, "The gateway failed to handle this call."))
+        if from_page:
+            reply.headers = [*reply.headers, *admission.cors(request)]
         body = reply.body
         if type(body) is bytes:
             recorder.finish(exchange, reply.status, len(body))

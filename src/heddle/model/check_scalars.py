@@ -37,6 +37,10 @@ class Node:
         return reading.refuse(path, f"expected {self.expected}, got {got}", _kind_hint(value, self))
 
 
+_URL_FORMS = frozenset({"url", "endpoint", "origin"})
+_QUERY = re.compile("[?#]")
+
+
 class Text(Node):
     """A string: lengths, pattern, declared form."""
 
@@ -60,8 +64,9 @@ class Text(Node):
             return self.wrong_kind(value, path, reading)
         wrong = complaint(self.form, value) if self.form else self._measure(value)
         if wrong:
-            # What stands before an @ in a URL may be a password.
-            shown = "" if self.private or "@" in value else f", got {quote(value)}"
+            # What stands before an @ in a URL may be a password, and what stands after its ? a key.
+            visible = _without_query(value) if self.form in _URL_FORMS else value
+            shown = "" if self.private or "@" in value else f", got {quote(visible)}"
             hint = "environment references are read in secrets only" if "${" in value and not self._mark else ""
             return reading.refuse(path, f"{wrong}{shown}", hint)
         if self._mark and value:
@@ -152,6 +157,12 @@ class Anything(Node):
         """The value itself."""
         del path, reading
         return value
+
+
+def _without_query(value: str) -> str:
+    """What is meant to be a URL, as far as it can be shown."""
+    shown = _QUERY.split(value, maxsplit=1)[0]
+    return value if shown == value else f"{shown}?..."
 
 
 def _describe(value: Any) -> str:

@@ -21,6 +21,8 @@ _COMMON_WINDOWS_S = (
     *(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)),
     *(3600 * hours for hours in (1, 2, 3, 4, 6, 8, 12, 24)),
 )
+_SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""What `printf %s "$KEY" | sha256sum` prints when the variable is not set."""
 _LATER_RESOURCES = ("tool", "agent", "prompt", "server")
 _ALLOW_EXAMPLE = "add an allow, such as {name: all, match: {tenant: T}, resources: ['model:*'], action: allow}"
 
@@ -64,6 +66,9 @@ def _check_key(key: Key, place: Place, now_s: float, report: Report) -> None:
     broken = report.is_broken(place.at("key")) or report.is_broken(place.at("key_sha256"))
     if bool(key.key) == bool(key.key_sha256) and not broken:
         report.error(place, "give `key` or `key_sha256`, exactly one")
+    if key.key_sha256.lower() == _SHA256_OF_NOTHING:
+        hint = "the variable was not set when it was computed"
+        report.error(place.at("key_sha256"), "is the digest of an empty key, which every caller has", hint)
     if key.expires and not complaint("timestamp", key.expires) and timestamp_s(key.expires) <= now_s:
         report.warning(place.at("expires"), f"this key expired at {key.expires}")
 

@@ -65,8 +65,8 @@ class OpenAI:
         self.dialects = frozenset(("openai_chat", "openai_embeddings"))
         self.stream_usage = options.stream_usage
         self._credential = spec.credential.encode("utf-8", "replace")
-        prefix, query = _split(self.base_url)
-        self._targets = {name: f"{prefix}{path}{query}".encode() for name, path in PATHS.items()}
+        prefix = _prefix(self.base_url)
+        self._targets = {name: f"{prefix}{path}".encode() for name, path in PATHS.items()}
         common = _fixed(self._credential, options)
         self._fixed: Fields = [*common, (b"accept", b"application/json")]
         self._stream_fixed: Fields = [*common, (b"accept", b"text/event-stream")]
@@ -75,7 +75,7 @@ class OpenAI:
         return f"OpenAI({self.base_url})"
 
     def target(self, call: ModelCall) -> bytes:
-        """Path and query of the call's operation."""
+        """Path of the call's operation."""
         return self._targets[call.operation]
 
     def headers(self, call: ModelCall, caller: Fields) -> Fields:
@@ -132,13 +132,13 @@ def _fixed(credential: bytes, options: Options) -> Fields:
     return fields
 
 
-def _split(base_url: str) -> tuple[str, str]:
-    """Path prefix and query (with its `?`) of a base URL."""
+def _prefix(base_url: str) -> str:
+    """The path of a base URL, which every operation's path is appended to."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("base_url: expected http:// or https:// and a host")
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        raise ValueError("base_url: expected neither credentials nor a fragment in it")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("base_url: expected neither credentials nor query and fragment in it")
     if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         raise ValueError("base_url: expected printable ASCII without spaces")
-    return parts.path.rstrip("/"), f"?{parts.query}" if parts.query else ""
+    return parts.path.rstrip("/")

@@ -1,5 +1,7 @@
 """What an abuser, or a tired operator, would try: each is refused or said loudly."""
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,36 @@ def test_an_inline_key_set_must_hold_public_keys(tmp_path: Path):
     found = problems(tmp_path, LOCAL + PROVIDER + text)
     assert "no usable key" in found
     assert "c2VjcmV0" not in found
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_the_digest_of_an_empty_key_is_refused(tmp_path: Path, spelled: Callable[[str], str]):
+    """`printf %s "$KEY" | sha256sum` with KEY unset: it would let in whoever presents nothing."""
+    digest = spelled(hashlib.sha256(b"").hexdigest())
+    found = problems(tmp_path, LOCAL + PROVIDER + KEY.replace("a" * 64, f'"{digest}"'))
+    assert "keys[0].key_sha256: is the digest of an empty key" in found
+    assert digest not in found
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("base_url", "https://x.example/v1?api_key=planted"),
+        ("base_url", "x.example/v1?api_key=planted"),
+        ("base_url", "https://x.example/v1#planted"),
+        ("proxy", "http://proxy.example:3128/?token=planted"),
+    ],
+)
+def test_what_follows_the_question_mark_of_a_url_is_not_repeated(tmp_path: Path, field: str, value: str):
+    provider = f"llm: {{providers: [{{name: p, type: openai, {field}: '{value}'}}]}}\n"
+    found = problems(tmp_path, LOCAL + provider + KEY)
+    assert "planted" not in found
+    assert f"providers[0].{field}: expected a URL" in found
+    assert "example" in found, "the rest of it helps to find the mistake"
+
+
+def test_an_endpoint_is_not_repeated_beyond_its_question_mark_either(tmp_path: Path):
+    tracing = "observability: {tracing: {endpoint: 'collector:4317?key=planted'}}\n"
+    found = problems(tmp_path, LOCAL + PROVIDER + KEY + tracing)
+    assert "planted" not in found
+    assert 'got "collector:4317?..."' in found

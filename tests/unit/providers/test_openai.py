@@ -31,7 +31,7 @@ def test_it_is_a_provider_over_http():
         ("http://127.0.0.1:9001/v1", b"/v1/chat/completions"),
         ("http://127.0.0.1:9001/v1/", b"/v1/chat/completions"),
         ("https://host", b"/chat/completions"),
-        ("https://host/a/b?api-version=2", b"/a/b/chat/completions?api-version=2"),
+        ("https://host/a/b/", b"/a/b/chat/completions"),
     ],
 )
 def test_the_target_is_under_the_base_url(base_url, target):
@@ -50,6 +50,7 @@ def test_embeddings_have_their_own_path():
         "https://",
         "https://user:pass@host/v1",
         "https://host/v1#x",
+        "https://host/v1?api-version=2",
         "https://host/a b",
         "https://h/\n",
     ],
