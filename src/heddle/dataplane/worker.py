@@ -40,6 +40,8 @@ FLUSH_S = 0.05
 """How long an access record may wait in memory; a killed worker loses at most this much of the access log."""
 DESCRIPTORS = 65_536
 """Open files asked of the system: callers up to `max_connections` on a few listeners, and as many providers."""
+SETTLE_TURNS = 200
+"""How often, 5 ms apart, is looked whether calls that were cut off are recorded; they have nothing to wait for."""
 SERVED = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are declared and reported as not active."""
 
@@ -143,11 +145,21 @@ class Worker:
         for server in servers:
             server.stop_accepting()
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
+        await self._settled()
         self.close()
 
+    async def _settled(self) -> None:
+        """Wait until the calls that were cut off have written down that they were."""
+        for _ in range(SETTLE_TURNS):
+            if self.gateway is None or not self.gateway.inflight():
+                return
+            await asyncio.sleep(0.005)
+
     def close(self) -> None:
-        """Flush what was recorded."""
-        self.spool.flush()
+        """Write everything that was recorded, counts of repeated refusals included."""
+        if self.gateway is not None:
+            self.gateway.runtime.close()
+        self.spool.close()
         self.tools.metrics.close()
 
     async def housekeeping(self) -> None:
