@@ -55,11 +55,15 @@ class LlmBackend:
         if call is None:
             raise CallError(Reason.INTERNAL, "The call was not decoded.")
         sender = self._senders[call.provider]
-        codec = _usable(sender, call)
+        if sender.spec.credential_error or call.dialect not in sender.dialects:
+            raise _unusable(sender, call)
+        codec = CODECS[call.dialect]
         hide_usage = call.stream and not call.include_usage and sender.stream_usage
         model = call.upstream_model
         renamed = model if model and model != call.model else None
-        body = codec.rewrite(call.body, model=renamed, include_usage=hide_usage)
+        body = call.body
+        if renamed is not None or hide_usage:
+            body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
         try:
             answer = await sender.send(exchange, call, body)
         except NetError as exc:
@@ -110,16 +114,14 @@ def _sender(spec: ProviderSpec, provider: Provider, tools: Tools, propagation: t
         raise ValueError(f"provider {spec.name!r}: cannot read its CA file: {exc.strerror or exc}") from exc
 
 
-def _usable(sender: Sender, call: ModelCall) -> Codec:
-    """The codec of the call. Raises CallError when its provider cannot be called, or not with this."""
+def _unusable(sender: Sender, call: ModelCall) -> CallError:
+    """Why the provider of a call cannot be called, or not with this."""
     spec = sender.spec
     if spec.credential_error:
         detail = f"The provider `{spec.name}` is not usable: {spec.credential_error}"
-        raise CallError(Reason.PROVIDER_UNCONFIGURED, detail)
-    if call.dialect not in sender.dialects:
-        detail = f"The provider `{spec.name}` does not serve {call.operation}."
-        raise CallError(Reason.BAD_REQUEST, detail, param="model")
-    return CODECS[call.dialect]
+        return CallError(Reason.PROVIDER_UNCONFIGURED, detail)
+    detail = f"The provider `{spec.name}` does not serve {call.operation}."
+    return CallError(Reason.BAD_REQUEST, detail, param="model")
 
 
 async def _failed(exchange: Exchange, sender: Sender, codec: Codec, answer: Answer) -> Reply:

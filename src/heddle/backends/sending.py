@@ -24,6 +24,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.trace import inject
+from heddle.wire.http1_heads import encode_request_fields
 
 
 class AnswerBody(Protocol):
@@ -93,13 +94,27 @@ class Sender(Protocol):
 class HttpSender:
     """A provider behind a URL."""
 
-    __slots__ = ("_client", "_monotonic", "_origin", "_propagation", "_provider", "dialects", "spec", "stream_usage")
+    __slots__ = (
+        "_client",
+        "_from_caller",
+        "_lines",
+        "_monotonic",
+        "_origin",
+        "_propagation",
+        "_provider",
+        "dialects",
+        "spec",
+        "stream_usage",
+    )
 
     def __init__(self, spec: ProviderSpec, provider: HttpProvider, tools: Tools, propagation: tuple[str, ...]) -> None:
         self.spec = spec
         self.dialects = provider.dialects
         self.stream_usage = provider.stream_usage
         self._provider = provider
+        self._from_caller = tuple(provider.from_caller)
+        self._lines: dict[bool, bytes] = {}
+        """The provider's own fields, written once: for plain calls and for streams."""
         self._client = tools.client
         self._monotonic = tools.clock.monotonic
         self._propagation = propagation
@@ -118,12 +133,23 @@ class HttpSender:
 
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """One request to the provider's URL."""
-        provider = self._provider
-        headers = provider.headers(call, exchange.request.headers)
-        inject(exchange.trace, headers, self._propagation)
-        request = OutboundRequest("POST", provider.target(call), headers, body)
+        provider, caller = self._provider, exchange.request
+        by_name = caller.fields()
+        for name in self._from_caller:
+            if name in by_name:
+                lines = encode_request_fields(provider.headers(call, caller.headers))
+                break
+        else:
+            lines = self._lines.get(call.stream) or self._write_lines(call)
+        trace: Fields = []
+        inject(exchange.trace, trace, self._propagation)
+        request = OutboundRequest("POST", provider.target(call), trace, body, lines)
         exchange.upstream_s = self._monotonic()
         return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
+
+    def _write_lines(self, call: ModelCall) -> bytes:
+        lines = self._lines[call.stream] = encode_request_fields(self._provider.headers(call, []))
+        return lines
 
     def answer_headers(self, headers: Fields) -> Fields:
         """The provider's allow-list."""

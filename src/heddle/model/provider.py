@@ -63,6 +63,9 @@ class HttpProvider(Protocol):
         """Request target (path and query) of a call."""
         ...
 
+    from_caller: frozenset[bytes]
+    """Names of the caller's fields that `headers` may pass on; without them it depends on `call.stream` alone."""
+
     def headers(self, call: ModelCall, caller: Fields) -> Fields:
         """A new list: credentials and what of the caller's fields may pass."""
         ...

@@ -117,15 +117,27 @@ class Client:
         connection = origin.pool.take()
         if connection is None:
             connection = await self._obtain(origin, timeouts, now, total_at_s)
-        if not connection.used:
-            return await connection.exchange(request, timeouts, self._clock(), total_at_s)
+            now = self._clock()
+        reused = connection.used
+        waiter = connection.begin(request, timeouts, now, total_at_s)
         try:
-            return await connection.exchange(request, timeouts, now, total_at_s)
-        except UpstreamClosed as error:
+            inbound: Inbound = await waiter
+        except BaseException as error:
+            connection.give_up(waiter)
+            if not (reused and isinstance(error, UpstreamClosed)):
+                raise
             if connection.received_any or not _may_repeat(request, error):
                 raise
+        else:
+            return inbound
         connection = await self._obtain(origin, timeouts, self._clock(), total_at_s, fresh=True)
-        return await connection.exchange(request, timeouts, self._clock(), total_at_s)
+        waiter = connection.begin(request, timeouts, self._clock(), total_at_s)
+        try:
+            inbound = await waiter
+        except BaseException:
+            connection.give_up(waiter)
+            raise
+        return inbound
 
     async def _obtain(
         self, origin: Origin, timeouts: TimeoutSpec, now: float, total_at_s: float, *, fresh: bool = False

@@ -95,11 +95,11 @@ class OutboundConnection(asyncio.Protocol):
 
     # Exchanging.
 
-    async def exchange(self, request: OutboundRequest, timeouts: TimeoutSpec, now: float, total_at_s: float) -> Inbound:
-        """Send `request` and return its answer as soon as the head is there.
+    def begin(self, request: OutboundRequest, timeouts: TimeoutSpec, now: float, total_at_s: float) -> Waiter:
+        """Send `request`; what is returned is done with the `Inbound` as soon as the answer's head is there.
 
-        Raises UpstreamTimeout, UpstreamClosed, UpstreamProtocolError; ValueError for a request that cannot be
-        written. Cancelling it closes the connection.
+        It fails with UpstreamTimeout, UpstreamClosed or UpstreamProtocolError. Raises ValueError for a request that
+        cannot be written. Who no longer waits calls `give_up`.
         """
         self._state = _HEAD
         self._expires_at_s = _NEVER
@@ -112,14 +112,13 @@ class OutboundConnection(asyncio.Protocol):
         waiter = self._waiter = Waiter()
         try:
             self._write(request)
-            inbound: Inbound = await waiter
         except BaseException:
-            # A deadline, a refusal, a cancelled caller: the upstream is to stop working on it now.
-            self._give_up(waiter)
+            self.give_up(waiter)
             raise
-        return inbound
+        return waiter
 
-    def _give_up(self, waiter: Waiter) -> None:
+    def give_up(self, waiter: Waiter) -> None:
+        """A deadline, a refusal, a cancelled caller: the upstream is to stop working on it now."""
         if self._waiter is waiter:
             self._waiter = None
             self.abort()
@@ -136,7 +135,7 @@ class OutboundConnection(asyncio.Protocol):
             framing = origin.host_line
             if body or request.method in {"POST", "PUT", "PATCH"}:
                 framing = b"%bcontent-length: %d\r\n" % (framing, len(body))
-            head = encode_request_head(method, target, request.headers, framing)
+            head = encode_request_head(method, target, request.headers, framing, request.lines)
             self._request_bytes = len(head) + len(body)
             if len(body) < _COPY_BYTES:
                 origin.outbox.send(self._transport, head + body)
@@ -144,7 +143,7 @@ class OutboundConnection(asyncio.Protocol):
                 self._transport.writelines((head, body))
             return
         framing = origin.host_line + b"transfer-encoding: chunked\r\n"
-        head = encode_request_head(method, target, request.headers, framing)
+        head = encode_request_head(method, target, request.headers, framing, request.lines)
         self._request_bytes = len(head)
         self._transport.write(head)
         self._upload = asyncio.get_running_loop().create_task(self._write_pieces(body))

@@ -7,15 +7,29 @@ from heddle.net.message import Headers
 
 
 class OutboundRequest:
-    """A request to send. `target` is path and query; `headers` are end-to-end fields only."""
+    """A request to send. `target` is path and query; `headers` are end-to-end fields only.
 
-    __slots__ = ("body", "headers", "method", "target")
+    `lines` are further fields, from `wire.http1_heads.encode_request_fields`.
+    """
 
-    def __init__(self, method: str, target: bytes, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
+    __slots__ = ("body", "headers", "lines", "method", "target")
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterator[bytes] = b"",
+        lines: bytes = b"",
+    ) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.body = body
+        self.lines = lines
+
+    def __repr__(self) -> str:
+        return f"OutboundRequest({self.method})"
 
 
 class Inbound:

@@ -57,13 +57,14 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
 class OpenAI:
     """One configured provider. Raises OptionError, or ValueError for a base URL that cannot be used."""
 
-    __slots__ = ("_credential", "_fixed", "_stream_fixed", "_targets", "base_url", "dialects", "stream_usage")
+    __slots__ = ("_credential", "_fixed", "_stream_fixed", "_targets", "base_url", "dialects", "from_caller", "stream_usage")
 
     def __init__(self, spec: ProviderSpec) -> None:
         options = decode_options(spec.options, Options)
         self.base_url = spec.base_url or DEFAULT_BASE_URL
         self.dialects = frozenset(("openai_chat", "openai_embeddings"))
         self.stream_usage = options.stream_usage
+        self.from_caller = FROM_CALLER
         self._credential = spec.credential.encode("utf-8", "replace")
         prefix = _prefix(self.base_url)
         self._targets = {name: f"{prefix}{path}".encode() for name, path in PATHS.items()}

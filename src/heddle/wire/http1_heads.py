@@ -45,16 +45,21 @@ def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:
     return _STATUS_LINES[status] + _checked(lines) + b"\r\n" + framing + b"\r\n"
 
 
-def encode_request_head(method: bytes, target: bytes, fields: Fields, framing: bytes) -> bytes:
+def encode_request_fields(fields: Fields) -> bytes:
+    """Fields of a request, checked and written once for many heads: the `lines` of `encode_request_head`."""
+    return _checked(_lines(fields, _NOT_IN_REQUESTS))
+
+
+def encode_request_head(method: bytes, target: bytes, fields: Fields, framing: bytes, lines: bytes = b"") -> bytes:
     """Write a request's head; like `encode_response_head`. `framing` carries host, length and connection lines."""
     if not target or b" " in target or b"\n" in target or b"\r" in target or b"\0" in target:
         raise ValueError("a request target must not be empty or contain spaces, line ends or NUL")
     known = _REQUEST_PREFIXES
     try:
-        lines = [known[name] + value for name, value in fields]
+        own = [known[name] + value for name, value in fields]
     except KeyError:
-        lines = _lines(fields, _NOT_IN_REQUESTS)
-    return b"%b %b HTTP/1.1%b\r\n%b\r\n" % (method, target, _checked(lines), framing)
+        own = _lines(fields, _NOT_IN_REQUESTS)
+    return b"%b %b HTTP/1.1%b%b\r\n%b\r\n" % (method, target, lines, _checked(own), framing)
 
 
 def _checked(lines: list[bytes]) -> bytes:
