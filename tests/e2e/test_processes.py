@@ -100,6 +100,20 @@ def test_no_process_outlives_a_killed_parent(new_mesh):
     assert not any(_alive(pid) for pid in pids)
 
 
+def test_a_start_waits_for_the_workers_of_a_killed_parent(new_mesh):
+    mesh = new_mesh(workers=2).start()
+    call = {**CALL, "messages": [{"role": "user", "content": "[[delay 1.5]] hi"}]}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answer = pool.submit(mesh.post, call)
+        eventually(lambda: mesh.metric("heddle_inflight_requests") == 1)
+        mesh.kill()
+        mesh.start()
+        assert answer.result()[0] == 200, "the old worker finishes what it began"
+    assert "waiting for the workers of an earlier run" in mesh.log
+    assert "Traceback" not in mesh.log
+    assert mesh.post(CALL)[0] == 200
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -33,6 +33,8 @@ from heddle.telemetry.spool import direct_file
 SERVED = frozenset({"HTTP"})
 EXPORTER_GRACE_S = 8.0
 """How long the exporter may go on delivering when the mesh ends; what is left waits in the spool."""
+ORPHANS_S = 10.0
+"""How long a start waits for workers whose parent was killed; they give their calls five seconds."""
 POLL_S = 0.5
 """How often configuration files are looked at; a change is served within about twice this."""
 
@@ -145,7 +147,7 @@ class Mesh:
         """Serve until SIGTERM or SIGINT; the process's exit status. Raises StartError."""
         settings = self._settings
         lock = StateLock(settings.state_dir)
-        counters = prepare(settings.state_dir / "limits.bin", settings.workers)
+        counters = await self._counters()
         metrics = self._fresh_metrics()
         self._supervisor.on_restart = lambda: metrics.counter(names.WORKER_RESTARTS).add()
         self._install_signals()
@@ -161,6 +163,25 @@ class Mesh:
             counters.close()
             del lock
         return 0
+
+    async def _counters(self) -> CounterFile:
+        """The table of limits, once nobody else writes to it. Raises StartError.
+
+        The workers of a parent that was killed finish their calls first: whoever starts in its place waits for them.
+        """
+        path, until_s, told = self._settings.state_dir / "limits.bin", time.monotonic() + ORPHANS_S, False
+        while True:
+            try:
+                return prepare(path, self._settings.workers)
+            except BlockingIOError as exc:
+                if time.monotonic() > until_s:
+                    raise StartError(f"{path} is in use by workers of an earlier run; end them, and try again") from exc
+            except OSError as exc:
+                raise StartError(f"{path}: {exc.strerror or exc}") from exc
+            if not told:
+                told = True
+                self._report("waiting for the workers of an earlier run to finish their calls")
+            await asyncio.sleep(0.1)
 
     def _fresh_metrics(self) -> Metrics:
         """The parent's own counters. Those of an earlier run go: a restart resets counters, as Prometheus expects."""
