@@ -26,19 +26,10 @@ class Peer:
 class Request:
     """A request whose head has been checked; the body may still be arriving."""
 
-    __slots__ = ("_fields", "body", "headers", "method", "path", "peer", "query")
+    __slots__ = ("body", "by_name", "headers", "method", "path", "peer", "query")
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Headers,
-        body: Body,
-        peer: Peer,
-        by_name: dict[bytes, bytes] | None = None,
-    ) -> None:
-        """`headers` and `by_name` are shared by requests with the same head and must not be changed."""
+    def __init__(self, method: str, path: str, query: str, headers: Headers, body: Body, peer: Peer) -> None:
+        """`headers` are shared by requests with the same head and must not be changed."""
         self.method = method
         self.path = path
         """Path as sent, not percent-decoded, always starting with `/`."""
@@ -46,20 +37,21 @@ class Request:
         self.headers = headers
         self.body = body
         self.peer = peer
-        self._fields = by_name
+        self.by_name: dict[bytes, bytes] | None = None
+        """What `fields` returns, if whoever read the head has made it already; shared like `headers`."""
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a field that may appear once (the last one if a caller repeated it); `name` in lower case."""
-        fields = self._fields
+        fields = self.by_name
         if fields is None:
-            fields = self._fields = dict(self.headers)
+            fields = self.by_name = dict(self.headers)
         return fields.get(name)
 
     def fields(self) -> dict[bytes, bytes]:
         """All fields by name, the last one where a caller repeated it; it is then shorter than `headers`."""
-        fields = self._fields
+        fields = self.by_name
         if fields is None:
-            fields = self._fields = dict(self.headers)
+            fields = self.by_name = dict(self.headers)
         return fields
 
 

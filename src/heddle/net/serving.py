@@ -187,7 +187,8 @@ class ServerConnection(asyncio.Protocol):
         body = self._frame(head, data, end, size)
         self._head = head
         self._body = body
-        request = Request(head.method, head.path, head.query, head.fields, body, self.peer, head.by_name)
+        request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
+        request.by_name = head.by_name
         task = self._task = EagerTask(self._answer(request, head), self._loop)
         task.resume(None)
 

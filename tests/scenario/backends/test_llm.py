@@ -138,7 +138,7 @@ async def test_a_call_is_forwarded_as_it_came():
     assert (sent.method, sent.target, sent.body) == ("POST", b"/v1/chat/completions", made.call.body)
     assert sent.body is made.call.body
     written = [line.split(b": ", 1) for line in sent.lines.split(b"\r\n") if line]
-    fields = {**dict(sent.headers), **{name: value for name, value in written}}
+    fields = {**dict(sent.headers), **dict(written)}
     assert fields[b"authorization"] == b"Bearer " + SECRET.encode()
     assert fields[b"openai-beta"] == b"x"
     assert fields[b"traceparent"] == b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-00"
