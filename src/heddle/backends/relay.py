@@ -215,4 +215,5 @@ class Relay:
         if not self._settled:
             self._settled = True
             self._exchange.usage = self._reader.usage(len(self._call.body))
+            self._exchange.events = self._reader.events
             self._answer.close()

@@ -19,18 +19,24 @@ import msgspec
 from heddle.dataplane import sockets
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer, answer_status
-from heddle.model.snapshot import AdminSpec, ListenerSpec
+from heddle.model.snapshot import AdminSpec, ListenerLimits, ListenerSpec
 from heddle.net.address import is_loopback
 from heddle.net.message import Reply, Request
 from heddle.net.server import HttpServer
 from heddle.pipeline.errors import CallError, Reason
+from heddle.telemetry.exposition import CONTENT_TYPE
+from heddle.telemetry.records import AuditRecord
 
 _log = logging.getLogger("heddle.admin")
 
 TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 _JSON = (b"content-type", b"application/json")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
-_METRICS = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_METRICS = (b"content-type", CONTENT_TYPE)
+_LIMITS = ListenerLimits(
+    max_connections=256, max_connections_per_address=64, body_timeout_s=10.0, max_body_bytes=64 * 1024
+)
+"""Whoever can connect must not use up the files of the process that keeps the workers alive."""
 
 
 class Sources:
@@ -41,10 +47,12 @@ class Sources:
         ready: Callable[[], tuple[bool, str]],
         metrics: Callable[[], bytes],
         config: Callable[[], dict[str, object]],
+        audit: Callable[[AuditRecord], None],
     ) -> None:
         self.ready = ready
         self.metrics = metrics
         self.config = config
+        self.audit = audit
 
 
 def write_token(state_dir: Path) -> str:
@@ -62,7 +70,7 @@ class AdminServer:
     """The admin listener."""
 
     def __init__(self, spec: AdminSpec, token: str, sources: Sources) -> None:
-        listener = ListenerSpec(name="admin", address=spec.address, port=spec.port, protocol="HTTP")
+        listener = ListenerSpec(name="admin", address=spec.address, port=spec.port, protocol="HTTP", limits=_LIMITS)
         self._spec = spec
         self._digest = hashlib.sha256(token.encode()).digest()
         self._sources = sources
@@ -119,14 +127,28 @@ class AdminServer:
 
     def _config(self, request: Request) -> Reply:
         self._authenticate(request)
+        self._audit(request, "allow", "")
         return Reply(200, [_JSON], msgspec.json.format(msgspec.json.encode(self._sources.config()), indent=2))
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")
         presented = hashlib.sha256(token.strip()).digest()
         if scheme.lower() != b"bearer" or not hmac.compare_digest(presented, self._digest):
+            self._audit(request, "deny", "the admin token is wrong" if token else "no admin token")
             raise CallError(
                 Reason.UNAUTHENTICATED,
                 f"Send the token from {TOKEN_FILE} in the state directory as `Authorization: Bearer ...`.",
                 headers=[(b"www-authenticate", b"Bearer")],
             )
+
+    def _audit(self, request: Request, outcome: str, detail: str) -> None:
+        """Who looked, or tried to. Scrapes and probes are no administration."""
+        record = AuditRecord(
+            kind="admin",
+            outcome=outcome,
+            source=request.peer.address,
+            resource=request.path,
+            policy="admin_token",
+            detail=detail,
+        )
+        self._sources.audit(record)

@@ -11,7 +11,7 @@ from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.exchange import Exchange
-from heddle.telemetry.calls import CallSeries, UsageSeries
+from heddle.telemetry.calls import CallKind, CallSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
 from heddle.telemetry.metrics import TenantLabels
 from heddle.telemetry.records import AccessFacts, AccessRecord, access_line, access_tail, timestamp
@@ -21,7 +21,7 @@ from heddle.telemetry.spool import Spool
 _log = logging.getLogger("heddle.gateway")
 
 MAX_KINDS = 32_768
-"""Kinds of calls remembered. Callers choose model names under a pattern, so it must be bounded; then all are dropped."""
+"""Kinds of calls remembered, then all are dropped: callers choose names under a pattern, so there must be a bound."""
 _NOTHING = Usage()
 
 
@@ -76,6 +76,8 @@ class Recorder:
         first = exchange.first_byte_s - started if exchange.first_byte_s else 0.0
         kind = self._kind(exchange, status)
         kind.series.count(duration, upstream, first)
+        if exchange.events:
+            kind.series.count_events(exchange.events)
         if usage is not None:
             (kind.usage or self._bind_usage(kind, exchange)).count(usage, exchange.cost_usd)
         else:
@@ -146,10 +148,11 @@ class Recorder:
     def _call_series(self, exchange: Exchange, status: int) -> CallSeries:
         call, reason = exchange.call, exchange.reason
         model, provider = (call.entry, call.provider) if call is not None else ("", "")
-        key = (exchange.listener.name, exchange.operation, model, provider, status, reason.value if reason else "")
-        series = self._series.get(key)
+        why = reason.value if reason is not None else ""
+        kind = CallKind(exchange.listener.name, exchange.operation, model, provider, status, why)
+        series = self._series.get(kind)
         if series is None:
-            series = self._series[key] = CallSeries(self._metrics, *key)
+            series = self._series[kind] = CallSeries(self._metrics, kind)
         return series
 
     def _bind_usage(self, kind: _Kind, exchange: Exchange) -> UsageSeries:

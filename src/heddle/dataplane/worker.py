@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import socket
 import ssl
@@ -23,9 +22,11 @@ import uvloop
 
 from heddle.dataplane import control, sockets
 from heddle.dataplane.answer import answer_status
+from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
+from heddle.dataplane.upkeep import Upkeep
 from heddle.drivers.counters.shared import SharedCounters
-from heddle.model.snapshot import ListenerSpec, Snapshot
+from heddle.model.snapshot import SERVED_PROTOCOLS, ListenerSpec, Snapshot
 from heddle.net.client import Client
 from heddle.net.server import HttpServer
 from heddle.net.tls import server_context
@@ -38,12 +39,8 @@ _log = logging.getLogger("heddle.worker")
 
 FLUSH_S = 0.05
 """How long an access record may wait in memory; a killed worker loses at most this much of the access log."""
-DESCRIPTORS = 65_536
-"""Open files asked of the system: callers up to `max_connections` on a few listeners, and as many providers."""
 SETTLE_TURNS = 200
 """How often, 5 ms apart, is looked whether calls that were cut off are recorded; they have nothing to wait for."""
-SERVED = frozenset({"HTTP"})
-"""Listener protocols that are bound; the others are declared and reported as not active."""
 
 _decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
 
@@ -84,15 +81,20 @@ class Worker:
         clock = Clock(time.time, time.monotonic)
         metrics = Metrics(state_dir / f"metrics-{slot}.bin")
         self.spool = Spool(state_dir / "spool", slot)
+        self._open_files = raise_limit()
+        # First in the file: the parent looks for it there, with every probe.
+        metrics.gauge(names.AUDIT_HELD)
+        self._counters = SharedCounters(state_dir / "limits.bin", slot, metrics)
         self.tools = Tools(
             clock=clock,
             client=Client(),
             metrics=metrics,
-            counters=SharedCounters(state_dir / "limits.bin", slot, metrics),
+            counters=self._counters,
             audit=self.spool.audit,
             state_dir=state_dir,
             slot=slot,
         )
+        self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None
         self._servers: dict[str, _Serving] = {}
         self._retired: list[HttpServer] = []
@@ -102,13 +104,28 @@ class Worker:
         runtime = Runtime(snapshot, self.tools, self.spool)
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
-        specs = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in SERVED}
-        started = {key: _prepare(gateway, spec) for key, spec in specs.items() if self._changed(key, spec)}
+        specs = self._affordable([spec for spec in snapshot.listeners if spec.protocol in SERVED_PROTOCOLS])
+        try:
+            started = {key: _prepare(gateway, spec) for key, spec in specs.items() if self._changed(key, spec)}
+        except BaseException:
+            runtime.close()
+            raise
         self.gateway = gateway
         self.spool.configure(snapshot.observability)
         if not fresh:
             gateway.swap(runtime)
         await self._replace(specs, started, bound)
+
+    def _affordable(self, listeners: list[ListenerSpec]) -> dict[str, ListenerSpec]:
+        """The listeners by their socket, with caps that this process can keep."""
+        specs = {}
+        for spec in listeners:
+            fitting = within(spec, len(listeners), self._open_files)
+            if fitting.limits != spec.limits:
+                most, files = fitting.limits.max_connections, self._open_files
+                _log.warning("listener %s: at most %d connections, as %d files may be open", spec.name, most, files)
+            specs[sockets.key(spec)] = fitting
+        return specs
 
     def _changed(self, key: str, spec: ListenerSpec) -> bool:
         current = self._servers.get(key)
@@ -146,7 +163,6 @@ class Worker:
             server.stop_accepting()
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
         await self._settled()
-        self.close()
 
     async def _settled(self) -> None:
         """Wait until the calls that were cut off have written down that they were."""
@@ -156,10 +172,15 @@ class Worker:
             await asyncio.sleep(0.005)
 
     def close(self) -> None:
-        """Write everything that was recorded, counts of repeated refusals included."""
+        """Write everything that was recorded, counts of repeated refusals included, and let go of all files.
+
+        Last of all: what counts or records afterwards finds its file closed.
+        """
         if self.gateway is not None:
             self.gateway.runtime.close()
         self.spool.close()
+        self._upkeep.look()
+        self._counters.close()
         self.tools.metrics.close()
 
     async def housekeeping(self) -> None:
@@ -169,6 +190,7 @@ class Worker:
         while True:
             await asyncio.sleep(FLUSH_S)
             self.spool.flush()
+            self._upkeep.look()
             self._count_connections(connections)
             if self.gateway is not None:
                 inflight.set(self.gateway.inflight())
@@ -196,10 +218,25 @@ async def serve(worker: Worker, channel: control.Channel) -> None:
                 break
     except ConnectionError:
         _log.warning("the supervisor is gone; finishing what is under way")
-    await worker.drain(grace_s)
+    await _drain(worker, channel, grace_s)
     housekeeping.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await housekeeping
+    worker.close()
+
+
+async def _drain(worker: Worker, channel: control.Channel, grace_s: float) -> None:
+    """Finish what is under way, for `grace_s` or until the supervisor says once more to drain."""
+    draining = asyncio.ensure_future(worker.drain(grace_s))
+    hurrying = asyncio.ensure_future(channel.receive())
+    await asyncio.wait([draining, hurrying], return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done() and hurrying.exception() is None:
+        draining.cancel()
+        await asyncio.wait([draining])
+        await worker.drain(0.0)
+    else:
+        hurrying.cancel()
+        await draining
 
 
 async def _apply(worker: Worker, channel: control.Channel, message: control.Apply, descriptors: list[int]) -> None:
@@ -214,14 +251,6 @@ async def _apply(worker: Worker, channel: control.Channel, message: control.Appl
     gc.collect()
     gc.freeze()
     await channel.send(control.Applied(snapshot.version))
-
-
-def _allow_descriptors() -> None:
-    """Raise the soft limit on open files, which is often 1,024 and one connection each, as far as we may and need."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> None:
@@ -239,7 +268,6 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # the supervisor decides; a Ctrl-C reaches the whole group
     os.umask(0o077)
-    _allow_descriptors()
     gc.set_threshold(20_000, 20, 20)
 
     async def run() -> None:

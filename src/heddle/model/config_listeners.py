@@ -11,8 +11,6 @@ import msgspec
 from heddle.model.config_base import Address, Count, File, Hostname, Name, Network, Origin, Part, Period, Port
 
 Protocol = Literal["HTTP", "MCP", "A2A"]
-SERVED_PROTOCOLS = frozenset({"HTTP"})
-"""Protocols that listeners are bound for; the others are checked, stored, and not served yet."""
 
 
 class Tls(Part, frozen=True, kw_only=True):

@@ -7,12 +7,13 @@ is a warning.
 
 from collections.abc import Iterable
 
-from heddle.model.config_listeners import SERVED_PROTOCOLS, Admin, Listener
+from heddle.model.config_listeners import Admin, Listener
 from heddle.model.config_llm import Provider
 from heddle.model.config_observability import Elasticsearch, Observability
 from heddle.model.formats import is_loopback, split_url
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, did_you_mean
+from heddle.model.snapshot import SERVED_PROTOCOLS
 
 _PUBLIC_BASE_URLS = {"openai": "https://api.openai.com/v1"}
 

@@ -12,6 +12,9 @@ import msgspec
 from heddle.model.prices import PriceTable
 from heddle.model.redact import hidden_repr
 
+SERVED_PROTOCOLS = frozenset({"HTTP"})
+"""Listener protocols that are bound; the others are checked, stored, and reported as not active."""
+
 
 class TlsSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Server side TLS of a listener. Files are read when the listener is built and on each reload."""
@@ -293,3 +296,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     observability: ObservabilitySpec = ObservabilitySpec()
     prices: dict[str, PriceTable] = {}
     """By provider name; a provider without a table has no known prices."""
+    files: dict[str, str] = {}
+    """Certificates, keys and CA bundles that gateways read: path and digest of the contents, 16 hex digits, empty for
+    one that cannot be read. A renewed certificate is another version."""

@@ -22,6 +22,7 @@ class Exchange:
         "cost_usd",
         "deadline_s",
         "detail",
+        "events",
         "finishers",
         "first_byte_s",
         "listener",
@@ -55,6 +56,8 @@ class Exchange:
         self.call: ModelCall | None = None
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
+        self.events = 0
+        """Events of a streamed answer."""
         self.first_byte_s = 0.0
         """Monotonic clock at the first byte of the upstream's answer body; 0 when there was none."""
         self.upstream_s = 0.0

@@ -5,6 +5,7 @@ Owns which numbers a finished call changes. Every label is a configured name or 
 """
 
 from bisect import bisect_left
+from typing import NamedTuple
 
 from heddle.model.call import Usage
 from heddle.telemetry import names
@@ -12,14 +13,24 @@ from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.names import DURATION_S
 
 
+class CallKind(NamedTuple):
+    """The labels of a finished call."""
+
+    listener: str
+    operation: str
+    model: str
+    provider: str
+    status: int
+    reason: str
+
+
 class CallSeries:
-    """The numbers of one (listener, operation, model, provider, status, reason)."""
+    """The numbers of one kind of call."""
 
-    __slots__ = ("_duration", "_first", "_numbers", "_requests", "_upstream")
+    __slots__ = ("_bind_events", "_duration", "_events", "_first", "_numbers", "_requests", "_upstream")
 
-    def __init__(
-        self, metrics: Metrics, listener: str, operation: str, model: str, provider: str, status: int, reason: str
-    ) -> None:
+    def __init__(self, metrics: Metrics, kind: CallKind) -> None:
+        listener, operation, model, provider, status, reason = kind
         self._numbers = metrics.numbers
         self._requests = metrics.counter(
             names.REQUESTS,
@@ -34,6 +45,8 @@ class CallSeries:
         self._duration = duration.at
         self._upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider).at
         self._first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider).at
+        self._events = 0
+        self._bind_events = lambda: metrics.counter(names.STREAM_EVENTS, model=model, provider=provider).at
 
     def count(self, duration_s: float, upstream_s: float, first_s: float) -> None:
         """One call of that kind. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
@@ -50,6 +63,12 @@ class CallSeries:
             at = self._first
             numbers[at] += first_s
             numbers[at + 1 + bisect_left(DURATION_S, first_s)] += 1.0
+
+    def count_events(self, events: int) -> None:
+        """The events of one streamed answer."""
+        if not self._events:
+            self._events = self._bind_events()
+        self._numbers[self._events] += events
 
 
 class UsageSeries:

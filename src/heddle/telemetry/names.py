@@ -30,6 +30,7 @@ LIMIT_EVICTIONS = "heddle_limit_evictions_total"
 AUTHN_FAILURES = "heddle_authn_failures_total"
 AUTHZ_DECISIONS = "heddle_authz_decisions_total"
 RECORDS_LOST = "heddle_records_lost_total"
+AUDIT_HELD = "heddle_audit_held"
 CONFIG_RELOADS = "heddle_config_reloads_total"
 WORKER_RESTARTS = "heddle_worker_restarts_total"
 METRIC_OVERFLOW = "heddle_metric_overflow_total"
@@ -98,7 +99,7 @@ _SPECS = (
         "Calls that used tokens of a model without a known price.",
         ("model", "provider"),
     ),
-    MetricSpec(STREAM_EVENTS, "counter", "Events of streamed answers passed on.", ("model", "provider")),
+    MetricSpec(STREAM_EVENTS, "counter", "Events of streamed answers, without those that only end them.", ("model", "provider")),
     MetricSpec(INFLIGHT_REQUESTS, "gauge", "Calls under way."),
     MetricSpec(CONNECTIONS, "gauge", "Open connections from callers."),
     MetricSpec(
@@ -121,7 +122,8 @@ _SPECS = (
         "Decisions by the policy that made them; empty when none allowed.",
         ("policy", "action", "mode"),
     ),
-    MetricSpec(RECORDS_LOST, "counter", "Access records and spans that could not be kept.", ("kind",)),
+    MetricSpec(RECORDS_LOST, "counter", "Records that could not be kept; kind is access, spans or audit.", ("kind",)),
+    MetricSpec(AUDIT_HELD, "gauge", "Audit records in memory only, because they cannot be written."),
     MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
     MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
     MetricSpec(

@@ -85,6 +85,17 @@ def decode(data: bytes) -> list[Series] | None:
     return found
 
 
+def find(data: bytes, name: str) -> Series | None:
+    """The first record called `name` in a file, or in the beginning of one; None when it is not found there."""
+    used, at = min(used_bytes(data), len(data)), HEADER_BYTES
+    while at < used:
+        series, size = _decode_record(data, at, used)
+        if series is None or series.name == name:
+            return series
+        at += size
+    return None
+
+
 def _decode_record(data: bytes, at: int, used: int) -> tuple[Series | None, int]:
     if at + _RECORD.size > used:
         return None, 0

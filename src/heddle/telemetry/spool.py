@@ -50,7 +50,8 @@ class Spool:
         self._access: Segments | LogFile | None = None
         self._spans: Segments | LogFile | None = None
         self._audit: Segments | LogFile | None = None
-        self._direct = ""
+        self._wanted = ("", False, False)
+        """The log file written directly, whether access records are written, whether audit records are."""
         self._repeats = Repeats()
         self._serial = 0
         self._prefix = ""
@@ -62,15 +63,17 @@ class Spool:
         """Follow a new configuration: what is written, and where. What was gathered goes where it was meant to."""
         self.flush()
         logging = observability.logging
-        recorded = logging.enabled and bool(logging.sinks)
         direct = direct_file(logging)
-        if direct != self._direct or recorded != (self._audit is not None):
+        # Audit records wait for a sink when there is none; only who switches logging off altogether wants none.
+        wanted = (direct, logging.enabled and bool(logging.sinks), logging.enabled)
+        if wanted != self._wanted:
             self._close_logs()
             if direct:
                 self._access = self._audit = LogFile(self._directory.parent / direct, self._now)
-            elif recorded:
-                self._access, self._audit = self._segments("access"), self._segments("audit")
-            self._direct = direct
+            else:
+                self._access = self._segments("access") if wanted[1] else None
+                self._audit = self._segments("audit") if wanted[2] else None
+            self._wanted = wanted
         traced = observability.tracing.enabled and bool(observability.tracing.endpoint)
         if traced != (self._spans is not None):
             self._retire("spans", self._spans)
@@ -105,7 +108,7 @@ class Spool:
             self._flush_spans()
 
     def audit(self, record: AuditRecord) -> None:
-        """Write the record before returning; when that fails it is held and `degraded` tells.
+        """Write the record before returning, unless logging is off; when that fails it is held and `degraded` tells.
 
         Of equal refusals of one caller only the first few of a second are written at once; the rest become one
         record with their `count`, so that hammering the door does not fill the disk.
@@ -140,8 +143,13 @@ class Spool:
         self._spans = None
 
     @property
+    def held(self) -> int:
+        """Audit records that wait in memory because they cannot be written."""
+        return len(self._held)
+
+    @property
     def degraded(self) -> bool:
-        """True while audit records wait in memory because they cannot be written."""
+        """True while there are any."""
         return bool(self._held)
 
     @property

@@ -97,13 +97,28 @@ def test_spans_reach_their_own_segment(tmp_path: Path) -> None:
 
 def test_without_a_sink_nothing_is_written(tmp_path: Path) -> None:
     directory = tmp_path / "spool"
-    for observability in (ObservabilitySpec(), ObservabilitySpec(logging=LoggingSpec(enabled=False))):
-        made, _ = _spool(directory, observability)
-        made.access(_access())
-        made.audit(_denied())
-        made.span(finished(fresh(1.0), _access(), 1.0))
-        made.flush()
-        made.close()
+    made, _ = _spool(directory, ObservabilitySpec())
+    made.access(_access())
+    made.span(finished(fresh(1.0), _access(), 1.0))
+    made.close()
+    assert not directory.exists()
+
+
+def test_audit_records_do_not_need_a_sink(tmp_path: Path) -> None:
+    made, _ = _spool(tmp_path, ObservabilitySpec())
+    made.access(_access())
+    made.audit(_denied())
+    made.close()
+    assert len(_lines(tmp_path, "audit")) == 1
+    assert _lines(tmp_path, "access") == []
+
+
+def test_with_logging_switched_off_nothing_is_written(tmp_path: Path) -> None:
+    directory = tmp_path / "spool"
+    made, _ = _spool(directory, ObservabilitySpec(logging=LoggingSpec(enabled=False, sinks=STDOUT.logging.sinks)))
+    made.access(_access())
+    made.audit(_denied())
+    made.close()
     assert not directory.exists()
 
 

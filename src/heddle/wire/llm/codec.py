@@ -19,6 +19,8 @@ class Stream(Protocol):
     """Set when the stream cannot be continued: malformed, an error event, ended without having finished."""
     done: bool
     """The terminator was seen; nothing after it is forwarded."""
+    events: int
+    """Events with content that were read; the terminator is none."""
 
     def feed(self, data: bytes) -> bytes:
         """What of `data`, and of earlier bytes, may now go to the caller: whole events only. Never raises."""

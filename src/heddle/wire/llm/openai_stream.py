@@ -69,6 +69,7 @@ class StreamReader:
         "_usage",
         "begun",
         "done",
+        "events",
         "failure",
         "text_chars",
     )
@@ -82,6 +83,7 @@ class StreamReader:
         self.begun = 0
         """Bit per choice that has begun; `_finished` has those that have a finish reason."""
         self.done = False
+        self.events = 0
         self.failure: ProtocolError | None = None
         self.text_chars = 0
         """Characters of generated text, reasoning and tool arguments seen."""
@@ -142,6 +144,7 @@ class StreamReader:
 
     def _judge(self, text: bytes) -> bool:
         """Learn from one chunk; whether it goes to the caller."""
+        self.events += 1
         try:
             chunk = _decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
