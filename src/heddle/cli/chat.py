@@ -9,6 +9,7 @@ What a model says is shown without control characters: an answer must not steer 
 import http.client
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,7 +28,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HELP = "/model NAME changes the model, /system TEXT the instruction, /reset forgets, /quit or Ctrl-D ends."
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_COST_FIELD = "x-heddle-cost-usd"
+
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""What shells expect of a program that Ctrl-C ended."""
 
 
 class ChatError(click.ClickException):
@@ -111,7 +115,7 @@ def chat(
     """Talk to a model through the gateway.
 
     With a MESSAGE it answers once; `-` reads the message from standard input. Without one it converses until
-    Ctrl-D. The answer goes to standard output as it arrives; tokens and cost go to standard error.
+    Ctrl-D. The answer goes to standard output as it arrives; what it took in tokens goes to standard error.
 
     \b
     heddle chat "What is a heddle?"
@@ -127,8 +131,11 @@ def chat(
     if not message:
         _converse(gateway, conversation)
         return
-    prompt = sys.stdin.read() if message == ("-",) else " ".join(message)
-    _turn(gateway, conversation, prompt)
+    try:
+        prompt = sys.stdin.read() if message == ("-",) else " ".join(message)
+        _turn(gateway, conversation, prompt)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 def _demo_key(url: str, state_dir: Path | None) -> str:
@@ -191,9 +198,8 @@ def _turn(gateway: Gateway, conversation: Conversation, prompt: str) -> None:
                 click.echo(_CONTROL.sub("", text), nl=False)
         finally:
             click.echo()
-        cost = response.getheader(_COST_FIELD)
     conversation.add(prompt, "".join(said))
-    _account(usage, cost)
+    _account(usage)
 
 
 def _chunks(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
@@ -236,15 +242,11 @@ def _text(chunk: dict[str, Any]) -> str:
     return text
 
 
-def _account(usage: dict[str, Any], cost: str | None) -> None:
+def _account(usage: dict[str, Any]) -> None:
     """One line on what it took, for people at a terminal."""
-    parts = []
-    if usage:
-        parts.append(f"{usage.get('prompt_tokens', 0)} tokens in, {usage.get('completion_tokens', 0)} out")
-    if cost:
-        parts.append(f"{_clean(cost)} USD")
-    if parts and sys.stderr.isatty():
-        click.echo(click.style(f"({', '.join(parts)})", dim=True), err=True)
+    if usage and sys.stderr.isatty():
+        line = f"({usage.get('prompt_tokens', 0)} tokens in, {usage.get('completion_tokens', 0)} out)"
+        click.echo(click.style(line, dim=True), err=True)
 
 
 def _refusal(response: http.client.HTTPResponse) -> str:

@@ -51,8 +51,10 @@ def _fetch(admin: str, token_file: Path) -> dict[str, object]:
     except OSError as exc:
         raise click.ClickException(f"{token_file}: {exc.strerror}; is the mesh running with this --state?") from exc
     host, _, port = admin.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()):
+        raise click.BadParameter(f"expected HOST:PORT, such as 127.0.0.1:9090, got {admin!r}", param_hint="--admin")
     try:
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=5)
         connection.request("GET", "/config", headers={"authorization": f"Bearer {token}"})
         response = connection.getresponse()
         body = response.read()

@@ -69,12 +69,22 @@ def read_documents(text: str) -> tuple[list[YamlDocument], list[YamlProblem]]:
         builder.read()
     except MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        builder.refuse(mark.line + 1 if mark else 0, "", f"not YAML: {exc.problem or exc.context}")
+        builder.refuse(mark.line + 1 if mark else 0, "", f"not YAML: {_reason(text, exc)}")
     except YAMLError as exc:
         builder.refuse(0, "", f"not YAML: {getattr(exc, 'reason', 'unreadable')}")
     except _StopError:
         pass
     return builder.documents, builder.problems
+
+
+def _reason(text: str, error: MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        # YAML 1.2.2 section 6.1: tabs must not be used in indentation. The parser only says that it met "a character".
+        return "a tab in the indentation; indent with spaces"
+    return str(error.problem or error.context)
 
 
 class _Builder:

@@ -103,3 +103,15 @@ def test_depth_64_is_fine():
 
 def test_all_refusals_are_collected():
     assert len(refused("a: &x 1\nb: *x\nc: !!str 1\na: 2\n")) == 4
+
+
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a: 1\n\tb: 2\n", "a:\n  - x\n \t- y\n"])
+def test_a_tab_in_the_indentation_is_called_one(text: str):
+    ((line, _, message),) = read_documents(text)[1]
+    assert line == text[: text.index("\t")].count("\n") + 1
+    assert message == "not YAML: a tab in the indentation; indent with spaces"
+
+
+def test_another_mistake_is_not_blamed_on_a_tab():
+    ((_, _, message),) = read_documents("a: 1\nb:\tc: @d\n")[1]
+    assert "tab" not in message
