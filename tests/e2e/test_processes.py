@@ -39,7 +39,7 @@ def test_sighup_reloads(new_mesh):
     mesh = new_mesh().start()
     assert mesh.process is not None
     mesh.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "reloaded: version" in mesh.log)
+    eventually(lambda: "unchanged: version" in mesh.log)
     assert mesh.post(CALL)[0] == 200
 
 

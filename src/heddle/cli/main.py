@@ -10,7 +10,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("heddle.cli.up:up", "Start the mesh on this machine."),
     "demo": ("heddle.cli.up:demo", "Start it with an offline model and a page of what to try."),
     "gateway": ("heddle.cli.up:gateway", "Start only the gateway."),
-    "exporter": ("heddle.cli.up:exporter", "Start only the exporter of traces and records."),
+    "exporter": ("heddle.cli.exporter:exporter", "Start only the exporter of traces and records."),
     "chat": ("heddle.cli.chat:chat", "Talk to a model through the gateway."),
     "validate": ("heddle.cli.config_commands:validate", "Check configuration; every problem with file and line."),
     "schema": ("heddle.cli.config_commands:schema", "Print the JSON Schema of the configuration."),

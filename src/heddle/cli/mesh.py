@@ -5,42 +5,37 @@ reloads on SIGHUP or when a file changes: a valid change is swapped in, an inval
 """
 
 import asyncio
-import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from heddle import __version__
 from heddle.cli.announce import announcement
+from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
+from heddle.cli.state import StartError, StateLock, refusal
+from heddle.cli.watch import Watch
 from heddle.controlplane.describe import describe
 from heddle.controlplane.load import Loaded, load
 from heddle.dataplane.admin import AdminServer, Sources, write_token
 from heddle.dataplane.sockets import BindError
 from heddle.dataplane.supervisor import SnapshotRefusedError, Supervisor
 from heddle.drivers.counters.shared import CounterFile, prepare
-from heddle.model.snapshot import AdminSpec, ObservabilitySpec, Snapshot
+from heddle.model.snapshot import SERVED_PROTOCOLS, AdminSpec, Snapshot
 from heddle.telemetry import names
-from heddle.telemetry.exposition import render
+from heddle.telemetry.exposition import render, total
 from heddle.telemetry.metrics import Metrics
-from heddle.telemetry.spool import direct_file
+from heddle.telemetry.records import AuditRecord
+from heddle.telemetry.spool import Spool
 
-SERVED = frozenset({"HTTP"})
-EXPORTER_GRACE_S = 8.0
-"""How long the exporter may go on delivering when the mesh ends; what is left waits in the spool."""
+PARENT_SLOT = 1_000
+"""Under which the parent writes its own audit records: no worker has it."""
 ORPHANS_S = 10.0
 """How long a start waits for workers whose parent was killed; they give their calls five seconds."""
 POLL_S = 0.5
 """How often configuration files are looked at; a change is served within about twice this."""
-
-
-class StartError(Exception):
-    """The mesh cannot start; the message says why and what to do."""
 
 
 @dataclass
@@ -60,108 +55,47 @@ class Settings:
     """Ship traces and records to the configured sinks; off for a bare gateway whose exporter runs elsewhere."""
 
 
-class StateLock:
-    """One mesh per state directory."""
-
-    def __init__(self, state_dir: Path) -> None:
-        try:
-            state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = (state_dir / "lock").open("a+")
-        except OSError as exc:
-            raise StartError(f"state directory {state_dir}: {exc.strerror}; choose another with --state") from exc
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            self._file.seek(0)
-            owner = self._file.read().strip() or "another process"
-            raise StartError(
-                f"state directory {state_dir} is in use by {owner}; stop it or choose another with --state"
-            ) from exc
-        self._file.truncate(0)
-        self._file.write(f"pid {os.getpid()}")
-        self._file.flush()
-
-
-class Exporter:
-    """The process that ships records; started with the first configuration that gives it something to do."""
-
-    def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
-        self._process: asyncio.subprocess.Process | None = None
-        self._sent: ObservabilitySpec | None = None
-
-    async def apply(self, observability: ObservabilitySpec) -> None:
-        """Make it follow a configuration."""
-        alive = self._process is not None and self._process.returncode is None
-        if alive and observability == self._sent:
-            return
-        if not alive:
-            if not needs_exporter(observability):
-                return
-            self._process = await self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(observability) + b"\n")
-        self._sent = observability
-
-    async def revive(self) -> None:
-        """Start it again if it died: it continues where it was."""
-        if self._process is not None and self._process.returncode is not None and self._sent is not None:
-            await self.apply(self._sent)
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-m", "heddle.dataplane.exporter", "--state", str(self._state_dir), "--config", "0"]
-        return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)
-
-    async def stop(self) -> None:
-        """Let it deliver what is there, then end it."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(EXPORTER_GRACE_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
 class Mesh:
     """A running mesh."""
 
     def __init__(self, settings: Settings, report: Callable[[str], None]) -> None:
         self._settings = settings
         self._report = report
-        self._supervisor = Supervisor(settings.state_dir, settings.workers, SERVED)
+        self._supervisor = Supervisor(settings.state_dir, settings.workers, SERVED_PROTOCOLS)
         self._loaded: Loaded | None = None
         self._rejected: str = ""
         self._started_s = time.time()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._admin: AdminServer | None = None
-        self._exporter = Exporter(settings.state_dir)
+        self._exporter: Export | None = None
+        self._watch = Watch(settings.paths)
+        self._spool = Spool(settings.state_dir / "spool", PARENT_SLOT)
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the process's exit status. Raises StartError."""
         settings = self._settings
         lock = StateLock(settings.state_dir)
         counters = await self._counters()
-        metrics = self._fresh_metrics()
+        try:
+            metrics = self._fresh_metrics()
+            exporter = self._exporter = (ExporterProcess if settings.export else ExporterFile)(settings.state_dir)
+        except OSError as exc:
+            raise refusal(settings.state_dir, exc) from exc
         self._supervisor.on_restart = lambda: metrics.counter(names.WORKER_RESTARTS).add()
         self._install_signals()
         await self._supervisor.start()
         try:
             await self._first()
-            await self._serve(counters, metrics)
+            await self._serve(exporter, counters, metrics)
         finally:
             if self._admin is not None:
                 await self._admin.stop()
             await self._supervisor.stop(settings.grace_s)
-            await self._exporter.stop()
+            self._spool.close()
+            await exporter.stop()
             counters.close()
-            del lock
+            lock.release()
         return 0
 
     async def _counters(self) -> CounterFile:
@@ -177,7 +111,7 @@ class Mesh:
                 if time.monotonic() > until_s:
                     raise StartError(f"{path} is in use by workers of an earlier run; end them, and try again") from exc
             except OSError as exc:
-                raise StartError(f"{path}: {exc.strerror or exc}") from exc
+                raise refusal(self._settings.state_dir, exc) from exc
             if not told:
                 told = True
                 self._report("waiting for the workers of an earlier run to finish their calls")
@@ -187,69 +121,99 @@ class Mesh:
         """The parent's own counters. Those of an earlier run go: a restart resets counters, as Prometheus expects."""
         for stale in self._settings.state_dir.glob("metrics-*.bin"):
             stale.unlink()
-        return Metrics(self._settings.state_dir / "metrics-parent.bin")
+        metrics = Metrics(self._settings.state_dir / "metrics-parent.bin")
+        metrics.gauge(names.BUILD_INFO, version=__version__).set(1)
+        return metrics
 
     def _install_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._told_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+
+    def _told_to_stop(self) -> None:
+        """Stop; told again, do not wait for anything."""
+        if self._stop.is_set():
+            self._report("stopping now")
+            self._supervisor.hurry()
+            if self._exporter is not None:
+                self._exporter.hurry()
+        self._stop.set()
+
+    def _load(self) -> Loaded:
+        loaded = load(self._settings.paths, environ=self._settings.environ)
+        self._watch.follow(loaded.files)
+        self._show(loaded)
+        return loaded
 
     async def _first(self) -> None:
         """Load, apply and announce the first configuration. Raises StartError."""
-        loaded = load(self._settings.paths, environ=self._settings.environ)
-        self._show(loaded)
+        loaded = self._load()
         snapshot = loaded.snapshot
         if snapshot is None:
             raise StartError("the configuration has errors; nothing was started")
         try:
             await self._supervisor.apply(snapshot)
+            self._spool.configure(snapshot.observability)
             self._admin = await self._serve_admin(snapshot.admin)
+            await self._export(snapshot)
         except (BindError, SnapshotRefusedError) as exc:
             raise StartError(str(exc)) from exc
+        except OSError as exc:
+            raise refusal(self._settings.state_dir, exc) from exc
         self._loaded = loaded
-        if self._settings.export:
-            await self._exporter.apply(snapshot.observability)
+        self._audit("applied", snapshot)
         self._announce(snapshot)
 
     async def _serve_admin(self, spec: AdminSpec) -> AdminServer:
-        sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config)
+        sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config, self._spool.audit)
         server = AdminServer(spec, write_token(self._settings.state_dir), sources)
         await server.start()
         return server
 
-    async def _serve(self, counters: CounterFile, metrics: Metrics) -> None:
+    async def _export(self, snapshot: Snapshot) -> None:
+        if self._exporter is not None:
+            await self._exporter.apply(snapshot.observability)
+
+    async def _serve(self, exporter: Export, counters: CounterFile, metrics: Metrics) -> None:
         """Watch until told to stop."""
-        seen = self._fingerprint()
         stop = asyncio.ensure_future(self._stop.wait())
         while not stop.done():
             await asyncio.wait([stop], timeout=POLL_S)
             counters.flush()
-            await self._exporter.revive()
-            current = self._fingerprint()
-            if self._reload.is_set() or current != seen:
+            self._spool.flush()
+            await exporter.revive()
+            asked, changed = self._reload.is_set(), self._watch.changed()
+            if asked or changed:
                 self._reload.clear()
-                seen = current
-                await self._reconfigure(metrics)
-        self._report("stopping: finishing what is under way")
+                await self._reconfigure(metrics, asked)
+        self._report(f"stopping: calls under way have {self._settings.grace_s:g} s; a second signal ends them at once")
 
-    async def _reconfigure(self, metrics: Metrics) -> None:
-        loaded = load(self._settings.paths, environ=self._settings.environ)
-        self._show(loaded)
-        self._rejected = await self._try(loaded)
+    async def _reconfigure(self, metrics: Metrics, asked: bool) -> None:
+        before = self._supervisor.snapshot
+        loaded = self._load()
+        self._rejected = await self._try(loaded, asked)
         metrics.counter(names.CONFIG_RELOADS, result="rejected" if self._rejected else "applied").add(1)
+        self._audit("rejected" if self._rejected else "applied", loaded.snapshot, self._rejected)
         if self._rejected:
             self._report(f"reload rejected, the old configuration runs on: {self._rejected}")
         elif loaded.snapshot is not None:
-            self._report(f"reloaded: version {loaded.snapshot.version}")
+            unchanged = before is not None and before.version == loaded.snapshot.version
+            self._report(f"{'unchanged' if unchanged else 'reloaded'}: version {loaded.snapshot.version}")
 
-    async def _try(self, loaded: Loaded) -> str:
-        """Apply; the reason why not, empty when it runs."""
+    def _audit(self, outcome: str, snapshot: Snapshot | None, why: str = "") -> None:
+        """Write down what every worker runs from now on, or what none will and why."""
+        files = ", ".join(str(path) for path in self._settings.paths)
+        resource = f"config:{snapshot.version}" if snapshot is not None else "config"
+        self._spool.audit(AuditRecord(kind="config", outcome=outcome, source=files, resource=resource, detail=why))
+
+    async def _try(self, loaded: Loaded, asked: bool) -> str:
+        """Apply; the reason why not, empty when it runs. What runs already is applied again only when `asked`."""
         snapshot = loaded.snapshot
         if snapshot is None:
             return "; ".join(problem.line_text() for problem in loaded.problems if problem.severity == "error")
         current = self._supervisor.snapshot
-        if current is not None and current.version == snapshot.version:
+        if current is not None and current.version == snapshot.version and not asked:
             return ""
         if current is not None and current.admin != snapshot.admin:
             self._report("admin: a changed address is used from the next start")
@@ -258,14 +222,12 @@ class Mesh:
         except (BindError, SnapshotRefusedError) as exc:
             return str(exc)
         self._loaded = loaded
-        if self._settings.export:
-            await self._exporter.apply(snapshot.observability)
+        self._spool.configure(snapshot.observability)
+        try:
+            await self._export(snapshot)
+        except OSError as exc:
+            self._report(f"the exporter was not told of the new configuration: {exc.strerror}")
         return ""
-
-    def _fingerprint(self) -> tuple[object, ...]:
-        """What changes when any file that configuration was read from changes."""
-        watched = self._loaded.files if self._loaded is not None else ()
-        return tuple(_stamp(path) for path in (*self._settings.paths, *watched))
 
     def _show(self, loaded: Loaded) -> None:
         for problem in loaded.problems:
@@ -284,6 +246,8 @@ class Mesh:
             return False, "stopping"
         if not self._supervisor.ready():
             return False, "workers are starting"
+        if self._spool.degraded or total(self._settings.state_dir, names.AUDIT_HELD):
+            return False, "audit records cannot be written to the state directory"
         return True, "ready"
 
     def _config(self) -> dict[str, object]:
@@ -298,20 +262,3 @@ class Mesh:
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],
             "snapshot": describe(snapshot) if snapshot else None,
         }
-
-
-def needs_exporter(observability: ObservabilitySpec) -> bool:
-    """Whether anything must be carried out of the state directory. A single log file is written by the workers."""
-    logging, tracing = observability.logging, observability.tracing
-    shipped = logging.enabled and bool(logging.sinks) and not direct_file(logging)
-    return shipped or (tracing.enabled and bool(tracing.endpoint))
-
-
-def _stamp(path: Path) -> tuple[object, ...]:
-    """What changes when a file, or a folder's list of files, changes."""
-    try:
-        status = path.stat()
-        inside = sorted(path.glob("*.y*ml")) if path.is_dir() else ()
-    except OSError:
-        return (path, None)
-    return (path, status.st_mtime_ns, status.st_size, status.st_ino, *(_stamp(file) for file in inside))

@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 import uvloop
 
-from heddle.cli.mesh import Mesh, Settings, StartError
+from heddle.cli.mesh import Mesh, Settings
+from heddle.cli.state import StartError, open_directory, refusal, write_private
 
 DEMO_KEY_FILE = "demo.key"
-_FILES = click.option(
+FILES = click.option(
     "-f",
     "--file",
     "paths",
@@ -22,7 +23,7 @@ _FILES = click.option(
     metavar="FILE|DIR",
     help="Configuration: a file, or a folder of *.yaml; may be given several times.",
 )
-_STATE = click.option(
+STATE = click.option(
     "--state",
     "state_dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -49,15 +50,15 @@ _GRACE = click.option(
 
 
 def default_state_dir() -> Path:
-    """`$XDG_STATE_HOME/heddle`, or `~/.local/state/heddle`."""
-    base = os.environ.get("XDG_STATE_HOME")
+    """`$XDGSTATE_HOME/heddle`, or `~/.local/state/heddle`."""
+    base = os.environ.get("XDGSTATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "heddle"
 
 
 @click.command()
-@_FILES
+@FILES
 @_WORKERS
-@_STATE
+@STATE
 @_GRACE
 def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float) -> None:
     """Start the mesh on this machine, and keep it as its configuration says.
@@ -77,7 +78,7 @@ def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: f
 @click.command()
 @click.option("--print", "print_only", is_flag=True, help="Print the bundled configuration instead of running it.")
 @_WORKERS
-@_STATE
+@STATE
 @_GRACE
 def demo(print_only: bool, workers: int, state_dir: Path | None, grace_s: float) -> None:
     """Start the mesh with an offline model, and show what to try next.
@@ -95,14 +96,15 @@ def demo(print_only: bool, workers: int, state_dir: Path | None, grace_s: float)
 
 
 @click.command()
-@_FILES
+@FILES
 @_WORKERS
-@_STATE
+@STATE
 @_GRACE
 def gateway(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float) -> None:
     """Start only the gateway: listeners, workers, administration.
 
-    Records that must be shipped elsewhere wait in the state directory for `heddle exporter --state DIR`.
+    Records that must be shipped elsewhere wait in the state directory for `heddle exporter --state DIR`, which finds
+    there where to ship them.
     """
     settings = _settings(paths, workers, state_dir, grace_s)
     settings.export = False
@@ -113,9 +115,14 @@ def _settings(paths: tuple[Path, ...], workers: int, state_dir: Path | None, gra
     state = (state_dir or default_state_dir()).absolute()
     settings = Settings(list(paths), state, workers, grace_s)
     if not paths:
-        settings.paths = [_embedded(state)]
-        settings.environ = {**os.environ, "HEDDLE_DEMO_KEY": _demo_key(state)}
-        settings.demo_key = settings.environ["HEDDLE_DEMO_KEY"]
+        try:
+            open_directory(state)
+            settings.paths, settings.demo_key = [_embedded(state)], _demo_key(state)
+        except StartError as exc:
+            raise click.ClickException(str(exc)) from exc
+        except OSError as exc:
+            raise click.ClickException(str(refusal(state, exc))) from exc
+        settings.environ = {**os.environ, "HEDDLE_DEMO_KEY": settings.demo_key}
     return settings
 
 
@@ -126,25 +133,24 @@ def _bundled() -> Path:
 def _embedded(state: Path) -> Path:
     """The embedded configuration as a file in the state directory, where its access log goes too."""
     path = state / "embedded.yaml"
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(_bundled().read_text())
-    except OSError as exc:
-        raise click.ClickException(f"state directory {state}: {exc.strerror}; choose another with --state") from exc
+    write_private(path, _bundled().read_bytes())
     return path
 
 
 def _demo_key(state: Path) -> str:
-    """The generated key of the embedded configuration; `heddle chat` of the same user finds it there."""
+    """The generated key of the embedded configuration; `heddle chat` of the same user finds it there.
+
+    One that cannot be a key, such as the empty file that a crash left, is replaced.
+    """
     path = state / DEMO_KEY_FILE
     try:
-        return path.read_text().strip()
+        known = path.read_text(errors="replace").strip()
     except FileNotFoundError:
-        pass
+        known = ""
+    if known and known.isascii() and known.isprintable():
+        return known
     key = f"sk-heddle-{secrets.token_urlsafe(18)}"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
+    write_private(path, key.encode() + b"\n")
     return key
 
 

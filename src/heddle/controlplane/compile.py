@@ -7,6 +7,7 @@ had is reported, with its place; a provider's missing credential is no error, ca
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -27,6 +28,7 @@ from heddle.model.rules import base_url
 from heddle.model.snapshot import (
     AdminSpec,
     AuthzRule,
+    KubernetesAuthn,
     LimitSpec,
     ListenerLimits,
     ListenerSpec,
@@ -63,7 +65,25 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
         observability=compile_observability(plan.observability, secrets, report),
         prices={one.name: table for one in providers if (table := prices(one.type, one.base_url)).models},
     )
+    snapshot = msgspec.structs.replace(snapshot, files=_digests(snapshot))
     return msgspec.structs.replace(snapshot, version=version(snapshot))
+
+
+def _digests(snapshot: Snapshot) -> dict[str, str]:
+    """What makes a change inside of a file a change of the snapshot, where gateways read the file themselves."""
+    named = [one.ca_file for one in snapshot.providers]
+    for listener in snapshot.listeners:
+        if listener.tls is not None:
+            named += [listener.tls.cert_file, listener.tls.key_file, listener.tls.client_ca_file]
+    named += [entry.ca_file for entry in snapshot.authentication if isinstance(entry, KubernetesAuthn)]
+    return {path: _digest(Path(path)) for path in sorted(set(named)) if path}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
 
 
 def version(snapshot: Snapshot) -> str:

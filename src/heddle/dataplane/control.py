@@ -29,7 +29,10 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Supervisor: accept nothing more, finish what is under way within `grace_s` seconds, then end."""
+    """Supervisor: accept nothing more, finish what is under way within `grace_s` seconds, then end.
+
+    Said again, it cuts short what the first one began.
+    """
 
     grace_s: float
 

@@ -23,7 +23,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -222,19 +222,29 @@ def _backoff_s(failures: int) -> float:
     return min(MAX_BACKOFF_S, POLL_S * 2.0 ** min(failures, 12)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-class _Feed:
-    """Where configurations come from: an inherited descriptor, or a file that is looked at."""
+class Feed(Protocol):
+    """Where configurations come from."""
+
+    reread: asyncio.Event
+    """Set by SIGHUP: give the current configuration again."""
+
+    async def next(self) -> ObservabilitySpec | None:
+        """The next configuration; None when there will be no more, which ends the exporter."""
+        ...
+
+
+class SpecFeed:
+    """An `ObservabilitySpec` in JSON from an inherited descriptor, or from a file that is looked at."""
 
     def __init__(self, source: str) -> None:
         self._fd = int(source) if source.isdigit() else -1
         self._path = Path(source)
         self._stamp: tuple[int, int] | None = None
-        self._parent = os.getppid()
         self._buffer = b""
         self.reread = asyncio.Event()
 
     async def next(self) -> ObservabilitySpec | None:
-        """The next configuration; None when the parent has gone."""
+        """The next configuration; None when the other end of the descriptor has gone. A file may come later."""
         return await (self._from_descriptor() if self._fd >= 0 else self._from_file())
 
     async def _from_descriptor(self) -> ObservabilitySpec | None:
@@ -251,10 +261,8 @@ class _Feed:
         complete, _, self._buffer = self._buffer.rpartition(b"\n")
         return _decode(complete.rpartition(b"\n")[2])
 
-    async def _from_file(self) -> ObservabilitySpec | None:
+    async def _from_file(self) -> ObservabilitySpec:
         while True:
-            if os.getppid() != self._parent:
-                return None
             with contextlib.suppress(FileNotFoundError):
                 status = self._path.stat()
                 stamp = (status.st_mtime_ns, status.st_ino)
@@ -276,9 +284,8 @@ async def _readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
-async def run(state_dir: Path, source: str) -> None:
-    """Export until SIGTERM, SIGINT, or the end of the parent; then drain."""
-    feed = _Feed(source)
+async def run(state_dir: Path, feed: Feed) -> None:
+    """Export until SIGTERM, SIGINT, or the end of the feed; then drain."""
     exporter = Exporter(state_dir)
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
@@ -293,7 +300,7 @@ async def run(state_dir: Path, source: str) -> None:
     await exporter.drain()
 
 
-async def _follow(feed: _Feed, exporter: Exporter, ending: asyncio.Event) -> None:
+async def _follow(feed: Feed, exporter: Exporter, ending: asyncio.Event) -> None:
     while True:
         try:
             observability = await feed.next()
@@ -349,12 +356,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--state", type=Path, required=True, help="state directory of the gateway")
     parser.add_argument("--config", required=True, help="descriptor or file with an ObservabilitySpec in JSON")
     options = parser.parse_args(arguments)
+    serve(options.state, SpecFeed(options.config))
+
+
+def serve(state_dir: Path, feed: Feed) -> None:
+    """Be the exporter of a state directory until told to end. Raises SystemExit when there is another."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    lock = _lock(options.state / "spool")
+    lock = _lock(state_dir / "spool")
     try:
-        asyncio.run(run(options.state, options.config))
+        asyncio.run(run(state_dir, feed))
     finally:
         os.close(lock)
 

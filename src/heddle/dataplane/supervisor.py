@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from heddle.dataplane import control, sockets
-from heddle.model.snapshot import Snapshot
+from heddle.model.snapshot import ListenerSpec, Snapshot
 
 _log = logging.getLogger("heddle.supervisor")
 
@@ -119,7 +119,7 @@ class Supervisor:
             try:
                 for key, spec in wanted.items():
                     if key not in self._sockets:
-                        opened[key] = sockets.open_listener(f"listener {spec.name}", spec.address, spec.port)
+                        opened[key] = self._open(spec)
                 self._sockets |= opened
                 await self._apply_everywhere(snapshot)
             except BaseException:
@@ -130,6 +130,17 @@ class Supervisor:
             self._snapshot = snapshot
             for key in [key for key in self._sockets if key not in wanted]:
                 self._sockets.pop(key).close()
+
+    def _open(self, spec: ListenerSpec) -> socket.socket:
+        try:
+            return sockets.open_listener(f"listener {spec.name}", spec.address, spec.port)
+        except sockets.BindError as exc:
+            # New sockets are opened before old ones close, so that a refused snapshot changes nothing.
+            own = [key for key in self._sockets if spec.port and key.endswith(f":{spec.port}")]
+            if not own:
+                raise
+            hint = f"this mesh listens on {own[0]}, and moving to another address of the same port takes a restart"
+            raise sockets.BindError(f"{exc}; {hint}") from exc
 
     async def _apply_everywhere(self, snapshot: Snapshot) -> None:
         verdicts = await asyncio.gather(*(self._hand_over(worker, snapshot) for worker in self._workers.values()))
@@ -161,7 +172,7 @@ class Supervisor:
         command += ["--control", str(theirs.fileno()), "--state", str(self._state_dir)]
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=_environment()
+                *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, env=child_environment()
             )
         except BaseException:
             ours.close()
@@ -183,21 +194,40 @@ class Supervisor:
                 return
             deaths = deaths + 1 if loop.time() - born < _SETTLED_S else 0
             _log.warning("worker %d (pid %d) ended with %d; another starts", worker.slot, worker.process.pid, code)
-            await asyncio.sleep(RESTART_DELAYS_S[min(max(deaths - 1, 0), len(RESTART_DELAYS_S) - 1)])
+            if not await self._pause(RESTART_DELAYS_S[min(max(deaths - 1, 0), len(RESTART_DELAYS_S) - 1)]):
+                return
             self.restarts += 1
             self.on_restart()
             replacement = await self._respawn(worker.slot)
             if replacement is None:
                 return
             worker = replacement
+            await self._bring_up(worker)
+
+    async def _bring_up(self, worker: WorkerProcess) -> None:
+        """Hand a new worker the current snapshot, until it takes it or ends.
+
+        What the others run can be refused by a newcomer: a certificate is being replaced, a file cannot be read for a
+        moment. That passes, and without another attempt the slot would be empty until the configuration changes.
+        """
+        refusals = 0
+        while worker.alive and not self._stopping:
             async with self._applying:
-                if self._snapshot is not None:
-                    await self._hand_over(worker, self._snapshot)
+                snapshot = self._snapshot
+                if snapshot is None or worker.version == snapshot.version:
+                    return
+                verdict = await self._hand_over(worker, snapshot)
+            if not isinstance(verdict, control.Refused):
+                return
+            refusals += 1
+            pause_s = RESTART_DELAYS_S[min(refusals, len(RESTART_DELAYS_S) - 1)]
+            _log.error("worker %d refuses what runs, trying again in %g s: %s", worker.slot, pause_s, verdict.reason)
+            await asyncio.sleep(pause_s)
 
     async def _respawn(self, slot: int) -> WorkerProcess | None:
         """Start another worker, trying for as long as the system has no room for one; None when stopping."""
         failures = 0
-        while not self._stopping:
+        while True:
             try:
                 worker = await self._spawn(slot)
             except OSError as exc:
@@ -205,13 +235,19 @@ class Supervisor:
                 failures += 1
                 pause_s = RESTART_DELAYS_S[min(failures, len(RESTART_DELAYS_S) - 1)]
                 _log.error("worker %d cannot be started, trying again in %g s: %s", slot, pause_s, exc.strerror or exc)
-                await asyncio.sleep(pause_s)
+                if not await self._pause(pause_s):
+                    return None
                 continue
             if not self._stopping:
                 return worker
             # `stop` looked at the slot before this one was in it; without its channel it ends by itself.
             worker.channel.close()
-        return None
+            return None
+
+    async def _pause(self, pause_s: float) -> bool:
+        """Wait; False when it is not worth going on, because everything is stopping."""
+        await asyncio.sleep(pause_s)
+        return not self._stopping
 
     async def stop(self, grace_s: float) -> None:
         """Let every worker finish what it is doing for at most `grace_s`, then end it."""
@@ -222,6 +258,13 @@ class Supervisor:
             with contextlib.suppress(ConnectionError, OSError):
                 await worker.channel.send(control.Drain(grace_s))
         await asyncio.gather(*(self._end(worker, grace_s + 2.0) for worker in self._workers.values()))
+
+    def hurry(self) -> None:
+        """While stopping: end what is still under way now."""
+        for worker in self._workers.values():
+            task = asyncio.ensure_future(_cut_short(worker))
+            self._watchers.add(task)
+            task.add_done_callback(self._watchers.discard)
 
     async def _end(self, worker: WorkerProcess, timeout_s: float) -> None:
         try:
@@ -235,9 +278,19 @@ class Supervisor:
         worker.channel.close()
 
 
-def _environment() -> dict[str, str]:
-    """A worker needs its interpreter's environment and no secrets: those arrive in the snapshot."""
-    kept = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-    allowed = {name: os.environ[name] for name in kept if name in os.environ}
+async def _cut_short(worker: WorkerProcess) -> None:
+    with contextlib.suppress(ConnectionError, OSError):
+        await worker.channel.send(control.Drain(0.0))
+
+
+_KEPT = (
+    *("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+
+
+def child_environment() -> dict[str, str]:
+    """What workers and the exporter need of the environment, and no secrets: those arrive in what they are told."""
+    allowed = {name: os.environ[name] for name in _KEPT if name in os.environ}
     kubernetes = {name: value for name, value in os.environ.items() if name.startswith("KUBERNETES_SERVICE_")}
     return allowed | kubernetes | {"PYTHONUNBUFFERED": "1"}

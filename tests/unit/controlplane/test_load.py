@@ -276,6 +276,30 @@ def test_version_follows_the_contents(tmp_path: Path):
     assert version(text.replace("8080", "8081"), K="a") != first
 
 
+def test_version_follows_the_contents_of_files_that_gateways_read(tmp_path: Path):
+    names = ("cert.pem", "key.pem", "callers.pem", "provider.pem", "cluster.pem")
+    for name in names:
+        (tmp_path / name).write_text("first")
+    (tmp_path / "c.yaml").write_text("""
+listeners:
+  - {name: l, port: 1, tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: callers.pem}}
+llm: {providers: [{name: p, type: openai, ca_file: provider.pem}]}
+security: {authentication: {type: kubernetes, api_server: "https://api.example", ca_file: cluster.pem}}
+""")
+
+    def version() -> str:
+        snapshot = load([tmp_path / "c.yaml"], environ={}, now_s=0).snapshot
+        assert snapshot is not None
+        return snapshot.version
+
+    seen = {version()}
+    for name in names:
+        (tmp_path / name).write_text("second")
+        seen.add(version())
+    assert len(seen) == len(names) + 1
+    assert version() in seen, "what did not change is the same version"
+
+
 def test_folders_and_several_files_are_taken_together(tmp_path: Path):
     write(tmp_path, "listeners: [{name: llm, port: 8080}]", "b.yaml")
     write(tmp_path, "llm: {providers: [{name: p, type: scripted}]}", "a.yml")

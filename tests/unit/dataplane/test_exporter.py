@@ -251,7 +251,7 @@ async def test_cursors_forget_segments_that_are_gone(tmp_path: Path) -> None:
 
 async def test_the_feed_takes_the_last_configuration_and_ends_with_its_writer() -> None:
     reader, writer = os.pipe()
-    feed = exporter._Feed(str(reader))
+    feed = exporter.SpecFeed(str(reader))
     first, second = ObservabilitySpec(), BOTH
     os.write(writer, msgspec.json.encode(first) + b"\n" + msgspec.json.encode(second) + b"\n{")
     assert await feed.next() == second
@@ -265,7 +265,7 @@ async def test_the_feed_takes_the_last_configuration_and_ends_with_its_writer() 
 async def test_the_feed_reads_a_file_again_when_told(tmp_path: Path) -> None:
     path = tmp_path / "spec.json"
     path.write_bytes(msgspec.json.encode(BOTH))
-    feed = exporter._Feed(str(path))
+    feed = exporter.SpecFeed(str(path))
     assert await feed.next() == BOTH
     feed.reread.set()
     assert await feed.next() == BOTH
