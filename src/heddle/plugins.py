@@ -5,6 +5,7 @@ through the entry points `heddle.policies` and `heddle.providers`, with the same
 """
 
 import importlib
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -43,5 +44,10 @@ def load(group: str, name: str) -> Any:
 
 def _table(group: str) -> dict[str, str]:
     built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS}[group]
-    installed = {point.name: point.value for point in entry_points(group=f"heddle.{group}")}
-    return {**installed, **built_in}
+    return {**_installed(group), **built_in}
+
+
+@cache
+def _installed(group: str) -> dict[str, str]:
+    """What other distributions bring. Looked for once: it reads the metadata of everything that is installed."""
+    return {point.name: point.value for point in entry_points(group=f"heddle.{group}")}

@@ -9,6 +9,7 @@ import logging
 
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
+from heddle.dataplane.listening import Listening
 from heddle.dataplane.recording import Recorder
 from heddle.dataplane.routes import build_routes, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
@@ -19,7 +20,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.spool import Spool
-from heddle.telemetry.trace import extract
+from heddle.telemetry.trace import distrust, extract
 
 _log = logging.getLogger("heddle.gateway")
 
@@ -27,7 +28,7 @@ _log = logging.getLogger("heddle.gateway")
 class Runtime:
     """Everything built from one snapshot; never changed afterwards."""
 
-    __slots__ = ("closers", "propagation", "recorder", "router", "sample_ratio", "snapshot")
+    __slots__ = ("closers", "propagation", "recorder", "router", "sample_ratio", "snapshot", "traced")
 
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
         """Build routes and recorders. Raises ValueError naming the part of the snapshot that cannot be built."""
@@ -42,6 +43,7 @@ class Runtime:
         spec = snapshot.observability.tracing
         self.propagation = spec.propagation
         self.sample_ratio = spec.sample_ratio if spec.enabled else 0.0
+        self.traced = spec.enabled and bool(spec.endpoint)
 
     def close(self) -> None:
         """Stop what runs in the background for this snapshot, and give back its connections to providers."""
@@ -89,6 +91,8 @@ class Door:
         runtime = gateway.runtime
         route = runtime.router.find(request.path)
         trace = extract(request.header, runtime.propagation, runtime.sample_ratio, request.headers)
+        if trace.wanted is not None and runtime.traced:
+            distrust(trace, runtime.sample_ratio)
         exchange = Exchange(request, self._spec, route.operation, trace, gateway.clock())
         if self._trusted:
             exchange.source_address = client_address(request.peer.address, request.headers, self._trusted)
@@ -115,9 +119,11 @@ class Door:
             reply.headers = [*reply.headers, *admission.cors(request)]
         body = reply.body
         if type(body) is bytes:
-            recorder.finish(exchange, reply.status, len(body))
-        else:
-            reply.ended = _Ending(exchange, reply.status, recorder)
+            recorder.finish(exchange, reply.status, len(body), body)
+        elif not isinstance(body, bytes):
+            listening = recorder.listen(exchange, body)
+            reply.body = listening or body
+            reply.ended = _Ending(exchange, reply.status, recorder, listening)
         return reply
 
 
@@ -130,12 +136,13 @@ def _failed(exchange: Exchange, error: CallError) -> Reply:
 class _Ending:
     """What happens when a streamed answer is over: complete, broken or abandoned, its record is written."""
 
-    __slots__ = ("_exchange", "_recorder", "_status")
+    __slots__ = ("_exchange", "_listening", "_recorder", "_status")
 
-    def __init__(self, exchange: Exchange, status: int, recorder: Recorder) -> None:
+    def __init__(self, exchange: Exchange, status: int, recorder: Recorder, listening: Listening | None) -> None:
         self._exchange = exchange
         self._status = status
         self._recorder = recorder
+        self._listening = listening
 
     def __call__(self, cut: BaseException | None, sent: int) -> None:
         exchange = self._exchange
@@ -146,4 +153,4 @@ class _Ending:
         elif cut is not None:
             exchange.reason = Reason.INTERNAL
             _log.error("unexpected failure in a stream", exc_info=cut)
-        self._recorder.finish(exchange, self._status, sent)
+        self._recorder.finish(exchange, self._status, sent, self._listening or b"")

@@ -5,8 +5,10 @@ children and the constant part of their access record, both made for the first o
 """
 
 import logging
+from collections.abc import AsyncIterator
 
-from heddle.model.call import Usage
+from heddle.dataplane.listening import Listening, heard_of, marks
+from heddle.model.call import Heard, Usage
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
@@ -14,14 +16,16 @@ from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.calls import CallKind, CallSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
 from heddle.telemetry.metrics import TenantLabels
-from heddle.telemetry.records import AccessFacts, AccessRecord, access_line, access_tail, timestamp
+from heddle.telemetry.records import MAX_BODY_CHARS, AccessFacts, AccessRecord, access_line, access_tail, timestamp
 from heddle.telemetry.spans import finished
 from heddle.telemetry.spool import Spool
 
 _log = logging.getLogger("heddle.gateway")
 
-MAX_KINDS = 32_768
+MAX_KINDS = 16_384
 """Kinds of calls remembered, then all are dropped: callers choose names under a pattern, so there must be a bound."""
+MAX_KEPT_CHARS = 96
+"""Longest model name of a kind that is remembered: a configured name is shorter, and a caller's costs memory."""
 _NOTHING = Usage()
 
 
@@ -56,15 +60,21 @@ class Recorder:
         self._traced = snapshot.observability.tracing.enabled and bool(snapshot.observability.tracing.endpoint)
         self._bodies = snapshot.observability.logging.bodies
 
-    def finish(self, exchange: Exchange, status: int, bytes_out: int) -> None:
+    def listen(self, exchange: Exchange, body: AsyncIterator[bytes]) -> Listening | None:
+        """The body of a stream to send instead, if its record or span will tell of it."""
+        if self._bodies or (self._traced and exchange.trace.sampled):
+            return Listening(body, self._bodies)
+        return None
+
+    def finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening = b"") -> None:
         """A call has ended. Never raises: a failure to record must not become a failure to answer."""
         self.inflight -= 1
         try:
-            self._finish(exchange, status, bytes_out)
+            self._finish(exchange, status, bytes_out, answer)
         except Exception:
             _log.exception("a call could not be recorded")
 
-    def _finish(self, exchange: Exchange, status: int, bytes_out: int) -> None:
+    def _finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening) -> None:
         call, usage = exchange.call, exchange.usage
         if usage is not None and call is not None:
             exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
@@ -75,9 +85,7 @@ class Recorder:
         upstream = now - exchange.upstream_s if exchange.upstream_s else 0.0
         first = exchange.first_byte_s - started if exchange.first_byte_s else 0.0
         kind = self._kind(exchange, status)
-        kind.series.count(duration, upstream, first)
-        if exchange.events:
-            kind.series.count_events(exchange.events)
+        kind.series.count(duration, upstream, first, exchange.events)
         if usage is not None:
             (kind.usage or self._bind_usage(kind, exchange)).count(usage, exchange.cost_usd)
         else:
@@ -105,19 +113,25 @@ class Recorder:
         if self._access and not self._bodies:
             self._spool.access_line(access_line(facts, kind.tail))
         if sampled or self._bodies:
-            self._write_whole(exchange, status, facts, began)
+            self._write_whole(exchange, _constant(exchange, status), facts, began, answer)
 
-    def _write_whole(self, exchange: Exchange, status: int, facts: AccessFacts, began_s: float) -> None:
+    def _write_whole(
+        self, exchange: Exchange, record: AccessRecord, facts: AccessFacts, began_s: float, answer: bytes | Listening
+    ) -> None:
         """The rare forms: a span, and an access record that carries bodies."""
-        record = _constant(exchange, status)
+        call = exchange.call
+        # What an error says is in the record already, and it is no completion.
+        heard = heard_of(answer) if call is not None and record.status == 200 else Heard()
         for name in AccessFacts.__struct_fields__:
             setattr(record, name, getattr(facts, name))
         if self._access and self._bodies:
-            if exchange.call is not None:
-                record.request_body = exchange.call.body.decode("utf-8", "replace")
+            if call is not None:
+                record.request_body = _text(call.body)
+                record.response_body = _completion(answer, heard) if record.status == 200 else None
             self._spool.access(record)
         if self._traced and exchange.trace.sampled:
-            self._spool.span(finished(exchange.trace, record, began_s))
+            most = call.max_output_tokens or 0 if call is not None else 0
+            self._spool.span(finished(exchange.trace, record, began_s, marks(heard), most))
 
     def _kind(self, exchange: Exchange, status: int) -> _Kind:
         call = exchange.call
@@ -139,7 +153,7 @@ class Recorder:
         if kind is None or call is None:
             series = self._call_series(exchange, status)
             kind = _Kind(principal, series, access_tail(_constant(exchange, status)) if self._access else b"")
-            if call is not None:
+            if call is not None and len(model) <= MAX_KEPT_CHARS:
                 if len(self._kinds) >= MAX_KINDS:
                     self._kinds.clear()
                 self._kinds[key] = kind
@@ -164,6 +178,16 @@ class Recorder:
             usage = self._usages[key] = UsageSeries(self._metrics, *key)
         kind.usage = usage
         return usage
+
+
+def _completion(answer: bytes | Listening, heard: Heard) -> str:
+    """A whole answer as it was sent; of a stream the text, whose form around it is of no interest."""
+    return heard.text if isinstance(answer, Listening) else _text(answer)
+
+
+def _text(body: bytes) -> str:
+    # No more of it than could be kept: bodies may be megabytes.
+    return body[: 4 * (MAX_BODY_CHARS + 1)].decode("utf-8", "replace")
 
 
 def _constant(exchange: Exchange, status: int) -> AccessRecord:

@@ -32,6 +32,18 @@ class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     """Model name sent to the provider."""
 
 
+class Heard(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What an answer says, as far as it could be read. The provider's words: clip before they are kept."""
+
+    model: str = ""
+    """The model that answered, by its provider's name."""
+    id: str = ""
+    finish_reasons: tuple[str, ...] = ()
+    """Of the choices that ended, in the order they did."""
+    text: str = ""
+    """What was generated, all choices together."""
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of one call. Input includes cached tokens; output includes reasoning tokens."""
 

@@ -141,6 +141,9 @@ class Authentication:
                     exchange.principal = await self._otherwise(credential, digest, found is not None)
             except _Refused as refused:
                 raise self._answer(exchange, refused) from None
+            trace = exchange.trace
+            if trace.wanted is not None and exchange.principal is not ANONYMOUS:
+                trace.sampled = trace.wanted
             return await handler(exchange)
 
         return authenticated

@@ -5,6 +5,7 @@ Owns which numbers a finished call changes. Every label is a configured name or 
 """
 
 from bisect import bisect_left
+from functools import partial
 from typing import NamedTuple
 
 from heddle.model.call import Usage
@@ -46,9 +47,9 @@ class CallSeries:
         self._upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider).at
         self._first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider).at
         self._events = 0
-        self._bind_events = lambda: metrics.counter(names.STREAM_EVENTS, model=model, provider=provider).at
+        self._bind_events = partial(_events, metrics, model, provider)
 
-    def count(self, duration_s: float, upstream_s: float, first_s: float) -> None:
+    def count(self, duration_s: float, upstream_s: float, first_s: float, events: int = 0) -> None:
         """One call of that kind. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
         numbers = self._numbers
         numbers[self._requests] += 1.0
@@ -63,12 +64,14 @@ class CallSeries:
             at = self._first
             numbers[at] += first_s
             numbers[at + 1 + bisect_left(DURATION_S, first_s)] += 1.0
+        if events:
+            self._events = self._events or self._bind_events()
+            numbers[self._events] += events
 
-    def count_events(self, events: int) -> None:
-        """The events of one streamed answer."""
-        if not self._events:
-            self._events = self._bind_events()
-        self._numbers[self._events] += events
+
+def _events(metrics: Metrics, model: str, provider: str) -> int:
+    """Where events are counted: only for models whose answers are streamed."""
+    return metrics.counter(names.STREAM_EVENTS, model=model, provider=provider).at
 
 
 class UsageSeries:

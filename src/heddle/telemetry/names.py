@@ -99,7 +99,9 @@ _SPECS = (
         "Calls that used tokens of a model without a known price.",
         ("model", "provider"),
     ),
-    MetricSpec(STREAM_EVENTS, "counter", "Events of streamed answers, without those that only end them.", ("model", "provider")),
+    MetricSpec(
+        STREAM_EVENTS, "counter", "Events of streamed answers, without those that only end them.", ("model", "provider")
+    ),
     MetricSpec(INFLIGHT_REQUESTS, "gauge", "Calls under way."),
     MetricSpec(CONNECTIONS, "gauge", "Open connections from callers."),
     MetricSpec(
@@ -144,10 +146,28 @@ GEN_AI_PROVIDER = "gen_ai.provider.name"
 GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
-GEN_AI_REQUEST_CHOICES = "gen_ai.request.choice.count"
 GEN_AI_RESPONSE_ID = "gen_ai.response.id"
 GEN_AI_FINISH_REASONS = "gen_ai.response.finish_reasons"
 GEN_AI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 GEN_AI_CACHED_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
-GEN_AI_CACHE_WRITE_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
+GEN_AI_REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+GEN_AI_FIRST_CHUNK_S = "gen_ai.response.time_to_first_chunk"
+HTTP_METHOD = "http.request.method"
+HTTP_STATUS = "http.response.status_code"
+URL_PATH = "url.path"
+CLIENT_ADDRESS = "client.address"
+ERROR_TYPE = "error.type"
+USER_ID = "user.id"
+LISTENER = "heddle.listener"
+OPERATION = "heddle.operation"
+WORKLOAD = "heddle.workload"
+TENANT = "heddle.tenant"
+AGENT = "heddle.agent"
+KEY_ID = "heddle.key.id"
+POLICY = "heddle.policy"
+SPAN_COST_USD = "heddle.cost.usd"
+MODEL_REQUESTED = "heddle.model.requested"
+MODEL_ENTRY = "heddle.model.entry"
+STREAM = "heddle.stream"
+USAGE_ESTIMATED = "heddle.usage.estimated"

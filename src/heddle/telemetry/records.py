@@ -253,7 +253,7 @@ def _line(record: msgspec.Struct, encode: Callable[[object], bytes] = _encode) -
         line = encode(record)
     except UnicodeEncodeError:  # a lone surrogate: JSON text cannot carry it
         line = encode(_scrubbed(record))
-    if not line.isascii():
+    if not line.isascii() or b"\x7f" in line:  # DEL is ASCII, and JSON lets it stand
         line = line.decode().translate(_UNSAFE).encode()
     return line + b"\n"
 

@@ -9,10 +9,15 @@ import enum
 
 import msgspec
 
+from heddle.model.call import Heard
+from heddle.telemetry import names
 from heddle.telemetry.records import AccessRecord, bound, encode_line
 from heddle.telemetry.trace import SpanContext
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str, ...]
+
+
+_SILENCE = Heard()
 
 
 class Kind(enum.IntEnum):
@@ -31,6 +36,13 @@ class SpanRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     upstream_id: str = ""
     """Id of the client span; empty when no upstream was called."""
     state: str = ""
+    heard: Heard = msgspec.field(default_factory=Heard)
+    """What the answer said of itself, without its text."""
+    max_tokens: int = 0
+    """Most tokens the caller asked for; 0 when it did not say."""
+
+
+_MODELS = "/v1/models/"
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +61,9 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Value]
 
 
-def finished(context: SpanContext, call: AccessRecord, started_unix_s: float) -> SpanRecord:
+def finished(
+    context: SpanContext, call: AccessRecord, started_unix_s: float, heard: Heard = _SILENCE, max_tokens: int = 0
+) -> SpanRecord:
     """What to keep of a call that ended; `call` must be complete, and is clipped in place."""
     bound(call)
     call.request_body = call.response_body = None
@@ -59,6 +73,8 @@ def finished(context: SpanContext, call: AccessRecord, started_unix_s: float) ->
         parent_id=context.parent_id,
         upstream_id=context.upstream_id,
         state=context.state,
+        heard=heard,
+        max_tokens=max_tokens,
     )
 
 
@@ -76,7 +92,7 @@ def spans(record: SpanRecord) -> list[Span]:
     call = record.call
     end_ns = record.start_ns + int(call.duration_ms * 1e6)
     server = Span(
-        name=f"{call.method} {call.path}" if call.operation != "unknown" else call.method,
+        name=_name(call),
         kind=Kind.SERVER,
         trace_id=call.trace_id,
         span_id=call.span_id,
@@ -100,52 +116,63 @@ def spans(record: SpanRecord) -> list[Span]:
         start_ns=max(record.start_ns, end_ns - int(call.upstream_ms * 1e6)),
         end_ns=end_ns,
         error=call.reason if call.reason.startswith("upstream") else "",
-        attributes=_model_attributes(call),
+        attributes=_model_attributes(call, record.heard, record.max_tokens),
     )
     return [server, client]
+
+
+def _name(call: AccessRecord) -> str:
+    """`{method} {route}`; names of few values, so the part of a path that callers choose is not in it."""
+    if call.operation == "unknown":
+        return call.method
+    return f"{call.method} {_MODELS}{{model}}" if call.path.startswith(_MODELS) else f"{call.method} {call.path}"
 
 
 def _server_attributes(call: AccessRecord) -> dict[str, Value]:
     return _known(
         {
-            "http.request.method": call.method,
-            "http.response.status_code": call.status,
-            "url.path": call.path,
-            "client.address": call.source,
-            "error.type": call.reason,
-            "user.id": call.user,
-            "heddle.listener": call.listener,
-            "heddle.operation": call.operation,
-            "heddle.workload": call.workload,
-            "heddle.tenant": call.tenant,
-            "heddle.agent": call.agent,
-            "heddle.key.id": call.key_id,
-            "heddle.policy": call.policy,
-            "heddle.cost.usd": call.cost_usd if call.cost_usd is not None else "",
+            names.HTTP_METHOD: call.method,
+            names.HTTP_STATUS: call.status,
+            names.URL_PATH: call.path,
+            names.CLIENT_ADDRESS: call.source,
+            names.ERROR_TYPE: call.reason,
+            names.USER_ID: call.user,
+            names.LISTENER: call.listener,
+            names.OPERATION: call.operation,
+            names.WORKLOAD: call.workload,
+            names.TENANT: call.tenant,
+            names.AGENT: call.agent,
+            names.KEY_ID: call.key_id,
+            names.POLICY: call.policy,
+            names.SPAN_COST_USD: call.cost_usd if call.cost_usd is not None else "",
         }
     )
 
 
-def _model_attributes(call: AccessRecord) -> dict[str, Value]:
+def _model_attributes(call: AccessRecord, heard: Heard, max_tokens: int) -> dict[str, Value]:
     return _known(
         {
-            "gen_ai.operation.name": call.operation,
-            "gen_ai.provider.name": call.provider,
-            "gen_ai.request.model": call.upstream_model or call.model,
-            "gen_ai.usage.input_tokens": call.input_tokens,
-            "gen_ai.usage.output_tokens": call.output_tokens,
-            "gen_ai.usage.cache_read.input_tokens": call.cached_input_tokens,
-            "gen_ai.usage.reasoning.output_tokens": call.reasoning_tokens,
-            "gen_ai.response.time_to_first_chunk": call.ttft_ms / 1000,
-            "error.type": call.reason if call.reason.startswith("upstream") else "",
-            "heddle.model.requested": call.model,
-            "heddle.model.entry": call.model_entry,
-            "heddle.stream": call.stream,
-            "heddle.usage.estimated": call.estimated,
-            "heddle.cost.usd": call.cost_usd if call.cost_usd is not None else "",
+            names.GEN_AI_OPERATION: call.operation,
+            names.GEN_AI_PROVIDER: call.provider,
+            names.GEN_AI_REQUEST_MODEL: call.upstream_model or call.model,
+            names.GEN_AI_REQUEST_MAX_TOKENS: max_tokens,
+            names.GEN_AI_RESPONSE_ID: heard.id,
+            names.GEN_AI_RESPONSE_MODEL: heard.model,
+            names.GEN_AI_FINISH_REASONS: heard.finish_reasons,
+            names.GEN_AI_INPUT_TOKENS: call.input_tokens,
+            names.GEN_AI_OUTPUT_TOKENS: call.output_tokens,
+            names.GEN_AI_CACHED_INPUT_TOKENS: call.cached_input_tokens,
+            names.GEN_AI_REASONING_TOKENS: call.reasoning_tokens,
+            names.GEN_AI_FIRST_CHUNK_S: call.ttft_ms / 1000,
+            names.ERROR_TYPE: call.reason if call.reason.startswith("upstream") else "",
+            names.MODEL_REQUESTED: call.model,
+            names.MODEL_ENTRY: call.model_entry,
+            names.STREAM: call.stream,
+            names.USAGE_ESTIMATED: call.estimated,
+            names.SPAN_COST_USD: call.cost_usd if call.cost_usd is not None else "",
         }
     )
 
 
 def _known(attributes: dict[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in attributes.items() if value not in ("", 0) or value is False}
+    return {name: value for name, value in attributes.items() if value not in ("", 0, ()) or value is False}

@@ -57,6 +57,8 @@ class SpanContext(msgspec.Struct, gc=False, eq=False):
     sampled: bool = False
     state: str = ""
     """`tracestate` as received, at most 512 characters."""
+    wanted: bool | None = None
+    """The caller's own decision to record; None when it has none. It counts once it is known who the caller is."""
     upstream_id: str = ""
     """Id of the client span of the last upstream attempt: `inject` sets it on sampled calls."""
 
@@ -99,6 +101,14 @@ def extract(
     return fresh(ratio)
 
 
+def distrust(context: SpanContext, ratio: float) -> None:
+    """Decide anew by `ratio`, until the caller has proven who it is: strangers must not choose what is recorded.
+
+    By our own random id: the trace's is the caller's choice too.
+    """
+    context.sampled = int(context.span_id, 16) < ratio * _SPACE
+
+
 def inject(
     context: SpanContext, headers: list[tuple[bytes, bytes]], propagation: tuple[str, ...] = ("w3c", "b3")
 ) -> None:
@@ -126,7 +136,7 @@ def _chosen(trace_id: str, ratio: float) -> bool:
 
 
 def _child(trace_id: str, parent_id: str, sampled: bool, state: str = "") -> SpanContext:
-    return SpanContext(trace_id, _hex16 % _bits(64), parent_id, sampled, state)
+    return SpanContext(trace_id, _hex16 % _bits(64), parent_id, sampled, state, sampled)
 
 
 def _from_w3c(value: bytes, header: HeaderGetter, fields: Sequence[tuple[bytes, bytes]]) -> SpanContext | None:
@@ -194,7 +204,7 @@ def _from_b3_multi(header: HeaderGetter, ratio: float) -> SpanContext | None:
 
 def _decided(sampled: bool) -> SpanContext:
     context = fresh(0.0)
-    context.sampled = sampled
+    context.sampled = context.wanted = sampled
     return context
 
 

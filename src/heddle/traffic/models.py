@@ -15,6 +15,8 @@ from heddle.pipeline.errors import CallError, Reason
 
 MAX_REMEMBERED = 4096
 """Names resolved by pattern that are kept, oldest out first: callers choose them, so they must not pile up."""
+MAX_REMEMBERED_CHARS = 128
+"""Longer names are searched for each time."""
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,9 +81,11 @@ class ModelTable:
         remembered = self._remembered
         if name in remembered:
             return remembered[name]
-        found = remembered[name] = self._search(name)
-        if len(remembered) > MAX_REMEMBERED:
-            remembered.popitem(last=False)
+        found = self._search(name)
+        if len(name) <= MAX_REMEMBERED_CHARS:
+            remembered[name] = found
+            if len(remembered) > MAX_REMEMBERED:
+                remembered.popitem(last=False)
         return found
 
     def _by_prefix(self, name: str) -> tuple[int, Resolved | None]:

@@ -4,7 +4,7 @@ import calendar
 import time
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heddle.model.principal import Principal
@@ -15,6 +15,7 @@ _NASTY = st.text(alphabet=st.characters(), max_size=600)  # lone surrogates incl
 
 
 @given(_NASTY, _NASTY, _NASTY)
+@example("", "", "\x7f")
 def test_no_text_of_a_caller_can_forge_or_split_a_line(path: str, model: str, user: str) -> None:
     line = encode_access(AccessRecord(time="t", path=path, model=model, user=user))
     assert line.count(b"\n") == 1

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from heddle.model.call import Heard
 from heddle.telemetry.records import AccessRecord
 from heddle.telemetry.spans import Kind, decode_span, encode_span, finished, spans
 from heddle.telemetry.trace import fresh, inject
@@ -83,3 +84,28 @@ def test_what_a_caller_chose_is_bounded() -> None:
 def test_the_record_survives_its_line() -> None:
     record = finished(fresh(1.0), _call(), 1.0)
     assert msgspec.to_builtins(decode_span(encode_span(record))) == msgspec.to_builtins(record)
+
+
+def test_a_span_tells_what_was_asked_and_what_answered() -> None:
+    context = fresh(1.0)
+    inject(context, [])
+    heard = Heard(model="gpt-4o-mini-2024-07-18", id="chatcmpl-1", finish_reasons=("stop", "length"))
+    _, client = spans(decode_span(encode_span(finished(context, _call(), 1.0, heard, 256))))
+    assert client.attributes["gen_ai.request.max_tokens"] == 256
+    assert client.attributes["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
+    assert client.attributes["gen_ai.response.id"] == "chatcmpl-1"
+    assert client.attributes["gen_ai.response.finish_reasons"] == ("stop", "length")
+
+
+def test_what_is_not_known_is_no_attribute() -> None:
+    context = fresh(1.0)
+    inject(context, [])
+    _, client = spans(finished(context, _call(), 1.0))
+    assert not [name for name in client.attributes if "max_tokens" in name or "finish" in name or "response.id" in name]
+
+
+def test_names_of_spans_do_not_have_what_a_caller_wrote() -> None:
+    call = _call(method="GET", operation="models", path="/v1/models/anything-at-all", upstream_ms=0.0)
+    (span,) = spans(finished(fresh(1.0), call, 1.0))
+    assert span.name == "GET /v1/models/{model}"
+    assert span.attributes["url.path"] == "/v1/models/anything-at-all"

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from heddle.telemetry import trace
-from heddle.telemetry.trace import SpanContext, extract, fresh, inject
+from heddle.telemetry.trace import SpanContext, distrust, extract, fresh, inject
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -221,3 +221,28 @@ def test_ids_differ_after_a_fork() -> None:
     assert os.read(reader, 64).decode() != fresh().trace_id
     os.close(reader)
     os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, None),
+        ({b"traceparent": b"00-" + b"1" * 32 + b"-00f067aa0ba902b7-01"}, True),
+        ({b"traceparent": b"00-" + b"1" * 32 + b"-00f067aa0ba902b7-00"}, False),
+        ({b"b3": b"0"}, False),
+        ({b"b3": b"1"}, True),
+        ({b"b3": b"1" * 32 + b"-00f067aa0ba902b7"}, False),
+    ],
+)
+def test_whose_decision_it_is_can_be_told(fields: dict[bytes, bytes], wanted: bool | None) -> None:
+    """Without a flag the trace id decides, and that is the caller's choice too."""
+    assert extract(fields.get, ratio=0.0).wanted is wanted
+
+
+def test_of_strangers_the_share_is_by_an_id_they_do_not_choose() -> None:
+    taken = 0
+    for _ in range(2_000):
+        context = extract({b"traceparent": b"00-" + b"1" + b"0" * 31 + b"-00f067aa0ba902b7-01"}.get)
+        distrust(context, 0.25)
+        taken += context.sampled
+    assert 350 < taken < 650

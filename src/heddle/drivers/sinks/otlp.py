@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as ProtoStatus
 
@@ -154,6 +154,8 @@ def _attributes(attributes: dict[str, Value]) -> Iterable[KeyValue]:
             pair.value.int_value = value
         elif isinstance(value, float):
             pair.value.double_value = value
+        elif isinstance(value, tuple):
+            pair.value.array_value.values.extend([AnyValue(string_value=text) for text in value])
         else:
             pair.value.string_value = value
         yield pair
