@@ -111,10 +111,6 @@ class HttpServer:
         self._ssl = tls
         self.loop.add_reader(sock.fileno(), self._accept)
 
-    def replace_tls(self, tls: ssl.SSLContext) -> None:
-        """Use `tls` for connections accepted from now on (certificate rotation)."""
-        self._ssl = tls
-
     def stop_accepting(self) -> None:
         """Leave the listening socket to its other owners; it is not closed."""
         if self._resume_accepting is not None:
