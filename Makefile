@@ -42,9 +42,10 @@ docs: ## write the reference pages that are generated from the code
 	@scripts/venv.sh run
 	@scripts/docs.sh
 
-prove: ## tests, lint, then every figure we claim, failing if one is missed
+prove: ## tests, lint, fuzzing, stalled callers and kills by the thousand, then every figure we claim; fails if one is missed
 	@$(MAKE) --no-print-directory test ARGS=
 	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m tests.proofs.run --save
 	@$(MAKE) --no-print-directory bench ARGS="--check --save $(ARGS)"
 
 dist: ## build the wheel and the container, and check that they install and start

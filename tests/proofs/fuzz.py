@@ -110,7 +110,7 @@ def attack(mesh: RunningMesh, count: int, parts: int = 10, seed: int = SEED) -> 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for _ in range(parts):
             runner.run(storm(mesh.port, islice(source, count // parts), findings))
-            sizes.append(max(rss_mb(pid) for pid in mesh.running()["workers"]))  # type: ignore[attr-defined]
+            sizes.append(max(rss_mb(pid) for pid in mesh.running()["workers"]))
     return findings, sizes
 
 

@@ -4,7 +4,6 @@ Every stalled connection must be closed within 15 seconds of its deadline, the n
 as fast as before, and memory must stay.
 """
 
-import http.client
 import json
 import socket
 import threading
@@ -12,17 +11,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
 
 from bench.figures import Result, Target
 from tests.e2e.running import CONFIG, RunningMesh, rss_mb, running_mesh
-from tests.proofs.inputs import KEY, request
+from tests.proofs.callers import CALL, Callers
+from tests.proofs.inputs import request
 
 CLOSED_WITHIN_S = 15.0
 DRIP_S = 0.5
 ESTABLISHED = "01"
 LIMITS = "protocol: HTTP,\n     limits: {{head_timeout: @s, body_timeout: @s, write_timeout: @s}}}}"
-CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "[[say hello]]"}]}
 LONG = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "[[length 1500]]"}]}
 BEGINNINGS = {
     "slow head": b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nx-slow: ",
@@ -84,53 +82,6 @@ def stall(port: int, kind: str) -> Stalled:
 
 
 @dataclass
-class Others:
-    """Normal callers, until told to stop."""
-
-    port: int
-    latencies_s: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Call again and again on a kept connection, 100 times a second at most."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        body, fields = json.dumps(CALL), {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
-        while not self.stop.is_set():
-            begun = time.monotonic()
-            try:
-                connection.request("POST", "/v1/chat/completions", body, fields)
-                response = connection.getresponse()
-                response.read()
-                if response.status != 200:
-                    self.errors.append(f"status {response.status}")
-            except (OSError, http.client.HTTPException) as exc:
-                self.errors.append(repr(exc))
-                connection.close()
-            self.latencies_s.append(time.monotonic() - begun)
-            self.stop.wait(0.01)
-        connection.close()
-
-    def during(self, seconds: float | None, work: "threading.Thread | None" = None) -> None:
-        """Call from four threads for a time, or for as long as `work` takes."""
-        threads = [threading.Thread(target=self.run) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        if work is not None:
-            work.start()
-            work.join()
-        else:
-            time.sleep(seconds or 0)
-        self.stop.set()
-        for thread in threads:
-            thread.join()
-
-    @property
-    def p99_ms(self) -> float:
-        return quantiles(self.latencies_s, n=100)[98] * 1000
-
-
-@dataclass
 class Siege:
     """Stalled callers of every kind, watched until the last is closed."""
 
@@ -166,7 +117,7 @@ class Siege:
                 dripped_s = now_s
                 for one in waiting:
                     one.drip()
-            self.peak_mb = max(self.peak_mb, *(rss_mb(pid) for pid in pids))  # type: ignore[attr-defined]
+            self.peak_mb = max(self.peak_mb, *(rss_mb(pid) for pid in pids))
             time.sleep(0.1)
         for one in self.stalled:
             one.sock.close()
@@ -185,13 +136,17 @@ def run(folder: Path, each: int, timeout_s: float = 10.0, pace: float = 600.0) -
     """The whole proof: twice `each` stalled callers of each kind, under deadlines of `timeout_s`."""
     text = CONFIG.replace("protocol: HTTP}}", LIMITS.replace("@", f"{timeout_s:g}"))
     with running_mesh(folder, text) as mesh:
-        (pid,) = mesh.running()["workers"]  # type: ignore[misc]
-        before = Others(mesh.port)
+        (pid,) = mesh.running()["workers"]
+        before = Callers(mesh.port)
         before.during(3.0)
         first_mb = rss_mb(pid)
-        siege, again, beside = Siege(mesh, each, timeout_s, pace), Siege(mesh, each, timeout_s, pace), Others(mesh.port)
+        siege, again, beside = (
+            Siege(mesh, each, timeout_s, pace),
+            Siege(mesh, each, timeout_s, pace),
+            Callers(mesh.port),
+        )
         beside.during(None, threading.Thread(target=lambda: (siege.run(), again.run())))
-        after = Others(mesh.port)
+        after = Callers(mesh.port)
         after.during(2.0)
         restarts = int(str(mesh.running()["restarts"]))
     result = Result("Slow callers", ["kind", "connections", "last closed, s after its deadline"])
