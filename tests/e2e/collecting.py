@@ -67,7 +67,12 @@ def _span(span: Any) -> Span:
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
-    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: Any) -> Any:
+    found = getattr(value, value.WhichOneof("value"))
+    return [_value(one) for one in found.values] if hasattr(found, "values") else found
 
 
 @contextmanager

@@ -149,7 +149,14 @@ class RunningMesh:
             return received
 
     def records(self, name: str = "access.log") -> list[dict[str, object]]:
-        """The records in a log file of the state directory."""
+        """The access records in a log file of the state directory."""
+        return [one for one in self._lines(name) if "audit" not in one]
+
+    def audits(self, name: str = "access.log") -> list[dict[str, object]]:
+        """The audit records in it."""
+        return [one for one in self._lines(name) if "audit" in one]
+
+    def _lines(self, name: str) -> list[dict[str, object]]:
         try:
             lines = (self.state / name).read_text().splitlines()
         except FileNotFoundError:
@@ -162,7 +169,7 @@ class RunningMesh:
         status, _, _ = self.post(body, traceparent=f"00-{trace_id}-00f067aa0ba902b7-00", **settings)  # type: ignore[arg-type]
 
         def mine() -> list[dict[str, object]]:
-            return [one for one in self.records() if one.get("trace_id") == trace_id and "audit" not in one]
+            return [one for one in self.records() if one.get("trace_id") == trace_id]
 
         eventually(mine)
         return status, mine()[0]

@@ -318,10 +318,10 @@ def test_a_rule_in_audit_mode_writes_down_and_lets_pass(world):
     assert world.mesh.metric("heddle_authz_decisions_total", policy="watch", mode="audit") >= 1
 
     def written() -> bool:
-        return any(record.get("outcome") == "would_deny" for record in world.mesh.records())
+        return any(record["outcome"] == "would_deny" for record in world.mesh.audits())
 
     eventually(written)
-    record = next(record for record in world.mesh.records() if record.get("outcome") == "would_deny")
+    record = next(record for record in world.mesh.audits() if record["outcome"] == "would_deny")
     assert (record["audit"], record["policy"], record["user"]) == ("authz", "watch", "watched")
 
 
