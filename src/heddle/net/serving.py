@@ -135,6 +135,8 @@ class ServerConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The caller will send no more: an answer under way is still written (half-close)."""
+        # One that was made in this very turn is not in the transport yet, which closes if we say so below.
+        self._server.outbox.flush()
         if self._task is not None and self._state != _BODY and not self.peer.tls:
             self._eof = True
             self._writer.closing = True

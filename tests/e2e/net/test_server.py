@@ -58,6 +58,16 @@ async def test_half_close():
 
 
 @on_uvloop
+async def test_half_close_right_behind_a_request_that_needs_no_waiting():
+    async def quick(request):
+        return Reply(200, [], b"at once")
+
+    async with serving(quick) as (_, port):
+        answers = await asyncio.gather(*(talk(port, GET, eof=True) for _ in range(200)))
+        assert [answer for answer in answers if not answer.endswith(b"at once")] == []
+
+
+@on_uvloop
 async def test_half_close_of_a_slow_call_survives_the_probe():
     async def slow(request):
         await asyncio.sleep(0.9)
