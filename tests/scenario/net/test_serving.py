@@ -312,6 +312,19 @@ class SocketWithError:
         return self.error
 
 
+async def test_an_answer_made_in_the_turn_of_the_eof_is_not_lost():
+    async def quick(request):
+        return Reply(200, [], b"at once")
+
+    rig = Rig(quick)
+    transport = rig.connect()
+    transport.protocol.data_received(GET)
+    if not transport.protocol.eof_received():
+        transport.close()
+    await settle()
+    assert transport.written.endswith(b"at once")
+
+
 async def test_eof_between_requests_or_inside_one_closes():
     rig = Rig()
     transport = rig.connect()
