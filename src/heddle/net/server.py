@@ -34,6 +34,8 @@ SWEEP_PERIOD_S = 0.25
 _ACCEPTS_PER_WAKE = 16
 _BACKLOG = 4096
 _ACCEPT_PAUSE_S = 0.1
+_EPISODE_S = 60.0
+"""Pauses are logged once in so long: whoever causes them must not fill the log too."""
 _UNSENT_BYTES = 128 * 1024
 
 
@@ -77,6 +79,7 @@ class HttpServer:
         self._socket: socket.socket | None = None
         self._ssl: ssl.SSLContext | None = None
         self._resume_accepting: asyncio.TimerHandle | None = None
+        self._paused_s = -_EPISODE_S
         self._all_closed: asyncio.Future[None] | None = None
         self.tick()
 
@@ -131,7 +134,9 @@ class HttpServer:
                 return
             except OSError as error:
                 # Out of descriptors: the socket stays readable, so without a pause this would spin.
-                log.error("accepting on %s pauses: %s", self._name, error.strerror)
+                if self._clock() - self._paused_s >= _EPISODE_S:
+                    self._paused_s = self._clock()
+                    log.error("accepting on %s pauses again and again: %s", self._name, error.strerror)
                 self.loop.remove_reader(listening.fileno())
                 self._resume_accepting = self.loop.call_later(_ACCEPT_PAUSE_S, self._accept_again)
                 return

@@ -98,28 +98,33 @@ class _Learned:
         self._ratio += (ratio - self._ratio) / 8
 
 
-class _Bound:
-    """One limit under one combination of key values, with the headers that tell of it."""
+class _Told:
+    """What callers are told of a limit, one for all its keys: their windows end together."""
 
-    __slots__ = ("_limit", "_name", "_reset", "_reset_from_s", "_reset_until_s", "limit", "spec", "tally")
+    __slots__ = ("_limit", "_name", "_reset", "_reset_from_s", "_reset_name")
 
-    def __init__(self, spec: LimitSpec, values: tuple[str, ...]) -> None:
-        self.spec = spec
-        self.limit = spec.limit
-        self.tally = Tally(spec.name, spec.limit_by, values, spec.limit, spec.window_s)
-        self._limit = (b"x-ratelimit-limit-" + spec.limit_by.encode(), b"%d" % spec.limit)
-        self._name = b"x-ratelimit-remaining-" + spec.limit_by.encode()
-        self._reset = (b"", b"")
-        self._reset_from_s = self._reset_until_s = 0.0
+    def __init__(self, spec: LimitSpec) -> None:
+        unit = spec.limit_by.encode()
+        self._limit = (b"x-ratelimit-limit-" + unit, b"%d" % spec.limit)
+        self._name, self._reset_name = b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit
+        self._reset, self._reset_from_s = (b"", b""), 0
 
-    def headers(self, remaining: int, now_s: float) -> Headers:
+    def headers(self, remaining: int, now_s: float, ends_s: int) -> Headers:
         """Limit, remaining and reset, in OpenAI's form. The text of the reset is good for a second."""
-        if not self._reset_from_s <= now_s < self._reset_until_s:
-            left_s = _whole_seconds(self.tally.ends_s - now_s)
-            self._reset_from_s = self.tally.ends_s - left_s
-            self._reset_until_s = self._reset_from_s + 1
-            self._reset = (b"x-ratelimit-reset-" + self.spec.limit_by.encode(), duration(left_s).encode())
+        if not 0.0 <= now_s - self._reset_from_s < 1.0:
+            left_s = _whole_seconds(ends_s - now_s)
+            self._reset, self._reset_from_s = (self._reset_name, duration(left_s).encode()), ends_s - left_s
         return [self._limit, (self._name, b"%d" % remaining), self._reset]
+
+
+class _Bound:
+    """One limit under one combination of key values."""
+
+    __slots__ = ("limit", "spec", "tally", "told")
+
+    def __init__(self, spec: LimitSpec, values: tuple[str, ...], told: _Told) -> None:
+        self.spec, self.limit, self.told = spec, spec.limit, told
+        self.tally = Tally(spec.name, spec.limit_by, values, spec.limit, spec.window_s)
 
 
 class _Plan:
@@ -176,12 +181,13 @@ class _Plan:
         headers: Headers = []
         if self._plain:
             for index, bound in enumerate(self.bounds):
-                headers += bound.headers(remaining[index], now_s)
+                headers += bound.told.headers(remaining[index], now_s, bound.tally.ends_s)
             return headers
         for first, last in ((0, self._split), (self._split, len(self.bounds))):
             if first < last:
                 tightest = min(range(first, last), key=remaining.__getitem__)
-                headers += self.bounds[tightest].headers(remaining[tightest], now_s)
+                bound = self.bounds[tightest]
+                headers += bound.told.headers(remaining[tightest], now_s, bound.tally.ends_s)
         return headers
 
 
@@ -221,6 +227,7 @@ class RateLimit:
         self._audit = tools.audit
         self._now = tools.clock.now
         self._index: MatchIndex[tuple[int, LimitSpec]] = MatchIndex()
+        self._told = [_Told(spec) for spec in snapshot.limits]
         for index, spec in enumerate(snapshot.limits):
             self._index.add(spec.match, (index, spec))
         self._by_model = any(spec.match.models for spec in snapshot.limits)
@@ -255,7 +262,7 @@ class RateLimit:
             except (CountersFullError, OSError) as exc:
                 raise _unchecked() from exc
             if isinstance(outcome, Refusal):
-                raise self._refused(exchange, call, outcome, now_s)
+                raise self._refused(exchange, call, plan, outcome, now_s)
             if outcome.granted:
                 # Only calls like it teach: one that states its maximum says nothing about those that do not.
                 learned = plan.learned if charges[-1].least else None
@@ -302,37 +309,31 @@ class RateLimit:
         key = (index, *[values[field] for field in spec.key])
         bound = self._bounds.get(key)
         if bound is None:
-            bound = _Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]))
+            bound = _Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]), self._told[index])
             self._bounds.put(key, bound)
         return bound
 
-    def _refused(self, exchange: Exchange, call: ModelCall, refusal: Refusal, now_s: float) -> CallError:
+    def _refused(self, exchange: Exchange, call: ModelCall, plan: _Plan, refusal: Refusal, now_s: float) -> CallError:
         tally = refusal.charge.tally
         self._metrics.counter(names.LIMIT_REFUSALS, limit=tally.name).add()
         exchange.policy = tally.name
         left = max(0, tally.limit - refusal.settled - refusal.held)
-        unit = tally.unit.encode()
         reset_s = _whole_seconds(refusal.resets_s - now_s)
-        headers: Headers = [
-            (b"x-ratelimit-limit-" + unit, b"%d" % tally.limit),
-            (b"x-ratelimit-remaining-" + unit, b"%d" % left),
-            (b"x-ratelimit-reset-" + unit, duration(reset_s).encode()),
-            *_retry(refusal, reset_s),
-        ]
+        (told,) = [bound.told for bound in plan.bounds if bound.tally is tally]
+        headers = told.headers(left, now_s, refusal.resets_s) + _retry(refusal, reset_s)
         detail = _detail(refusal, left, reset_s)
-        self._audit(
-            AuditRecord(
-                kind="limit",
-                outcome="deny",
-                principal=exchange.principal,
-                source=exchange.source_address,
-                resource=f"model:{call.model}",
-                entry=call.entry,
-                policy=tally.name,
-                detail=detail,
-                trace_id=exchange.trace.trace_id,
-            )
+        record = AuditRecord(
+            kind="limit",
+            outcome="deny",
+            principal=exchange.principal,
+            source=exchange.source_address,
+            resource=f"model:{call.model}",
+            entry=call.entry,
+            policy=tally.name,
+            detail=detail,
+            trace_id=exchange.trace.trace_id,
         )
+        self._audit(record)
         return CallError(Reason.LIMITED, detail, headers=headers)
 
 

@@ -17,7 +17,8 @@ _Band = tuple[int, float, float, float, float, float]
 _Price = tuple[float, tuple[_Band, ...]]
 """USD per call, then bands, highest threshold first; the last one holds from 0."""
 
-_MAX_CACHED = 4096
+_MAX_CACHED = 16_384
+"""Above ten thousand configured models in use: looking a name up again and again costs fifteen times the call."""
 _MAX_NAME_CHARS = 256
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 

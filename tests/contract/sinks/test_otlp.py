@@ -19,6 +19,7 @@ from heddle.drivers.sinks.base import SinkTools, UnavailableError
 from heddle.drivers.sinks.grpc import GrpcChannel, Target
 from heddle.drivers.sinks.otlp import OtlpGrpcSink, OtlpHttpSink, encode
 from heddle.drivers.sinks.retryinfo import retry_delay_s
+from heddle.model.call import Heard
 from heddle.model.snapshot import TracingSpec
 from heddle.telemetry.records import AccessRecord
 from heddle.telemetry.spans import encode_span, finished
@@ -65,6 +66,17 @@ def test_what_is_encoded_is_what_the_official_classes_read() -> None:
     assert read["heddle.cost.usd"].double_value == 0.5
     assert read["heddle.stream"].bool_value is True
     assert client.status.code == 2
+
+
+def test_what_ended_an_answer_is_a_list() -> None:
+    context = fresh(1.0)
+    inject(context, [])
+    ids = {"trace_id": context.trace_id, "span_id": context.span_id}
+    call = AccessRecord(time="t", operation="chat", model="m", upstream_ms=1.0, duration_ms=1.0, **ids)
+    line = encode_span(finished(context, call, 1.0, Heard(finish_reasons=("stop", "length"))))
+    spans = ExportTraceServiceRequest.FromString(encode([line])[0]).resource_spans[0].scope_spans[0].spans
+    read = {pair.key: pair.value for pair in spans[1].attributes}
+    assert [v.string_value for v in read["gen_ai.response.finish_reasons"].array_value.values] == ["stop", "length"]
 
 
 def test_a_line_that_is_no_span_record_does_not_spoil_the_batch() -> None:

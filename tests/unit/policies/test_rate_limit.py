@@ -152,6 +152,23 @@ async def test_the_refusing_limit_is_on_record() -> None:
     assert exchange.policy == "calls"
 
 
+async def test_what_is_told_of_a_window_is_worded_once_for_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    worded: list[int] = []
+
+    def counting(seconds: int) -> str:
+        worded.append(seconds)
+        return f"{seconds}s"
+
+    monkeypatch.setattr(rate_limit, "duration", counting)
+    world = World(requests(5, key=("user",)), tokens(1_000_000, key=("user",)))
+    callers = [Principal(user=f"u{number}") for number in range(50)]
+    for moment in (0.0, 0.5, 1.0):
+        world.now = 1_700_000_000.0 + moment
+        resets = {dict((await world.start(one)).reply.headers)[b"x-ratelimit-reset-requests"] for one in callers}
+        assert len(resets) == 1
+    assert len(worded) == 4, "once a second and limit"
+
+
 async def test_a_refusal_is_on_record_with_whom_it_hit_and_what_decided() -> None:
     world = World(requests(1, name="team"))
     await world.start()

@@ -78,6 +78,23 @@ def test_names_that_callers_invent_do_not_grow_memory(monkeypatch: pytest.Monkey
     assert all(len(name) < 300 for _, name in pricer._found)
 
 
+def test_ten_thousand_models_are_looked_up_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache smaller than what is in use costs a search with every call, and nobody sees why."""
+    pricer = _pricer(ModelPrice(model="m", clauses=(PriceClause(kind="starts_with", text="m"),), usd_per_call=1.0))
+    searched: list[str] = []
+    first = cost._first
+
+    def counting(rows: list[object], name: str) -> object:
+        searched.append(name)
+        return first(rows, name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cost, "_first", counting)
+    for _ in range(2):
+        for number in range(10_000):
+            assert pricer.cost("p", f"m{number}", Usage()) == 1.0
+    assert len(searched) == 10_000
+
+
 def test_a_charge_per_call_is_added_once() -> None:
     model = ModelPrice(model="m", usd_per_call=0.005, input=Rate(base_usd_per_mtok=1.0))
     assert _pricer(model).cost("p", "m", Usage(input_tokens=1_000)) == pytest.approx(0.006)

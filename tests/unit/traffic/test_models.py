@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from heddle.model.match import glob_match
 from heddle.model.snapshot import ModelSpec, ProviderSpec
 from heddle.pipeline.errors import CallError, Reason
-from heddle.traffic.models import MAX_REMEMBERED, ModelTable
+from heddle.traffic.models import MAX_REMEMBERED, MAX_REMEMBERED_CHARS, ModelTable
 
 P = ProviderSpec(name="p", type="scripted")
 Q = ProviderSpec(name="q", type="scripted")
@@ -106,3 +106,13 @@ def test_ten_thousand_patterns_cost_what_ten_do():
         return min(timeit.repeat(lambda: [resolve(name) for name in names[:10]], number=200, repeat=5))
 
     assert cost(10_000) < 4 * cost(10)
+
+
+def test_long_names_are_searched_for_and_not_kept():
+    found = table("a*z")
+    for number in range(100):
+        name = f"a{number}" + "x" * 8_000 + "z"
+        assert found.resolve(name).entry == "a*z"
+    assert not found._remembered
+    found.resolve("a" + "x" * (MAX_REMEMBERED_CHARS - 2) + "z")
+    assert len(found._remembered) == 1
