@@ -1,6 +1,7 @@
 """`heddle chat` against a server whose answers are written down."""
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -128,9 +129,10 @@ def test_what_goes_wrong_is_said(server, status, body, said):
     assert "sk-me" not in result.output
 
 
-def test_without_a_gateway_it_says_what_to_do(server):
-    url = server.url
-    server.http.server_close()
+def test_without_a_gateway_it_says_what_to_do():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
     result = CliRunner().invoke(chat, ["--url", url, "--key", "k", "x"])
     assert result.exit_code == 1
     assert "heddle demo" in result.stderr
