@@ -28,7 +28,7 @@ class Limits(Part, frozen=True, kw_only=True):
     """Bounds on what a listener accepts, so that no caller can exhaust the gateway. They cannot be turned off."""
 
     max_connections: Count = 10_000
-    """Open connections in total, per worker. More are closed at once."""
+    """Open connections in total, per worker. More are closed at once; fewer where too few files may be open."""
     max_connections_per_address: Count = 2_000
     """Open connections from one address, per worker. High, because a proxy in front is one address."""
     head_timeout: Period = "10s"

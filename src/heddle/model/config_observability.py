@@ -26,7 +26,7 @@ class Tracing(Part, frozen=True, kw_only=True):
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     """Sent with every export; values may be `${ENV}`, `file:path`, or contain `${ENV}` ("Bearer ${TOKEN}")."""
     sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """Share of the traces started here that are recorded, 0 to 1. A caller's own decision wins."""
+    """Share of traces that are recorded, 0 to 1. A caller's own decision wins once it has proven who it is."""
     propagation: tuple[Literal["w3c", "b3"], ...] = ("w3c", "b3")
     """Header formats read and passed on; the first found wins."""
 
@@ -66,13 +66,14 @@ class Logging(Part, frozen=True, kw_only=True):
     """Access and audit records."""
 
     enabled: bool = True
-    """Write access records. Audit records are kept in the state directory in any case."""
+    """Write records. False writes none anywhere, audit records included."""
     format: Literal["json"] = "json"
     """Form of a record."""
     output: tuple[Output, ...] = (Stdout(),)
-    """Where records are written; several are all written to."""
+    """Where records are written; several are all written to. Empty: audit records wait in the state directory."""
     bodies: bool = False
-    """Record prompts and completions. Off, because they are the callers' data."""
+    """Record prompts and completions, up to 65,536 characters of each; of a stream its text. Off, because they are the
+    callers' data."""
 
 
 class Observability(Part, frozen=True, kw_only=True):
@@ -81,4 +82,4 @@ class Observability(Part, frozen=True, kw_only=True):
     tracing: Tracing | None = None
     """Spans. Unset records none."""
     logging: Logging | None = None
-    """Access and audit records. Unset writes no access records anywhere."""
+    """Access and audit records. Unset writes no access records; audit records wait in the state directory."""

@@ -179,7 +179,7 @@ class KubernetesAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="kubernetes
     """Set when tokens are verified locally; None asks the API server (TokenReview)."""
     api_server: str = ""
     """Base URL for TokenReview; empty reads the in-cluster environment."""
-    token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
     ca_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 
 
@@ -191,7 +191,10 @@ Authn = ApiKeyAuthn | JwtAuthn | KubernetesAuthn | NoAuthn
 
 
 class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which callers and calls a rule is for; every given field must match, an empty tuple matches all. Values may be globs."""
+    """Which callers and calls a rule is for: every given field must match, an empty tuple matches all.
+
+    Values may be globs.
+    """
 
     tenants: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -225,7 +228,8 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
     limit_by: Literal["requests", "tokens"]
     match: MatchSpec = MatchSpec()
     key: tuple[str, ...] = ()
-    """Any of `tenant`, `user`, `agent`, `model`, `key`; each combination has its own count. Empty is one count for all that match."""
+    """Any of `tenant`, `user`, `agent`, `model`, `key`; each combination has its own count. Empty is one count for all
+    that match."""
     reserve: Literal["upper_bound", "estimate"] = "upper_bound"
     """What a token limit holds before the call: input bytes plus the stated maximum, or a learned estimate."""
 
@@ -241,7 +245,7 @@ class TracingSpec(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     propagation: tuple[str, ...] = ("w3c", "b3")
     sample_ratio: float = 1.0
-    """Share of traces started here that are recorded; a caller's own decision wins."""
+    """Share of traces that are recorded; a caller's own decision wins once it has proven who it is."""
 
     def __repr__(self) -> str:
         return hidden_repr(self)
