@@ -65,12 +65,6 @@ class ExpressionError(ValueError):
         self.line = line
         self.column = column
 
-    def pointed(self, text: str) -> str:
-        """The offending line of `text` with a caret below the place."""
-        lines = text.split("\n")
-        line = lines[min(self.line, len(lines)) - 1]
-        return f"{line}\n{' ' * (self.column - 1)}^"
-
 
 class Expression:
     """A compiled expression; immutable, usable from any number of calls."""
