@@ -131,7 +131,7 @@ class Body:
             self._wake()
 
     def deliver(self) -> None:
-        """Run the reader now, if it waits and there is anything for it. The last thing a connection does with its data."""
+        """Run the reader now, if it waits and there is anything for it. A connection does it last with its data."""
         waiter = self._waiter
         if self._sink is not None:
             self._flow()

@@ -1,8 +1,9 @@
 """A task that runs at once: it starts when it is made, and goes on in the very moment what it waits for is there.
 
 asyncio's own task takes a turn of the loop to start and another one each time a future is done, each with a system
-call; a forwarded call pays that three times, a streamed event once. Here the coroutine runs inside the callback that brought the
-bytes. Everything else is as with a task: it can be cancelled, `asyncio.timeout` works in it, it may await anything.
+call; a forwarded call pays that three times, a streamed event once. Here the coroutine runs inside the callback that
+brought the bytes. Everything else is as with a task: it can be cancelled, `asyncio.timeout` works in it, it may await
+anything.
 
 What that asks of others: whoever completes a `Waiter` must have finished with its own state first, because other code
 runs before `complete` returns.

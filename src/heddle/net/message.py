@@ -69,4 +69,4 @@ class Reply:
         self.headers = headers
         self.body = body
         self.ended: Callable[[BaseException | None, int], None] | None = None
-        """For a stream: called once when it is over, with why it was cut (None: complete) and the bytes of body sent."""
+        """For a stream: called once when it is over, with why it was cut (None: complete) and the body's bytes sent."""

@@ -1,8 +1,8 @@
 """Small messages that leave together at the end of a turn of the loop.
 
-A send on a socket whose reader sleeps wakes it, which costs more than the send. Under load a turn answers many calls, so
-their requests and answers are gathered and sent one after the other: the reader is woken once. Idle, a message
-waits for nothing but the callback that made it. Everything else a connection writes goes straight to its transport, after
+A send on a socket whose reader sleeps wakes it, which costs more than the send. Under load a turn answers many calls,
+so their requests and answers are gathered and sent one after the other: the reader is woken once. Idle, a message waits
+for nothing but the callback that made it. Everything else a connection writes goes straight to its transport, after
 `flush`, so that the order stays.
 """
 

@@ -11,7 +11,6 @@ through `wire.http1`, and words no refusal: `answer_error` does.
 import asyncio
 import logging
 import math
-import socket
 from typing import TYPE_CHECKING, Any
 
 from heddle.net.body import Body
@@ -20,6 +19,7 @@ from heddle.net.errors import BodyError, BodyMalformed, BodyTimeout, BodyTooLarg
 from heddle.net.framing import BodyFraming
 from heddle.net.head import RequestHeadReader
 from heddle.net.message import Peer, Request
+from heddle.net.peer import close_with_reset, is_reset
 from heddle.net.replying import ReplyWriter
 from heddle.wire.http1 import ProtocolError, RequestHead, check_partial_head
 
@@ -41,14 +41,11 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class ServerConnection(asyncio.Protocol):
     """The server's end of one connection."""
 
-    # fmt: off
     __slots__ = (
-        "_ahead", "_ahead_at", "_body", "_eof",
-        "_expects_continue", "_framing", "_head", "_lingered", "_partial",
-        "_loop", "_probed", "_reader", "_server", "_state", "_task",
-        "_time_left_s", "_transport", "_writer", "deadline", "peer",
-    )
-    # fmt: on
+        "_ahead", "_ahead_at", "_body", "_eof", "_expects_continue", "_framing", "_head", "_lingered",
+        "_loop", "_partial", "_probed", "_reader", "_server", "_state", "_task", "_time_left_s",
+        "_transport", "_writer", "deadline", "peer",
+    )  # fmt: skip
 
     def __init__(self, server: "HttpServer", address: str) -> None:
         self._server = server
@@ -138,8 +135,8 @@ class ServerConnection(asyncio.Protocol):
         # One that was made in this very turn is not in the transport yet, which closes if we say so below.
         self._server.outbox.flush()
         if self._task is not None and self._state != _BODY and not self.peer.tls:
+            # What was sent ahead of the end is answered, too; the last of it closes.
             self._eof = True
-            self._writer.closing = True
             return True
         if self._body is not None and self._state == _BODY:
             self._body.fail(PeerGone())
@@ -300,7 +297,7 @@ class ServerConnection(asyncio.Protocol):
             reply = await server.handler(request)
         except Exception as error:
             reply = server.explain(error)
-        if self._state == _BODY or server.draining or not head.keep_alive:
+        if self._state == _BODY or server.draining or not head.keep_alive or (self._eof and not self._ahead):
             writer.closing = True
         try:
             whole = writer.write_whole(reply, head) or await writer.write(reply, head)
@@ -352,8 +349,13 @@ class ServerConnection(asyncio.Protocol):
         self._state = _HEAD
         self.deadline = self._server.now + self._server.limits.idle_timeout_s
         data, self._ahead = self._ahead, b""
-        self._transport.resume_reading()
+        if not self._eof:
+            self._transport.resume_reading()
         self._read_request(data, self._ahead_at)
+        if self._eof and self._state == _HEAD and self._task is None:
+            self._close()  # half a head, and no more to come
+        elif self._eof and self._state == _BODY and self._body is not None:
+            self._body.fail(PeerGone())
 
     def _linger(self) -> None:
         """Close, but read on for a moment: data that meets a closed socket would erase our answer (RFC 9112 9.6)."""
@@ -391,6 +393,7 @@ class ServerConnection(asyncio.Protocol):
         """Enforce the deadlines. Called once per period."""
         if now - self._writer.stalled_since_s >= self._server.limits.write_timeout_s:
             self._server.timed_out += 1
+            close_with_reset(self._transport)
             self.abort()
         elif now >= self.deadline:
             self._expire()
@@ -420,8 +423,7 @@ class ServerConnection(asyncio.Protocol):
 
         RFC 9110 15.2: a client must be able to parse 1xx answers it did not ask for; 100 is the one all know.
         """
-        raw = self._transport.get_extra_info("socket")
-        if raw is not None and raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if is_reset(self._transport):
             self.abort()
         elif not self._probed and not self._writer.begun and self._head is not None and self._head.minor == 1:
             self._probed = True

@@ -57,7 +57,16 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
 class OpenAI:
     """One configured provider. Raises OptionError, or ValueError for a base URL that cannot be used."""
 
-    __slots__ = ("_credential", "_fixed", "_stream_fixed", "_targets", "base_url", "dialects", "from_caller", "stream_usage")
+    __slots__ = (
+        "_credential",
+        "_fixed",
+        "_stream_fixed",
+        "_targets",
+        "base_url",
+        "dialects",
+        "from_caller",
+        "stream_usage",
+    )
 
     def __init__(self, spec: ProviderSpec) -> None:
         options = decode_options(spec.options, Options)

@@ -9,7 +9,8 @@ class ProtocolError(Exception):
 
     `detail` is a full sentence that is safe to show: it names the place and what was expected, never the contents.
     `param` is the offending field (`messages[0].role`), where there is one. `malformed` is True when the
-    bytes could not be parsed at all, False when they parsed and mean something unacceptable. `status` is a hint for HTTP.
+    bytes could not be parsed at all, False when they parsed and mean something unacceptable. `status` is a hint for
+    HTTP.
     """
 
     def __init__(self, detail: str, *, param: str | None = None, malformed: bool = False, status: int = 400) -> None:

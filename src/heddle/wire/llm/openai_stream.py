@@ -98,10 +98,10 @@ class StreamReader:
         if self.done or self.failure is not None:
             return b""
         splitter, size = self._splitter, len(data)
-        if splitter.plain and not splitter.kept and data.find(b"\n") == size - 2 < MAX_EVENT_BYTES:
-            # One event as nearly all are; if it has a CR somewhere, it is no JSON in one line.
-            if data[:7] == b"data: {" and data[-1:] == b"\n" and b"\r" not in data:
-                return data if self._judge(data[6:-2]) else b""
+        whole = splitter.plain and not splitter.kept and data.find(b"\n") == size - 2 < MAX_EVENT_BYTES
+        if whole and data[:7] == b"data: {" and data[-1:] == b"\n" and b"\r" not in data:
+            # One event as nearly all are; if it had a CR somewhere, it would be no JSON in one line.
+            return data if self._judge(data[6:-2]) else b""
         try:
             events = self._splitter.feed(data)
         except ProtocolError as exc:
