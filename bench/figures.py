@@ -8,7 +8,7 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -100,21 +100,37 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}"
 
 
-def record(folder: Path, question: str, result: Result) -> None:
-    """Writes the result as JSON, to compare runs with."""
+def record(folder: Path, question: str, result: Result, command: str) -> None:
+    """Writes the result as JSON, to compare runs with and to make the page from."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine(), "date": datetime.datetime.now(datetime.UTC).isoformat(), **asdict(result)}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    content = {"machine": machine(), "date": now, "command": command, **asdict(result)}
     (folder / f"{question}.json").write_text(json.dumps(content, indent=1))
 
 
-def page(results: Sequence[Result], command: str) -> str:
+def recorded(folder: Path, questions: Iterable[str]) -> list[tuple[Result, str]]:
+    """The last result of each question that has one, and when and how it was measured."""
+    found = []
+    for question in questions:
+        try:
+            content = json.loads((folder / f"{question}.json").read_text())
+        except FileNotFoundError:
+            continue
+        how = f"Measured {content.pop('date')} with `{content.pop('command', 'python -m bench.run')}`."
+        content.pop("machine")
+        content["targets"] = [Target(**target) for target in content["targets"]]
+        found.append((Result(**content), how))
+    return found
+
+
+def page(sections: Sequence[tuple[Result, str]]) -> str:
     """docs/benchmarks.md."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     head = (
         "# Benchmarks\n\n"
-        f"Measured {today} with `{command}` on: {machine()}.\n\n"
+        f"On: {machine()}.\n\n"
         "Loopback; each gateway is one process held to one core, the mock upstream and the load generator share the\n"
         "other. Medians of interleaved rounds. CPU is user + system time from /proc, so it says what a call costs\n"
         "whatever else the core did. Ratios carry over to another machine, absolute figures do not: run it on yours.\n"
+        "Each claim is listed with what was measured, kept or missed.\n"
     )
-    return head + "\n" + "\n".join(result.text() for result in results)
+    return head + "\n" + "\n".join(f"{result.text()}\n{how}\n" for result, how in sections)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from bench import chat, memory, reload, start, stream, sweep
-from bench.figures import Options, Result, page, record
+from bench.figures import Options, Result, page, record, recorded
 from bench.gateways import GATEWAYS, HOME, ROOT, available
 
 QUESTIONS: dict[str, Callable[[Options], Result]] = {
@@ -43,6 +43,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = arguments()
     options = Options(chosen.seconds, max(chosen.rounds, 1), chosen.peers.split(","), chosen.calls)
+    command = shlex.join(["python", "-m", "bench.run", *sys.argv[1:]])
     results: list[Result] = []
     failed: list[str] = []
     for question in chosen.questions or QUESTIONS:
@@ -56,12 +57,11 @@ def main() -> int:
             failed.append(question)
             continue
         print(result.text(), flush=True)
-        record(HOME / "results", question, result)
+        record(HOME / "results", question, result, command)
         results.append(result)
     if chosen.save and results:
-        (ROOT / "docs" / "benchmarks.md").write_text(
-            page(results, shlex.join(["python", "-m", "bench.run", *sys.argv[1:]]))
-        )
+        # All of them: a question that was not asked now keeps its last answer, with its date.
+        (ROOT / "docs" / "benchmarks.md").write_text(page(recorded(HOME / "results", QUESTIONS)))
     missed = [f"{result.title}: {target.line()}" for result in results for target in result.targets if not target.met]
     print("\n".join(missed) if missed else f"every claim kept ({sum(len(r.targets) for r in results)})")
     return 1 if failed or (chosen.check and missed) else 0
