@@ -70,36 +70,30 @@ class Body:
 
     def feed(self, data: bytes) -> None:
         """Bytes arrived. After an end or a failure they are ignored."""
-        if self._state != _OPEN:
-            return
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size > HIGH_WATER_BYTES and not self._paused and self._source is not None:
-            self._paused = True
-            self._source.pause_body()
+        self.put(data)
         if self._waiter is not None:
             self._wake()
 
     def finish(self) -> None:
         """The body is complete."""
-        if self._state == _OPEN:
-            self._state = _COMPLETE
-            self._end()
+        self.put_end()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: BaseException) -> None:
         """The rest will never come; the reader gets what has arrived, then `error`."""
         if self._state == _OPEN:
             self._state = _FAILED
             self._error = error
-            self._end()
+            self._let_go()
+            if self._waiter is not None:
+                self._wake()
 
-    def _end(self) -> None:
+    def _let_go(self) -> None:
         source, self._source = self._source, None
         if self._paused and source is not None:
             self._paused = False
             source.resume_body()
-        if self._waiter is not None:
-            self._wake()
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -120,10 +114,7 @@ class Body:
         """Like `finish`, but the reader is not woken: `deliver` follows."""
         if self._state == _OPEN:
             self._state = _COMPLETE
-            source, self._source = self._source, None
-            if self._paused and source is not None:
-                self._paused = False
-                source.resume_body()
+            self._let_go()
 
     def deliver_later(self) -> None:
         """Run the reader in the loop's next turn."""
