@@ -56,16 +56,12 @@ class EagerTask:
     __slots__ = ("__weakref__", "_cancel_requests", "_coroutine", "_loop", "_must_cancel", "_waits_for")
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing runs before `start`."""
+        """Nothing runs before the first `resume(None)`, so that its owner can keep it first."""
         self._coroutine: Coroutine[Any, Any, None] | None = coroutine
         self._loop = loop
         self._waits_for: asyncio.Future[Any] | None = None
         self._cancel_requests = 0
         self._must_cancel = False
-
-    def start(self) -> None:
-        """Run up to the first wait, or to the end."""
-        self.resume(None)
 
     def done(self) -> bool:
         """The coroutine has ended."""
