@@ -6,7 +6,7 @@ script of pauses and bytes. It knows no vendor.
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -38,15 +38,28 @@ class Script(NamedTuple):
     steps: Iterator[Step]
 
 
+FailureKind = Literal[
+    "", "rate_limit", "quota", "overloaded", "context_length", "bad_request", "not_found", "credential", "content"
+]
+"""What an error answer is about, as far as it says; empty is unknown. `quota`: money or a plan is used up, and waiting
+does not help. `context_length`: the prompt is too long for this model. `content`: refused for what it says."""
+
+
 class Failure(NamedTuple):
     """What an error answer of a provider becomes for the caller."""
 
     status: int
     headers: Fields
+    """What the caller may see of it, in the normal form: `retry-after` in seconds, `x-ratelimit-*` as OpenAI's."""
     body: bytes | None
     """The provider's own body when it may be shown; None when the gateway has to write one."""
     detail: str
-    """A sentence for the caller and for records."""
+    """A sentence for records, and for the caller where `message` is empty."""
+    message: str = ""
+    """The provider's own words when they may be shown, for a caller who speaks another dialect."""
+    kind: FailureKind = ""
+    retry_after_s: float | None = None
+    """How long the provider asks to wait; None when it does not say."""
 
 
 @runtime_checkable
@@ -56,11 +69,14 @@ class HttpProvider(Protocol):
     base_url: str
     dialects: frozenset[str]
     """Dialects it takes and answers in."""
+    speaks: str
+    """The format that chat calls of other dialects are translated to (a key of `wire.llm.codecs.VENDORS`); empty for
+    none."""
     stream_usage: bool
     """Whether a stream may be asked for its usage."""
 
     def target(self, call: ModelCall) -> bytes:
-        """Request target (path and query) of a call."""
+        """Request target (path and query) of a call. Its `dialect` is the one sent, its `upstream_model` the name."""
         ...
 
     from_caller: frozenset[bytes]
@@ -80,10 +96,21 @@ class HttpProvider(Protocol):
 
 
 @runtime_checkable
+class Signing(Protocol):
+    """An HttpProvider whose credential is a signature over each request."""
+
+    def sign(self, target: bytes, fields: Fields, body: bytes, now_s: float) -> Fields:
+        """The fields of a POST with its signature. `now_s` is Unix time."""
+        ...
+
+
+@runtime_checkable
 class PlayedProvider(Protocol):
     """A provider without a network."""
 
     dialects: frozenset[str]
+    speaks: str
+    """As `HttpProvider.speaks`."""
 
     def play(self, call: ModelCall, body: bytes, created_s: int) -> Script:
         """The answer to `body`, the call's own or rewritten; `created_s` is Unix time. Deterministic but for that."""

@@ -10,13 +10,12 @@ answer in an account that all callers share, so that one could ask for another's
 *Source:* OpenAI API reference, "Authentication", "Debugging requests", "Rate limits" and "Error codes", 2026-11.
 """
 
-from urllib.parse import urlsplit
-
 import msgspec
 
 from heddle import __version__
 from heddle.model.call import ModelCall
 from heddle.model.provider import Failure, Fields, OptionError, decode_options
+from heddle.model.provider_http import check_credential, may_show, path_prefix
 from heddle.model.snapshot import ProviderSpec
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -35,9 +34,6 @@ TO_CALLER_ON_FAILURE = TO_CALLER | {b"retry-after", b"retry-after-ms", b"x-shoul
 
 CALLERS_FAULT = frozenset((400, 404, 409, 413, 415, 422, 429))
 """Statuses whose body is for the caller to read. 401, 402 and 403 are about the mesh's credential."""
-
-MAX_FAILURE_BYTES = 64 * 1024
-"""Error bodies beyond this are replaced."""
 
 _REFUSED = "The provider refused the gateway's credential; its operator has to renew it."
 
@@ -65,6 +61,7 @@ class OpenAI:
         "base_url",
         "dialects",
         "from_caller",
+        "speaks",
         "stream_usage",
     )
 
@@ -72,10 +69,11 @@ class OpenAI:
         options = decode_options(spec.options, Options)
         self.base_url = spec.base_url or DEFAULT_BASE_URL
         self.dialects = frozenset(("openai_chat", "openai_embeddings"))
+        self.speaks = "openai_chat"
         self.stream_usage = options.stream_usage
         self.from_caller = FROM_CALLER
         self._credential = spec.credential.encode("utf-8", "replace")
-        prefix = _prefix(self.base_url)
+        prefix = path_prefix(self.base_url)
         self._targets = {name: f"{prefix}{path}".encode() for name, path in PATHS.items()}
         common = _fixed(self._credential, options)
         self._fixed: Fields = [*common, (b"accept", b"application/json")]
@@ -104,22 +102,13 @@ class OpenAI:
         if status in CALLERS_FAULT:
             if status == 429:
                 kept += [field for field in headers if field[0].startswith(b"x-ratelimit-")]
-            shown = body if self._may_show(body) else None
+            shown = body if may_show(body, self._credential) else None
             return Failure(status, kept, shown, f"The provider answered with status {status}.")
         if status in (401, 402, 403):
             return Failure(502, [], None, _REFUSED)
         if 500 <= status <= 599:
             return Failure(status, kept, None, f"The provider failed with status {status}.")
         return Failure(502, [], None, f"The provider gave an answer that cannot be used (status {status}).")
-
-    def _may_show(self, body: bytes | None) -> bool:
-        """Whether an error body is one, of a sane size, and does not quote our credential."""
-        if not body or len(body) > MAX_FAILURE_BYTES or (self._credential and self._credential in body):
-            return False
-        try:
-            return isinstance(msgspec.json.decode(body), dict)
-        except (ValueError, RecursionError):
-            return False
 
 
 def _fixed(credential: bytes, options: Options) -> Fields:
@@ -130,8 +119,7 @@ def _fixed(credential: bytes, options: Options) -> Fields:
         (b"user-agent", f"heddle/{__version__}".encode()),
     ]
     if credential:
-        if not credential.isascii() or not credential.decode().isprintable() or b" " in credential:
-            raise ValueError("the credential has characters that no header can carry")
+        check_credential(credential)
         fields.append((b"authorization", b"Bearer " + credential))
     for name in ("organization", "project"):
         value = getattr(options, name)
@@ -140,15 +128,3 @@ def _fixed(credential: bytes, options: Options) -> Fields:
         if value:
             fields.append((f"openai-{name}".encode(), value.encode()))
     return fields
-
-
-def _prefix(base_url: str) -> str:
-    """The path of a base URL, which every operation's path is appended to."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("base_url: expected http:// or https:// and a host")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("base_url: expected neither credentials nor query and fragment in it")
-    if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
-        raise ValueError("base_url: expected printable ASCII without spaces")
-    return parts.path.rstrip("/")

@@ -27,11 +27,12 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
 class Scripted:
     """One configured offline model. Raises OptionError."""
 
-    __slots__ = ("_options", "dialects")
+    __slots__ = ("_options", "dialects", "speaks")
 
     def __init__(self, spec: ProviderSpec) -> None:
         options = self._options = decode_options(spec.options, Options)
         self.dialects = frozenset((chat.DIALECT, embeddings.DIALECT))
+        self.speaks = chat.DIALECT
         _within("tokens_per_s", options.tokens_per_s, 0, 1e6)
         _within("first_token_s", options.first_token_s, 0, MAX_DELAY_S)
         _within("length", options.length, 0, MAX_LENGTH_TOKENS)

@@ -1,11 +1,19 @@
-"""What every dialect offers to the gateway, so that dialect, provider and backend stay three independent things.
+"""What every dialect offers to the gateway, so that dialect, provider and backend stay independent things.
 
-*Source:* the operations that the dialects under `wire.llm` have in common; each names its own reference.
+A wire format has up to three faces. `Codec`: at the door, where a caller speaks it, and on the way through when the
+provider speaks it too. `Dialect`: the same caller, when the provider speaks another one. `Vendor`: the provider's side
+of a translated call. A module is one face of one format; `codecs` lists them.
+
+*Source:* the operations that the formats under `wire.llm` have in common; each names its own reference.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from heddle.model.call import ModelCall, Usage
+from heddle.wire.canonical.answer import ChatAnswer, Event
+from heddle.wire.canonical.request import ChatRequest
+from heddle.wire.canonical.rules import Notes, Rules
 from heddle.wire.errors import ProtocolError
 
 CHARS_PER_TOKEN = 4
@@ -36,10 +44,15 @@ class Stream(Protocol):
 
 
 class Codec(Protocol):
-    """One dialect. A module is one."""
+    """A format at the door. A module is one."""
 
-    def decode_request(self, body: bytes) -> ModelCall:
-        """Check a request and read what policies need. Raises ProtocolError."""
+    DIALECT: str
+    STREAM_TYPE: bytes
+    """Content type of a streamed answer."""
+
+    def decode_request(self, body: bytes, target: str = "") -> ModelCall:
+        """Check a request and read what policies need. `target` is path and query, for formats that name the model
+        there. Raises ProtocolError."""
         ...
 
     def rewrite(self, body: bytes, *, model: str | None, include_usage: bool) -> bytes:
@@ -58,8 +71,69 @@ class Codec(Protocol):
         """An error body."""
         ...
 
+    def error_fields(self, status: int, code: str) -> list[tuple[bytes, bytes]]:
+        """Header fields that an error needs beside its body; mostly none."""
+        ...
+
     def encode_error_event(self, status: int, kind: str, code: str, detail: str, param: str | None) -> bytes:
         """An error inside a stream that has begun."""
+        ...
+
+
+class Encoder(Protocol):
+    """Writes a streamed answer in the caller's dialect. One per call."""
+
+    def encode(self, event: Event) -> bytes:
+        """The bytes of one event; empty when nothing is to be said yet. Never given `Failed`."""
+        ...
+
+
+class Dialect(Protocol):
+    """The caller's side of a translated call. A module is one."""
+
+    def decode_chat(self, body: bytes, call: ModelCall) -> ChatRequest:
+        """The whole of a request that `decode_request` has accepted. Raises ProtocolError, which names the place."""
+        ...
+
+    def encode_answer(self, answer: ChatAnswer, call: ModelCall, created_s: int) -> bytes:
+        """A whole answer. `created_s` is Unix time; an absent model is the one asked for."""
+        ...
+
+    def open_encoder(self, call: ModelCall, created_s: int) -> Encoder:
+        """A writer for a streamed answer."""
+        ...
+
+
+class Decoder(Protocol):
+    """Reads a vendor's streamed answer. One per call."""
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """The events that `data`, with earlier bytes, completes; the last may be `Failed`. Never raises."""
+        ...
+
+    def finish(self) -> Sequence[Event]:
+        """The bytes have ended: what is left to say; `Failed` unless `Ended` was said before."""
+        ...
+
+
+class Vendor(Protocol):
+    """The provider's side of a translated call. A module is one."""
+
+    NAME: str
+    """As callers and the reference page read it, e.g. `Anthropic`."""
+    RULES: Rules
+    """What becomes of features it may not have."""
+
+    def encode_chat(self, request: ChatRequest, model: str, notes: Notes) -> bytes:
+        """The body for `model` (the provider's name for it). Raises UntranslatableError, by RULES."""
+        ...
+
+    def decode_answer(self, body: bytes) -> ChatAnswer:
+        """A whole answer. Raises ProtocolError when it is none."""
+        ...
+
+    def open_decoder(self) -> Decoder:
+        """A reader for a streamed answer."""
         ...
 
 

@@ -20,6 +20,7 @@ from heddle.wire.llm.codec import estimate_tokens
 from heddle.wire.llm.openai_stream import StreamReader, text_size
 
 DIALECT = "openai_chat"
+STREAM_TYPE = b"text/event-stream; charset=utf-8"
 MAX_MODEL_CHARS = 256
 MAX_CHOICES = 128
 MAX_TOKENS = 2**31 - 1
@@ -66,7 +67,7 @@ _TRUE = msgspec.Raw(b"true")
 _encode = msgspec.json.encode
 
 
-def decode_request(body: bytes) -> ModelCall:
+def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a chat request. Raises ProtocolError, `malformed` when it is not strict JSON."""
     request = convert(parse_strict(body), _Request)
     check_model(request.model)
@@ -173,6 +174,11 @@ def encode_error(status: int, kind: str, code: str, detail: str, param: str | No
     """An error body. The dialect carries no status in it; others derive their error type from it."""
     del status
     return _encode({"error": {"message": detail, "type": kind, "param": param, "code": code}})
+
+
+def error_fields(status: int, code: str) -> list[tuple[bytes, bytes]]:  # noqa: ARG001
+    """None: the body says it all."""
+    return []
 
 
 def encode_error_event(status: int, kind: str, code: str, detail: str, param: str | None) -> bytes:

@@ -12,13 +12,30 @@ from heddle.wire.errors import ProtocolError
 from heddle.wire.json import convert, parse_strict
 from heddle.wire.llm import openai_usage
 from heddle.wire.llm.codec import estimate_tokens
-from heddle.wire.llm.openai_chat import check_model, encode_error, encode_error_event, rewrite_model
+from heddle.wire.llm.openai_chat import (
+    STREAM_TYPE,
+    check_model,
+    encode_error,
+    encode_error_event,
+    error_fields,
+    rewrite_model,
+)
 from heddle.wire.llm.openai_stream import StreamReader
 
 DIALECT = "openai_embeddings"
 FORMATS = ("float", "base64")
 
-__all__ = ["DIALECT", "decode_request", "encode_error", "encode_error_event", "open_stream", "read_usage", "rewrite"]
+__all__ = [
+    "DIALECT",
+    "STREAM_TYPE",
+    "decode_request",
+    "encode_error",
+    "encode_error_event",
+    "error_fields",
+    "open_stream",
+    "read_usage",
+    "rewrite",
+]
 
 
 class _Request(msgspec.Struct, gc=False):
@@ -36,7 +53,7 @@ class _Answer(msgspec.Struct, gc=False):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
-def decode_request(body: bytes) -> ModelCall:
+def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of an embeddings request. Raises ProtocolError, `malformed` when it is not strict JSON."""
     request = convert(parse_strict(body), _Request)
     check_model(request.model)

@@ -1,0 +1,234 @@
+"""What becomes of a feature that a vendor may not have: kept, emulated, dropped or refused, by a declared rule.
+
+Owns the names of features and the one way to apply a vendor's rules. Every encoder has a table `RULES`; a feature
+that is not in it is kept. What was dropped or emulated is noted, and the caller is told (`x-heddle-translation`);
+what is refused never reaches the vendor. The reference page of translations is made from the same tables.
+
+*Source:* the vendors' documents, named beside each `RULES`.
+"""
+
+import enum
+from collections.abc import Iterator, Mapping
+
+from heddle.wire.canonical.request import ChatRequest, Media, Message, Text, Thinking, ToolCall, ToolResult
+from heddle.wire.errors import ProtocolError
+
+
+class Outcome(enum.Enum):
+    """What becomes of a feature."""
+
+    KEPT = "kept"
+    EMULATED = "emulated"
+    """Reached by other means, described beside the rule; the effect may be weaker."""
+    DROPPED = "dropped"
+    """Left out: the answer is still an answer to what was asked."""
+    REFUSED = "refused"
+    """Without it the answer would be to another question."""
+
+
+class Rule(enum.Enum):
+    """Features, by the name that callers and the reference page see; the value says what it is."""
+
+    IMAGE_DATA = "image as base64"
+    IMAGE_URL = "image by URL"
+    DOCUMENT_DATA = "document as base64"
+    DOCUMENT_TEXT = "document as plain text"
+    DOCUMENT_URL = "document by URL"
+    AUDIO = "audio as base64"
+    VIDEO = "video"
+    FILE_ID = "a file kept by the vendor"
+    DEVELOPER = "developer messages"
+    LATE_INSTRUCTIONS = "system or developer messages after the first user message"
+    PARTICIPANT = "names of participants"
+    PREFILL = "an assistant message at the end, to be continued"
+    TOOLS = "tool definitions"
+    TOOL_STRICT = "strict tool schemas"
+    HOSTED_TOOLS = "tools that the vendor runs"
+    TOOL_CHOICE_NONE = "tool choice `none`"
+    TOOL_CHOICE_REQUIRED = "tool choice `required`"
+    TOOL_CHOICE_TOOL = "choice of one tool"
+    PARALLEL_TOOLS_OFF = "parallel tool calls switched off"
+    TOOL_ERROR = "tool results marked as errors"
+    TOOL_MEDIA = "images and documents in tool results"
+    CACHE = "prompt cache marks"
+    THINKING = "thinking replayed with its signature"
+    TEMPERATURE = "temperature"
+    TOP_P = "top_p"
+    TOP_K = "top_k"
+    STOP = "stop sequences"
+    SEED = "seed"
+    PRESENCE_PENALTY = "presence penalty"
+    FREQUENCY_PENALTY = "frequency penalty"
+    CHOICES = "more than one choice"
+    FORMAT_JSON = "JSON without a schema"
+    FORMAT_SCHEMA = "structured output by JSON schema"
+    REASONING_EFFORT = "reasoning effort"
+    REASONING_BUDGET = "a budget of thinking tokens"
+    REASONING_OFF = "thinking switched off"
+    LOGPROBS = "log probabilities"
+    LOGIT_BIAS = "logit bias"
+    USER = "the caller's name for its user"
+    METADATA = "metadata"
+    SERVICE_TIER = "service tier"
+    OTHER = "fields without a counterpart"
+
+
+Rules = Mapping[Rule, Outcome]
+
+
+class UntranslatableError(ProtocolError):
+    """A request uses what the vendor cannot do. Another target may be able to."""
+
+
+class Notes:
+    """What a translation left out or replaced; one per attempt."""
+
+    __slots__ = ("dropped", "emulated")
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+        self.emulated: list[str] = []
+
+    def header(self) -> bytes:
+        """For `x-heddle-translation`: `dropped=seed,top_k; emulated=format_schema`; empty when nothing happened."""
+        said = [
+            f"{what}={','.join(names)}"
+            for what, names in (("dropped", self.dropped), ("emulated", self.emulated))
+            if names
+        ]
+        return "; ".join(said).encode()
+
+
+def apply(request: ChatRequest, rules: Rules, vendor: str, notes: Notes) -> set[Rule]:
+    """Judge every feature of `request`: notes what is dropped or emulated, and returns the features to leave out.
+
+    Raises UntranslatableError for the first that is refused.
+    """
+    left_out: set[Rule] = set()
+    for rule, param in features(request):
+        outcome = rules.get(rule, Outcome.KEPT)
+        if outcome is Outcome.REFUSED:
+            raise UntranslatableError(f"{param}: {rule.value} cannot be carried to {vendor}.", param=param)
+        if outcome is Outcome.KEPT or rule in left_out:
+            continue
+        names = [_clean(name) for name in request.other] if rule is Rule.OTHER else [rule.name.lower()]
+        noted = notes.dropped if outcome is Outcome.DROPPED else notes.emulated
+        noted += [name for name in names if name not in noted]
+        if outcome is Outcome.DROPPED:
+            left_out.add(rule)
+    return left_out
+
+
+def features(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
+    """Every feature that a request uses, with the parameter to name when it is refused; some more than once."""
+    for index, message in enumerate(request.messages):
+        yield from _of_message(message, f"messages[{index}]")
+    yield from _of_order(request)
+    yield from _of_tools(request)
+    yield from _of_fields(request)
+
+
+def _of_message(message: Message, at: str) -> Iterator[tuple[Rule, str]]:
+    if message.role == "developer":
+        yield Rule.DEVELOPER, at
+    if message.name:
+        yield Rule.PARTICIPANT, f"{at}.name"
+    for part in message.parts:
+        if isinstance(part, Media):
+            yield _of_media(part), at
+        elif isinstance(part, Thinking):
+            yield Rule.THINKING, at
+        elif isinstance(part, ToolResult):
+            if part.is_error:
+                yield Rule.TOOL_ERROR, at
+            if any(isinstance(inner, Media) for inner in part.parts):
+                yield Rule.TOOL_MEDIA, at
+        if isinstance(part, (Text, Media, ToolCall, ToolResult)) and part.cache is not None:
+            yield Rule.CACHE, at
+
+
+_MEDIA = {
+    ("image", "data"): Rule.IMAGE_DATA,
+    ("image", "url"): Rule.IMAGE_URL,
+    ("document", "data"): Rule.DOCUMENT_DATA,
+    ("document", "url"): Rule.DOCUMENT_URL,
+    ("document", "text"): Rule.DOCUMENT_TEXT,
+}
+
+
+def _of_media(part: Media) -> Rule:
+    if part.file_id:
+        return Rule.FILE_ID
+    if part.kind == "audio":
+        return Rule.AUDIO
+    form = "data" if part.data else "url" if part.url else "text"
+    return _MEDIA.get((part.kind, form), Rule.VIDEO)
+
+
+def _of_order(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
+    spoken = False
+    for index, message in enumerate(request.messages):
+        if message.role in ("user", "assistant"):
+            spoken = True
+        elif spoken:
+            yield Rule.LATE_INSTRUCTIONS, f"messages[{index}]"
+            break
+    if request.messages and request.messages[-1].role == "assistant":
+        yield Rule.PREFILL, f"messages[{len(request.messages) - 1}]"
+
+
+def _of_tools(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
+    if request.tools:
+        yield Rule.TOOLS, "tools"
+    if request.hosted_tools:
+        yield Rule.HOSTED_TOOLS, "tools"
+    if any(tool.strict for tool in request.tools):
+        yield Rule.TOOL_STRICT, "tools"
+    if any(tool.cache is not None for tool in request.tools):
+        yield Rule.CACHE, "tools"
+    choice = request.tool_choice
+    if choice is not None and choice.mode != "auto":
+        yield Rule[f"TOOL_CHOICE_{choice.mode.upper()}"], "tool_choice"
+    if request.parallel_tools is False:
+        yield Rule.PARALLEL_TOOLS_OFF, "parallel_tool_calls"
+
+
+_STATED = (
+    ("temperature", Rule.TEMPERATURE),
+    ("top_p", Rule.TOP_P),
+    ("top_k", Rule.TOP_K),
+    ("seed", Rule.SEED),
+    ("presence_penalty", Rule.PRESENCE_PENALTY),
+    ("frequency_penalty", Rule.FREQUENCY_PENALTY),
+    ("logprobs", Rule.LOGPROBS),
+)
+_FILLED = (
+    ("stop", Rule.STOP),
+    ("logit_bias", Rule.LOGIT_BIAS),
+    ("user", Rule.USER),
+    ("metadata", Rule.METADATA),
+    ("service_tier", Rule.SERVICE_TIER),
+    ("other", Rule.OTHER),
+)
+
+
+def _of_fields(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
+    yield from ((rule, name) for name, rule in _STATED if getattr(request, name) is not None)
+    yield from ((rule, name) for name, rule in _FILLED if getattr(request, name))
+    if request.choices > 1:
+        yield Rule.CHOICES, "n"
+    if request.format is not None and request.format.kind != "text":
+        yield Rule[f"FORMAT_{request.format.kind.upper()}"], "response_format"
+    reasoning = request.reasoning
+    if reasoning is not None:
+        if reasoning.enabled is False or reasoning.effort == "none":
+            yield Rule.REASONING_OFF, "reasoning"
+        elif reasoning.budget_tokens is not None:
+            yield Rule.REASONING_BUDGET, "reasoning"
+        elif reasoning.effort:
+            yield Rule.REASONING_EFFORT, "reasoning"
+
+
+def _clean(name: str) -> str:
+    """A field's name as a header can carry it: the caller chose it."""
+    return "".join(letter for letter in name[:64] if letter.isascii() and (letter.isalnum() or letter in "_-.")) or "?"

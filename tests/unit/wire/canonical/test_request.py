@@ -1,0 +1,32 @@
+"""The canonical request: merging of turns, and names for results of tools."""
+
+from heddle.wire.canonical.request import Message, Text, ToolCall, ToolResult, instructions, turns, with_names
+
+SAID = (
+    Message(role="system", parts=(Text(text="be brief"),)),
+    Message(role="user", parts=(Text(text="a"),)),
+    Message(role="user", parts=(Text(text="b"),)),
+    Message(role="developer", parts=(Text(text="and kind"),)),
+    Message(role="assistant", parts=(ToolCall(id="1", name="look"),)),
+    Message(role="user", parts=(ToolResult(call_id="1"), ToolResult(call_id="2", name="given"))),
+)
+
+
+def test_turns_merge_neighbours_across_instructions():
+    merged = turns(SAID)
+    assert [message.role for message in merged] == ["user", "assistant", "user"]
+    assert merged[0].parts == (Text(text="a"), Text(text="b"))
+
+
+def test_instructions_keep_their_order():
+    assert instructions(SAID) == [Text(text="be brief"), Text(text="and kind")]
+
+
+def test_results_get_the_name_of_their_call():
+    results = with_names(SAID)[-1].parts
+    assert [part.name for part in results if isinstance(part, ToolResult)] == ["look", "given"]
+
+
+def test_a_result_without_a_call_has_no_name():
+    (message,) = with_names((Message(role="user", parts=(ToolResult(call_id="x"),)),))
+    assert message.parts == (ToolResult(call_id="x"),)
