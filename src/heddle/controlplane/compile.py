@@ -17,7 +17,7 @@ from heddle.controlplane.paths import absolute
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_base import many
 from heddle.model.config_listeners import Limits, Listener
-from heddle.model.config_llm import ModelEntry, Provider, Timeouts
+from heddle.model.config_llm import ModelEntry, Provider, Retry, Timeouts
 from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
 from heddle.model.formats import duration_s
 from heddle.model.match import is_glob
@@ -35,7 +35,9 @@ from heddle.model.snapshot import (
     MatchSpec,
     ModelSpec,
     ProviderSpec,
+    RetrySpec,
     Snapshot,
+    TargetSpec,
     TimeoutSpec,
     TlsSpec,
 )
@@ -58,7 +60,7 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
         listeners=tuple(_listener(placed) for placed in plan.listeners),
         admin=AdminSpec(address=admin.address, port=admin.port) if admin is not None else AdminSpec(),
         providers=providers,
-        models=_models(plan.models, providers),
+        models=_models(plan, providers),
         authentication=compile_authentication(plan.authentication, secrets, report),
         authorization=tuple(_rule(placed) for placed in plan.authorization),
         limits=tuple(_limit(placed.value) for placed in plan.limits),
@@ -165,18 +167,49 @@ def _timeouts(timeouts: Timeouts) -> TimeoutSpec:
     )
 
 
-def _models(models: list[Placed[ModelEntry]], providers: tuple[ProviderSpec, ...]) -> tuple[ModelSpec, ...]:
+def _models(plan: Plan, providers: tuple[ProviderSpec, ...]) -> tuple[ModelSpec, ...]:
     """Exact names first, then patterns, each as declared: resolution takes the first that fits."""
     sole = providers[0].name if len(providers) == 1 else ""
-    ordered = sorted((placed.value for placed in models), key=lambda model: is_glob(model.name))
-    return tuple(
-        ModelSpec(
-            name=model.name,
-            provider=model.provider or sole,
-            model=model.model,
-            max_output_tokens=model.max_output_tokens,
-        )
-        for model in ordered
+    usual = plan.retries[0].value if plan.retries else Retry()
+    ordered = sorted(plan.models, key=lambda placed: is_glob(placed.value.name))
+    return tuple(_model(placed, sole, usual) for placed in ordered)
+
+
+def _model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
+    model, place = placed
+    return ModelSpec(
+        name=model.name,
+        provider="" if model.targets else model.provider or sole,
+        model=model.model,
+        max_output_tokens=model.max_output_tokens,
+        targets=tuple(
+            TargetSpec(
+                provider=target.provider or sole,
+                model=target.model,
+                weight=target.weight,
+                priority=target.priority,
+                when=target.when,
+                first_token_s=duration_s(target.first_token),
+            )
+            for target in model.targets
+        ),
+        aliases=model.aliases,
+        access=_match(model.access) if model.access is not None else None,
+        retry=_retry(model.retry or usual),
+        defaults=model.defaults,
+        overrides=model.overrides,
+        system=model.prompt.system if model.prompt is not None else "",
+        source=f"{place.source.file}:{place.source.line(place.path)}",
+    )
+
+
+def _retry(retry: Retry) -> RetrySpec:
+    return RetrySpec(
+        attempts=retry.attempts,
+        same_target=retry.same_target,
+        budget=retry.budget,
+        cooldown_s=duration_s(retry.cooldown),
+        cooldown_after=retry.cooldown_after,
     )
 
 

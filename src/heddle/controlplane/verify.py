@@ -17,7 +17,6 @@ from heddle.controlplane.compile_authn import inline_text
 from heddle.controlplane.secrets import is_literal
 from heddle.model.check import check
 from heddle.model.config_llm import Provider
-from heddle.model.config_policies import AuthorizationPolicy
 from heddle.model.config_security import Jwks, Jwt, Kubernetes
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, Source
@@ -50,7 +49,13 @@ def verify_plan(plan: Plan, environ: Mapping[str, str], report: Report) -> None:
     kinds = {name: _provider_class(name) for name in {placed.value.type for placed in plan.providers}}
     for placed in plan.providers:
         _verify_options(placed, kinds[placed.value.type], report)
-    _verify_expressions(plan.authorization, report)
+    rules = [(placed.value.when, placed.place) for placed in plan.authorization]
+    targets = [
+        (target.when, placed.place.at("targets", index))
+        for placed in plan.models
+        for index, target in enumerate(placed.value.targets)
+    ]
+    _verify_expressions([*rules, *targets], report)
     for entry, place in plan.authentication:
         if isinstance(entry, Jwt):
             for index, issuer in enumerate(entry.issuers):
@@ -109,13 +114,14 @@ def options_of(kind: Any) -> type[msgspec.Struct] | None:
     return shape if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else None
 
 
-def _verify_expressions(rules: list[Placed[AuthorizationPolicy]], report: Report) -> None:
+def _verify_expressions(expressions: list[tuple[str, Place]], report: Report) -> None:
+    """Each with the place whose field `when` it is."""
     found: dict[str, tuple[str, str]] = {}
-    for rule, place in rules:
-        if rule.when:
-            if rule.when not in found:
-                found[rule.when] = _expression_fault(rule.when)
-            message, hint = found[rule.when]
+    for text, place in expressions:
+        if text:
+            if text not in found:
+                found[text] = _expression_fault(text)
+            message, hint = found[text]
             if message:
                 report.error(place.at("when"), message, hint)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from heddle.model.config_base import Count, Duration, File, Free, Name, Part, Pattern, Secret, SecretName, Url
+from heddle.model.config_policies import Match
 
 
 class Timeouts(Part, frozen=True, kw_only=True):
@@ -57,15 +58,77 @@ class NamedProvider(Provider, frozen=True, kw_only=True):
     """Unique; models and metrics name the provider by it."""
 
 
+UpstreamName = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class Target(Part, frozen=True, kw_only=True):
+    """One place a virtual model can lead to."""
+
+    provider: Name = ""
+    """Name of the provider. Unset is the sole provider."""
+    model: UpstreamName = ""
+    """Name sent to the provider. Unset sends the caller's."""
+    weight: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1
+    """Share of calls among the targets of one priority. 0 takes calls only when the others cannot."""
+    priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """Lower ones are tried first; the next priority takes over when none of them can answer."""
+    when: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    """CEL over `principal`, `call`, `request` and `source`: the target is left out of calls for which it is not
+    true, or errs. Empty is true."""
+    first_token: Duration = "0s"  # noqa: S105 - a duration
+    """Longest wait for the first token of a stream before the next target is tried. `0s` waits as the provider's
+    timeouts say."""
+
+
+class Retry(Part, frozen=True, kw_only=True):
+    """What happens when a target fails before anything of an answer was seen."""
+
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
+    """Most attempts at one call, the first included, over all targets. SDKs retry by themselves, so a model with one
+    target is tried again only if `same_target` says so."""
+    same_target: bool = False
+    """Try a target again, after a pause, when there is no other one."""
+    budget: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    """Most further attempts as a share of calls, over time, in each worker: when everything fails, retries must not
+    multiply the load."""
+    cooldown: Duration = "30s"
+    """How long a target is left alone after it failed `cooldown_after` times in a row, or said that it is over its
+    limits; a `retry-after` of the provider is longer or shorter. `0s` never leaves one alone."""
+    cooldown_after: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 3
+    """Failures in a row."""
+
+
+class Prompt(Part, frozen=True, kw_only=True):
+    """Instructions that every call of a model gets."""
+
+    system: Annotated[str, msgspec.Meta(max_length=65_536)] = ""
+    """Stands before the caller's own instructions."""
+
+
 class ModelEntry(Part, frozen=True, kw_only=True):
     """A name that callers may use, or a pattern of names, and where it leads."""
 
     name: Pattern = ""
     """Name as callers write it, or a pattern such as `claude-*`. A Model resource may leave it to its metadata."""
     provider: Name = ""
-    """Name of the provider that serves it. Unset is the sole provider."""
-    model: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    """Name of the provider that serves it. Unset is the sole provider. Give this or `targets`."""
+    model: UpstreamName = ""
     """Name sent to the provider. Unset sends the caller's."""
+    targets: tuple[Target, ...] = ()
+    """Several places it can lead to, by priority, weight and condition: a virtual model."""
+    aliases: tuple[Pattern, ...] = ()
+    """Further names or patterns for the same. Rules, limits and records see the entry's `name`."""
+    access: Match | None = None
+    """Callers who may use it, and see it in lists. Unset leaves that to keys and policies, which hold in any case."""
+    retry: Retry | None = None
+    """What happens when a target fails. Unset is `llm.retry`."""
+    defaults: Free = msgspec.field(default_factory=dict)
+    """Parameters for calls that do not state them: `temperature`, `top_p`, `top_k`, `max_output_tokens`, `seed`,
+    `stop`, `presence_penalty`, `frequency_penalty`, `reasoning_effort`, `service_tier`. In any dialect."""
+    overrides: Free = msgspec.field(default_factory=dict)
+    """The same, whatever the call states."""
+    prompt: Prompt | None = None
+    """Instructions that every call gets."""
     max_output_tokens: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
     """Most tokens the model can generate in one choice; token limits reserve it when a call states no maximum. 0 is
     unknown."""
@@ -86,6 +149,8 @@ class Llm(Part, frozen=True, kw_only=True):
     """Where models live."""
     models: tuple[NamedModel, ...] = ()
     """Names that callers may use. Without any, every name goes to the sole provider."""
+    retry: Retry | None = None
+    """What happens when a target fails, for models that do not say it themselves."""
 
 
 class Mcp(Part, frozen=True, kw_only=True):

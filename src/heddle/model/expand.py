@@ -52,6 +52,7 @@ def expand(config: Config, source: Source | None = None, name: str = "gateway") 
         *_authentication(config, at, name),
         *_authorization(config, at, owners, name),
         *_limits(config, at),
+        *_retry(config, at, name),
         *_observability(config, at, name),
     ]
 
@@ -149,6 +150,12 @@ def _limits(config: Config, source: Source) -> Iterator[Declared]:
     for index, limit in enumerate(config.rate_limiting):
         spec = PolicySpec(rate_limit=RateLimit(**_fields(limit, RateLimit)))
         yield _policy(f"limit-{limit.name}", spec, source, {"spec.rateLimit": f"rate_limiting[{index}]"})
+
+
+def _retry(config: Config, source: Source, name: str) -> Iterator[Declared]:
+    if config.llm.retry is not None:
+        spec = PolicySpec(retry=config.llm.retry)
+        yield _policy(f"{name}-retry", spec, source, {"spec.retry": "llm.retry"})
 
 
 def _observability(config: Config, source: Source, name: str) -> Iterator[Declared]:

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from heddle.model.config_listeners import Admin, Listener, ListenerSettings
-from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_llm import ModelEntry, Provider, Retry
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
@@ -24,7 +24,7 @@ from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerPa
 
 T = TypeVar("T")
 _SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
-_CONCERNS = ("authentication", "authorization", "rate_limit", "observability")
+_CONCERNS = ("authentication", "authorization", "rate_limit", "retry", "observability")
 
 
 class Placed(NamedTuple, Generic[T]):
@@ -45,6 +45,8 @@ class Plan:
         self.trust_domains: list[Placed[str]] = []
         self.providers: list[Placed[Provider]] = []
         self.models: list[Placed[ModelEntry]] = []
+        self.retries: list[Placed[Retry]] = []
+        """What models do that do not say it themselves; at most one."""
         self.authentication: list[Placed[Authentication]] = []
         self.authentication_policies: list[Place] = []
         """Where authentication was declared; more than one is a mistake."""
@@ -161,6 +163,8 @@ def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan:
         _authentication(one, spec.authentication, plan)
     if spec.rate_limit is not None:
         plan.limits.append(Placed(_named(spec.rate_limit, name), one.place("spec.rateLimit")))
+    if spec.retry is not None:
+        plan.retries.append(Placed(spec.retry, one.place("spec.retry")))
     if spec.observability is not None:
         plan.observability.append(Placed(spec.observability, one.place("spec.observability")))
 

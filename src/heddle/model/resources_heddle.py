@@ -9,7 +9,7 @@ import msgspec
 
 from heddle.model.config_base import Name, Part, TrustDomain
 from heddle.model.config_listeners import Admin, ListenerSettings
-from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_llm import ModelEntry, Provider, Retry
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
@@ -63,12 +63,14 @@ class PolicySpec(Part, frozen=True, kw_only=True):
     """Who may do what."""
     rate_limit: RateLimit | None = None
     """How much of it."""
+    retry: Retry | None = None
+    """What happens when a target of a model fails."""
     observability: Observability | None = None
     """Where traces and records go."""
 
 
 class Policy(Resource, frozen=True, kw_only=True):
-    """One concern around calls: authentication, authorization, a rate limit, or observability."""
+    """One concern around calls: authentication, authorization, a limit, retries, or observability."""
 
     api_version: _Version
     """API group and version."""

@@ -33,7 +33,6 @@ def check_rules(plan: Plan, provider_types: Iterable[str], report: Report) -> No
     _check_singletons(plan, report)
     _check_listeners(plan, report)
     _check_providers(plan, tuple(provider_types), report)
-    _check_models(plan, report)
     for placed in plan.observability:
         _check_observability(placed, report)
 
@@ -54,6 +53,7 @@ def _check_singletons(plan: Plan, report: Report) -> None:
         "trust_domain": [placed.place for placed in plan.trust_domains],
         "authentication": plan.authentication_policies,
         "observability": [placed.place for placed in plan.observability],
+        "retry": [placed.place for placed in plan.retries],
     }
     for what, found in places.items():
         for place in found[1:]:
@@ -117,46 +117,6 @@ def _check_providers(plan: Plan, types: tuple[str, ...], report: Report) -> None
             )
 
 
-def _check_models(plan: Plan, report: Report) -> None:
-    unique(((one.value.name, one.place) for one in plan.models), "model", report)
-    names = tuple(placed.value.name for placed in plan.providers)
-    known = frozenset(names)
-    if not plan.models and len(names) > 1:
-        report.missing(
-            plan.providers[1].place,
-            "several providers and no models: no call could find its way",
-            "list names under `llm.models`",
-        )
-    if report.complete and not names and any(is_served(listener) for listener, _ in plan.listeners):
-        report.warning(
-            _first_listener(plan), "no provider is declared: every call will be refused", "add one to `llm.providers`"
-        )
-    for model, place in plan.models:
-        if model.provider and model.provider not in known:
-            hint = did_you_mean(model.provider, names) or f"declared: {', '.join(names[:10]) or 'none'}"
-            report.error(place.at("provider"), f"there is no provider `{model.provider}`", hint)
-        elif not model.provider and len(names) != 1:
-            report.error(place.at("provider"), "is required, unless there is exactly one provider")
-    _check_shadows(plan, report)
-
-
-def _check_shadows(plan: Plan, report: Report) -> None:
-    """Of patterns the first that fits is taken, so one behind a wider one is never reached."""
-    wider: dict[str, str] = {}
-    for model, place in plan.models:
-        head, star, tail = model.name.partition("*")
-        literal = head.partition("?")[0]
-        if not star and literal == head:
-            continue
-        found = next((wider[literal[:end]] for end in range(len(literal) + 1) if literal[:end] in wider), "")
-        if found:
-            report.warning(
-                place, f"`{model.name}` is never reached: `{found}` stands before it and fits first", "swap them"
-            )
-        if star and not tail and literal == head:
-            wider.setdefault(head, model.name)
-
-
 def _check_observability(placed: Placed[Observability], report: Report) -> None:
     tracing, logging = placed.value.tracing, placed.value.logging
     if tracing is not None and tracing.enabled and not tracing.endpoint:
@@ -177,5 +137,6 @@ def _check_observability(placed: Placed[Observability], report: Report) -> None:
         report.warning(placed.place.at("logging", "bodies"), "prompts and completions are written to every output")
 
 
-def _first_listener(plan: Plan) -> Place:
+def first_listener(plan: Plan) -> Place:
+    """Where the first served listener was declared. StopIteration when there is none."""
     return next(one.place for one in plan.listeners if is_served(one.value))

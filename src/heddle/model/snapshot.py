@@ -100,15 +100,69 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return hidden_repr(self)
 
 
+class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Which callers and calls a rule is for: every given field must match, an empty tuple matches all.
+
+    Values may be globs.
+    """
+
+    tenants: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One place a model can lead to."""
+
+    provider: str
+    model: str = ""
+    """Upstream name; empty keeps the caller's."""
+    weight: int = 1
+    priority: int = 0
+    """Lower first."""
+    when: str = ""
+    """CEL; empty is true."""
+    first_token_s: float = 0.0
+    """Longest wait for the first token of a stream; 0 is no bound of its own."""
+
+
+class RetrySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when a target fails before anything of its answer was seen."""
+
+    attempts: int = 3
+    same_target: bool = False
+    budget: float = 0.2
+    """Most further attempts per call, over time."""
+    cooldown_s: float = 30.0
+    """0 turns it off."""
+    cooldown_after: int = 3
+
+
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A name callers may use, perhaps a glob such as `claude-*`, and where it leads."""
 
     name: str
-    provider: str
+    provider: str = ""
+    """Empty with `targets`."""
     model: str = ""
     """Upstream name; empty keeps the caller's."""
     max_output_tokens: int = 0
     """Most tokens the model can generate in one choice; 0 means unknown."""
+    targets: tuple[TargetSpec, ...] = ()
+    """Of a virtual model; empty leads to `provider` and `model`."""
+    aliases: tuple[str, ...] = ()
+    """Further names or globs."""
+    access: MatchSpec | None = None
+    """Who may use it; None leaves that to keys and policies."""
+    retry: RetrySpec = RetrySpec()
+    defaults: dict[str, object] = {}
+    """Parameters by their canonical names, for calls that do not state them."""
+    overrides: dict[str, object] = {}
+    system: str = ""
+    """Instructions that stand before the caller's."""
+    source: str = ""
+    """Where it was declared (`file:line`), for messages."""
 
 
 class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,18 +242,6 @@ class NoAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="none"):
 
 
 Authn = ApiKeyAuthn | JwtAuthn | KubernetesAuthn | NoAuthn
-
-
-class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which callers and calls a rule is for: every given field must match, an empty tuple matches all.
-
-    Values may be globs.
-    """
-
-    tenants: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
 
 
 class AuthzRule(msgspec.Struct, frozen=True, kw_only=True):
