@@ -1,41 +1,49 @@
 """The end of the model routes: sends a call to its provider and brings the answer back.
 
-Owns the choice of what is forwarded. With the same dialect on both sides that is the caller's own bytes, with the
-model renamed if configuration says so and, in streams, usage asked for (and hidden again when the caller did
-not ask). Answers are bounded. Errors of a provider are told apart by whose fault they are. It knows no
-vendor and no wire format: providers and codecs do.
+Owns what happens between attempts: which failures another target may do better with, how long to wait before one is
+asked again, and when to stop. What a single attempt does is in `attempts`. It knows no vendor and no wire
+format: providers and codecs do.
+
+*Which failures lead on.* Connections that fail, timeouts, 5xx, 408, 429, a prompt that is too long for this model, a
+credential or a model that the provider does not take, a request that cannot be translated for it, a stream that ends
+or stalls before its first token. A quota that is used up leads to another provider only. What the caller got wrong
+does not lead on. After the first token nothing does: the stream ends with an error event.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from typing import Any
 
-from heddle.backends.relay import Relay
-from heddle.backends.sending import Answer, HttpSender, PlayedSender, Sender, upstream_error
-from heddle.model.call import ModelCall, Usage
-from heddle.model.provider import Failure, HttpProvider, Provider
-from heddle.model.snapshot import ProviderSpec
-from heddle.net.decompress import decompress
-from heddle.net.errors import NetError
-from heddle.net.message import Headers, Reply
+import msgspec
+
+from heddle.backends.attempts import Attempt, AttemptError
+from heddle.backends.sending import HttpSender, PlayedSender, Sender
+from heddle.model.call import ModelCall, Target, Usage
+from heddle.model.provider import HttpProvider, Provider
+from heddle.model.snapshot import ProviderSpec, RetrySpec
+from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
-from heddle.pipeline.errors import ANSWERS, CallError, Reason
+from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.codec import Codec
-from heddle.wire.llm.codecs import CODECS
+from heddle.traffic.health import RetryBudget
+from heddle.traffic.targets import Chooser
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Largest answer that is not streamed."""
-MAX_FAILURE_BYTES = 64 * 1024
-"""Largest error body that is read."""
+MAX_PAUSE_S = 10.0
+"""A target that asks to be left alone for longer is not waited for: the caller is told, and can do better."""
+FIRST_PAUSE_S = 0.25
+"""Before the second attempt at a target that did not say how long to wait; doubled for each further one."""
+QUOTA_COOLDOWN_S = 300.0
+"""Money does not come back in seconds."""
 
-_JSON = (b"content-type", b"application/json")
-_STREAM: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+_LEADS_ON = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
+"""Statuses below 500 with which another target may do better; whether by the caller's fault, `kind` knows."""
 
 
 class LlmBackend:
     """All providers of a snapshot. Raises ValueError when one of them cannot be built."""
 
-    __slots__ = ("_monotonic", "_senders")
+    __slots__ = ("_budgets", "_chooser", "_clock", "_random", "_senders")
 
     def __init__(
         self,
@@ -43,8 +51,15 @@ class LlmBackend:
         providers: Mapping[str, Provider],
         tools: Tools,
         propagation: tuple[str, ...] = ("w3c", "b3"),
+        chooser: Chooser[Any] | None = None,
     ) -> None:
-        self._monotonic: Callable[[], float] = tools.clock.monotonic
+        """Without a `chooser` no call may have targets."""
+        self._clock = tools.clock
+        if chooser is None:
+            chooser = Chooser((), lambda target, model: None, tools.clock.monotonic, lambda: 0.0)  # noqa: ARG005
+        self._chooser = chooser
+        self._random = Random()  # noqa: S311 - spreads pauses
+        self._budgets = {entry: RetryBudget(spec.budget) for entry, spec in chooser.retries.items()}
         self._senders: dict[str, Sender] = {
             spec.name: _sender(spec, providers[spec.name], tools, propagation) for spec in specs
         }
@@ -54,55 +69,103 @@ class LlmBackend:
         call = exchange.call
         if call is None:
             raise CallError(Reason.INTERNAL, "The call was not decoded.")
-        sender = self._senders[call.provider]
-        if sender.spec.credential_error or call.dialect not in sender.dialects:
-            raise _unusable(sender, call)
-        codec = CODECS[call.dialect]
-        hide_usage = call.stream and not call.include_usage and sender.stream_usage
-        model = call.upstream_model
-        renamed = model if model and model != call.model else None
-        body = call.body
-        if renamed is not None or hide_usage:
-            body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
+        if call.targets:
+            return await self._over_targets(exchange, call)
         try:
-            answer = await sender.send(exchange, call, body)
-        except NetError as exc:
-            raise upstream_error(exc, call.provider, exchange) from exc
-        try:
-            if answer.status != 200:
-                return await _failed(exchange, sender, codec, answer)
-            if call.stream:
-                return await self._stream(exchange, call, sender, answer, hide_usage)
-            return await self._whole(exchange, call, sender, answer)
-        except NetError as exc:
-            answer.close()
-            raise upstream_error(exc, call.provider, exchange) from exc
-        except BaseException:
-            answer.close()
-            raise
+            return await Attempt(exchange, call, self._senders[call.provider], self._clock).run()
+        except AttemptError as failed:
+            return _final(exchange, failed)
 
-    async def _whole(self, exchange: Exchange, call: ModelCall, sender: Sender, answer: Answer) -> Reply:
-        exchange.first_byte_s = self._monotonic()
-        data = answer.body.whole(MAX_ANSWER_BYTES)
-        if data is None or _field(answer, b"content-encoding"):
-            data = await _read(answer, data, MAX_ANSWER_BYTES)
-        try:
-            exchange.usage = CODECS[call.dialect].read_usage(data, len(call.body))
-        except ProtocolError as exc:
-            detail = f"The provider `{call.provider}` gave an answer that cannot be read."
-            raise CallError(Reason.UPSTREAM_ERROR, detail) from exc
-        return Reply(200, [_JSON, *sender.answer_headers(answer.headers)], data)
+    async def _over_targets(self, exchange: Exchange, call: ModelCall) -> Reply:
+        """Attempts at the call's targets in their order, until one is good or no other may be made."""
+        retry, budget = self._chooser.retries[call.entry], self._budgets[call.entry]
+        budget.deposit()
+        left = list(call.targets)
+        target = left.pop(0)
+        while True:
+            call.provider, call.upstream_model = target.provider, target.model
+            try:
+                reply = await self._attempt(exchange, call, target, more=bool(left) or retry.same_target)
+            except AttemptError as failed:
+                self._note(target, failed, retry)
+                following = self._next(exchange, call, failed, target, left)
+                if following is None or call.attempts >= retry.attempts or not budget.withdraw():
+                    return _final(exchange, failed)
+                target, pause_s = following
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                call.attempts += 1
+            else:
+                self._chooser.health.succeeded(target.key)
+                return reply
 
-    async def _stream(
-        self, exchange: Exchange, call: ModelCall, sender: Sender, answer: Answer, hide_usage: bool
-    ) -> Reply:
-        kind = _field(answer, b"content-type").lower()
-        if _field(answer, b"content-encoding") not in (b"", b"identity") or not kind.startswith(b"text/event-stream"):
-            raise CallError(Reason.UPSTREAM_ERROR, f"The provider `{call.provider}` did not answer with a stream.")
-        codec = CODECS[call.dialect]
-        relay = Relay(exchange, call, codec, answer, codec.open_stream(hide_usage), self._monotonic)
-        await relay.open()
-        return Reply(200, _STREAM + sender.answer_headers(answer.headers), relay)
+    async def _attempt(self, exchange: Exchange, call: ModelCall, target: Target, more: bool) -> Reply:
+        exchange.upstream_s = exchange.first_byte_s = 0.0
+        exchange.usage = None
+        # Each attempt has a call of its own, so that what a stream of one still holds cannot change under it.
+        own = msgspec.structs.replace(call)
+        sender = self._senders[target.provider]
+        return await Attempt(exchange, own, sender, self._clock).run(more, target.first_token_s)
+
+    def _note(self, target: Target, failed: AttemptError, retry: RetrySpec) -> None:
+        """Remember what a failure says about a target."""
+        health, now_s = self._chooser.health, self._clock.monotonic()
+        if not retry.cooldown_s or failed.kind in ("context_length", "content", "bad_request"):
+            return
+        if failed.kind == "quota":
+            health.refused(target.key, now_s, QUOTA_COOLDOWN_S)
+        elif failed.status == 429:
+            health.refused(target.key, now_s, failed.retry_after_s or retry.cooldown_s)
+        else:
+            health.failed(target.key, now_s, retry.cooldown_after, failed.retry_after_s or retry.cooldown_s)
+
+    def _next(
+        self, exchange: Exchange, call: ModelCall, failed: AttemptError, target: Target, left: list[Target]
+    ) -> tuple[Target, float] | None:
+        """The target to try next and the pause before; None when no other attempt would help."""
+        if not _leads_on(failed):
+            return None
+        while left:
+            other = left.pop(0)
+            if failed.kind != "quota" or other.provider != target.provider:
+                return other, 0.0
+        retry = self._chooser.retries[call.entry]
+        if not retry.same_target or failed.kind in ("quota", "credential", "context_length", "content"):
+            return None
+        pause_s = failed.retry_after_s
+        if pause_s is None:
+            pause_s = FIRST_PAUSE_S * 2 ** (call.attempts - 1) * (0.5 + self._random.random())
+        if pause_s > MAX_PAUSE_S or self._late(exchange, pause_s):
+            return None
+        return target, pause_s
+
+    def _late(self, exchange: Exchange, pause_s: float) -> bool:
+        """Whether the caller would be gone by then, as far as it said how long it waits."""
+        stated = exchange.request.header(b"x-stainless-timeout") or exchange.request.header(b"x-heddle-timeout-s")
+        try:
+            limit_s = float(stated) if stated else 0.0
+        except ValueError:
+            return False
+        return 0 < limit_s < self._clock.monotonic() - exchange.started_s + pause_s
+
+
+def _leads_on(failed: AttemptError) -> bool:
+    if failed.kind in ("context_length", "credential", "quota", "rate_limit", "overloaded", "not_found"):
+        return True
+    if failed.error is not None:
+        # What cannot be translated for one provider, another may take as it is.
+        return failed.error.reason is not Reason.BAD_REQUEST or failed.kind == "content"
+    return failed.status >= 500 or (failed.status in _LEADS_ON and failed.kind not in ("bad_request", "content"))
+
+
+def _final(exchange: Exchange, failed: AttemptError) -> Reply:
+    """The provider's own error as a reply. Raises CallError when there was none."""
+    if failed.reply is None:
+        raise failed.error or CallError(Reason.INTERNAL, "The call failed for an unknown reason.")
+    exchange.usage = Usage()
+    exchange.reason = Reason.UPSTREAM_ERROR
+    exchange.detail = failed.detail
+    return failed.reply
 
 
 def _sender(spec: ProviderSpec, provider: Provider, tools: Tools, propagation: tuple[str, ...]) -> Sender:
@@ -112,52 +175,3 @@ def _sender(spec: ProviderSpec, provider: Provider, tools: Tools, propagation: t
         return HttpSender(spec, provider, tools, propagation)
     except OSError as exc:
         raise ValueError(f"provider {spec.name!r}: cannot read its CA file: {exc.strerror or exc}") from exc
-
-
-def _unusable(sender: Sender, call: ModelCall) -> CallError:
-    """Why the provider of a call cannot be called, or not with this."""
-    spec = sender.spec
-    if spec.credential_error:
-        detail = f"The provider `{spec.name}` is not usable: {spec.credential_error}"
-        return CallError(Reason.PROVIDER_UNCONFIGURED, detail)
-    detail = f"The provider `{spec.name}` does not serve {call.operation}."
-    return CallError(Reason.BAD_REQUEST, detail, param="model")
-
-
-async def _failed(exchange: Exchange, sender: Sender, codec: Codec, answer: Answer) -> Reply:
-    """The reply for an answer other than 200. It costs the caller no tokens."""
-    body: bytes | None
-    try:
-        body = await _read(answer, None, MAX_FAILURE_BYTES)
-    except NetError:
-        answer.close()
-        body = None
-    failure = sender.read_failure(answer.status, answer.headers, body)
-    exchange.usage = Usage()
-    exchange.reason = Reason.UPSTREAM_ERROR
-    exchange.detail = failure.detail
-    data = failure.body if failure.body is not None else _encode(codec, failure)
-    return Reply(failure.status, [_JSON, *failure.headers], data)
-
-
-def _encode(codec: Codec, failure: Failure) -> bytes:
-    reason = Reason.UPSTREAM_ERROR if failure.status >= 500 else Reason.BAD_REQUEST
-    if failure.status == 429:
-        reason = Reason.LIMITED
-    known = ANSWERS[reason]
-    return codec.encode_error(failure.status, known.kind, ANSWERS[Reason.UPSTREAM_ERROR].code, failure.detail, None)
-
-
-async def _read(answer: Answer, data: bytes | None, max_bytes: int) -> bytes:
-    """The whole body (`data`, if it was there), decoded. Raises NetError (too large, damaged, the connection's)."""
-    if data is None:
-        data = await answer.body.read(max_bytes)
-    encoding = _field(answer, b"content-encoding")
-    return decompress(data, encoding, max_bytes) if encoding else data
-
-
-def _field(answer: Answer, name: bytes) -> bytes:
-    for key, value in answer.headers:
-        if key == name:
-            return value
-    return b""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from heddle.backends.sending import Answer, upstream_error
+from heddle.backends.translated import TranslatedStream
 from heddle.model.call import ModelCall
 from heddle.net.body import Sink
 from heddle.net.errors import NetError, PeerGone
@@ -85,6 +86,24 @@ class Relay:
         if not self._held:
             self._settle()
             raise self._error or CallError(Reason.UPSTREAM_BROKEN, "The provider's stream was empty.")
+
+    async def open_generating(self) -> None:
+        """Like `open`, and wait until something was generated: until then another target may take the call."""
+        await self.open()
+        held = [self._held]
+        while not self._reader.usage(0).output_tokens:
+            try:
+                data = await self._advance()
+            except BaseException:
+                self._settle()
+                raise
+            if not data:
+                break
+            held.append(data)
+        if self._error is not None:
+            self._settle()
+            raise self._error
+        self._held = b"".join(held)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -196,6 +215,8 @@ class Relay:
         if reader.failure is not None:
             self._error = CallError(Reason.UPSTREAM_BROKEN, reader.failure.detail)
         else:
+            if isinstance(reader, TranslatedStream) and (tail := reader.tail()):
+                return tail
             await self._drain()
         return b""
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from heddle.backends.played import play
 from heddle.model.call import ModelCall
-from heddle.model.provider import Failure, Fields, HttpProvider, PlayedProvider
+from heddle.model.provider import Failure, Fields, HttpProvider, PlayedProvider, Signing
 from heddle.model.snapshot import ProviderSpec
 from heddle.net.client import OutboundRequest
 from heddle.net.errors import (
@@ -76,6 +76,7 @@ class Sender(Protocol):
 
     spec: ProviderSpec
     dialects: frozenset[str]
+    speaks: str
     stream_usage: bool
 
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
@@ -99,10 +100,13 @@ class HttpSender:
         "_from_caller",
         "_lines",
         "_monotonic",
+        "_now",
         "_origin",
         "_propagation",
         "_provider",
+        "_signing",
         "dialects",
+        "speaks",
         "spec",
         "stream_usage",
     )
@@ -110,7 +114,10 @@ class HttpSender:
     def __init__(self, spec: ProviderSpec, provider: HttpProvider, tools: Tools, propagation: tuple[str, ...]) -> None:
         self.spec = spec
         self.dialects = provider.dialects
+        self.speaks = provider.speaks
         self.stream_usage = provider.stream_usage
+        self._signing = provider if isinstance(provider, Signing) else None
+        self._now = tools.clock.now
         self._provider = provider
         self._from_caller = tuple(provider.from_caller)
         self._lines: dict[bool, bytes] = {}
@@ -134,6 +141,8 @@ class HttpSender:
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """One request to the provider's URL."""
         provider, caller = self._provider, exchange.request
+        if self._signing is not None:
+            return self._send_signed(self._signing, exchange, call, body)
         by_name = caller.fields()
         for name in self._from_caller:
             if name in by_name:
@@ -144,6 +153,15 @@ class HttpSender:
         trace: Fields = []
         inject(exchange.trace, trace, self._propagation)
         request = OutboundRequest("POST", provider.target(call), trace, body, lines)
+        exchange.upstream_s = self._monotonic()
+        return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
+
+    def _send_signed(self, signing: Signing, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
+        target = self._provider.target(call)
+        fields = signing.sign(target, self._provider.headers(call, exchange.request.headers), body, self._now())
+        trace: Fields = []
+        inject(exchange.trace, trace, self._propagation)
+        request = OutboundRequest("POST", target, trace, body, encode_request_fields(fields))
         exchange.upstream_s = self._monotonic()
         return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 
@@ -163,11 +181,12 @@ class HttpSender:
 class PlayedSender:
     """A provider without a network. Its answers are the gateway's own and need no filter."""
 
-    __slots__ = ("_clock", "_provider", "dialects", "spec", "stream_usage")
+    __slots__ = ("_clock", "_provider", "dialects", "speaks", "spec", "stream_usage")
 
     def __init__(self, spec: ProviderSpec, provider: PlayedProvider, tools: Tools) -> None:
         self.spec = spec
         self.dialects = provider.dialects
+        self.speaks = provider.speaks
         self.stream_usage = True
         self._provider = provider
         self._clock = tools.clock

@@ -7,6 +7,7 @@ caller's dialect. What is said is `detail`, which is written for callers; a trac
 from heddle.net.message import Headers, Reply
 from heddle.pipeline.errors import ANSWERS, CallError, Reason
 from heddle.wire.llm import openai_chat
+from heddle.wire.llm.codecs import CODECS
 
 _JSON = (b"content-type", b"application/json")
 
@@ -22,11 +23,11 @@ _BY_STATUS: dict[int, Reason] = {
 }
 
 
-def answer(error: CallError) -> Reply:
-    """The reply for a failed call: status, headers of the error, and a body in OpenAI's error form."""
-    reason = error.answer
-    body = openai_chat.encode_error(reason.status, reason.kind, reason.code, error.detail, error.param)
-    headers: Headers = [_JSON, *error.headers]
+def answer(error: CallError, dialect: str = openai_chat.DIALECT) -> Reply:
+    """The reply for a failed call: status, headers of the error, and a body in the dialect's error form."""
+    reason, codec = error.answer, CODECS[dialect]
+    body = codec.encode_error(reason.status, reason.kind, reason.code, error.detail, error.param)
+    headers: Headers = [_JSON, *codec.error_fields(reason.status, reason.code), *error.headers]
     return Reply(reason.status, headers, body)
 
 

@@ -9,26 +9,29 @@ from heddle.net.errors import BodyError, PeerGone
 from heddle.net.message import Reply, Request
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
-from heddle.traffic.models import ModelTable
+from heddle.traffic.models import ModelTable, Resolved
 from heddle.wire.errors import ProtocolError
 
-Decoder = Callable[[bytes], ModelCall]
+Decoder = Callable[[bytes, str], ModelCall]
+"""From a body and a request target to a call."""
+Choose = Callable[[Exchange, ModelCall, Resolved], None]
 
 
 class Decode:
     """Phase DECODE of the model routes: after this, `exchange.call` is set and its model resolved."""
 
-    __slots__ = ("_decode", "_models")
+    __slots__ = ("_choose", "_decode", "_models")
 
     phase = Phase.DECODE
 
-    def __init__(self, decoder: Decoder, models: ModelTable) -> None:
+    def __init__(self, decoder: Decoder, models: ModelTable, choose: Choose) -> None:
+        self._choose = choose
         self._decode = decoder
         self._models = models
 
     def wrap(self, handler: Handler) -> Handler:
         """Decode, resolve, hand on."""
-        decode, resolve = self._decode, self._models.resolve
+        decode, resolve, choose = self._decode, self._models.resolve, self._choose
 
         async def decoded(exchange: Exchange) -> Reply:
             request = exchange.request
@@ -40,7 +43,7 @@ class Decode:
             if body is None or b"content-encoding" in fields:
                 body = await read_body(request, body, max_bytes)
             try:
-                call = decode(body)
+                call = decode(body, f"{request.path}?{request.query}" if request.query else request.path)
             except ProtocolError as exc:
                 raise bad_request(exc) from exc
             exchange.call = call
@@ -48,6 +51,8 @@ class Decode:
             call.entry = model.entry
             call.provider = model.provider
             call.upstream_model = model.upstream_model or call.model
+            if model.targets or model.access is not None:
+                choose(exchange, call, model)
             return await handler(exchange)
 
         return decoded

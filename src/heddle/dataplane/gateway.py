@@ -24,6 +24,8 @@ from heddle.telemetry.trace import distrust, extract
 
 _log = logging.getLogger("heddle.gateway")
 
+_UNEXPECTED = "The gateway failed to handle this call."
+
 
 class Runtime:
     """Everything built from one snapshot; never changed afterwards."""
@@ -107,14 +109,14 @@ class Door:
             else:
                 reply = await (route.methods.get(request.method) or pick(route, request.method))(exchange)
         except CallError as error:
-            reply = _failed(exchange, error)
+            reply = _failed(exchange, error, route.dialect)
         except asyncio.CancelledError:
             exchange.reason = Reason.CALLER_GONE
             recorder.finish(exchange, 499, 0)
             raise
         except Exception:
             _log.exception("unexpected failure in %s", route.operation)
-            reply = _failed(exchange, CallError(Reason.INTERNAL, "The gateway failed to handle this call."))
+            reply = _failed(exchange, CallError(Reason.INTERNAL, _UNEXPECTED), route.dialect)
         if from_page:
             reply.headers = [*reply.headers, *admission.cors(request)]
         body = reply.body
@@ -127,10 +129,10 @@ class Door:
         return reply
 
 
-def _failed(exchange: Exchange, error: CallError) -> Reply:
+def _failed(exchange: Exchange, error: CallError, dialect: str) -> Reply:
     exchange.reason = error.reason
     exchange.detail = error.detail
-    return answer(error)
+    return answer(error, dialect)
 
 
 class _Ending:

@@ -1,51 +1,99 @@
-"""What is served where: the model routes of an HTTP listener, compiled from a snapshot."""
+"""What is served where: the doors of an HTTP listener, one per dialect and operation, compiled from a snapshot.
+
+Owns the table of paths. Formats that name the model or the operation in the path have a door per operation behind a
+prefix; which one is meant stands after the last `:` or `/`.
+
+*Source:* the API references of OpenAI, Anthropic, Gemini and Bedrock, 2026-11.
+"""
 
 from dataclasses import dataclass
-from urllib.parse import unquote
+from typing import NamedTuple
 
 from heddle import plugins
 from heddle.backends.llm import LlmBackend
-from heddle.dataplane.decode import Decode, Decoder
-from heddle.model.call import ModelCall
+from heddle.dataplane.choosing import Choice, build_chooser
+from heddle.dataplane.decode import Decode
+from heddle.dataplane.modellist import PATHS, ModelList
 from heddle.model.snapshot import Snapshot
-from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
-from heddle.pipeline.exchange import Exchange, Handler, Phase, Policy, compile_route
-from heddle.traffic.models import ModelTable, Resolved
-from heddle.wire.errors import ProtocolError
-from heddle.wire.llm import openai_chat, openai_embeddings, openai_models
+from heddle.pipeline.exchange import Handler, Phase, Policy, compile_route
+from heddle.traffic.models import ModelTable
+from heddle.wire.llm.codecs import CODECS
+
+OPENAI = "openai_chat"
+"""The dialect of paths that belong to none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path: what it is called in records, and who answers which method."""
+    """One path: what it is called in records, who answers which method, and the dialect errors are told in."""
 
     operation: str
     methods: dict[str, Handler]
+    dialect: str = OPENAI
 
 
 UNKNOWN = Route("unknown", {})
-_MODELS = "/v1/models"
+
+
+class Door(NamedTuple):
+    """Where a dialect is served: at `path`, or below `prefix` where the path ends in `suffix`."""
+
+    dialect: str
+    operation: str
+    path: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+
+DOORS = (
+    Door("openai_chat", "chat", "/v1/chat/completions"),
+    Door("openai_responses", "chat", "/v1/responses"),
+    Door("openai_completions", "completions", "/v1/completions"),
+    Door("openai_embeddings", "embeddings", "/v1/embeddings"),
+    Door("anthropic_messages", "chat", "/v1/messages"),
+    Door("anthropic_count", "count_tokens", "/v1/messages/count_tokens"),
+    *(
+        Door(dialect, operation, prefix=prefix, suffix=f":{method}")
+        for prefix in ("/v1beta/models/", "/v1/models/", "/v1beta1/publishers/", "/v1/publishers/", "/v1/projects/",
+                       "/v1beta1/projects/")
+        for dialect, operation, method in (
+            ("gemini", "chat", "generateContent"),
+            ("gemini", "chat", "streamGenerateContent"),
+            ("gemini_embeddings", "embeddings", "embedContent"),
+            ("gemini_embeddings", "embeddings", "batchEmbedContents"),
+            ("gemini_count", "count_tokens", "countTokens"),
+        )
+    ),
+    Door("bedrock_converse", "chat", prefix="/model/", suffix="/converse"),
+    Door("bedrock_converse", "chat", prefix="/model/", suffix="/converse-stream"),
+)  # fmt: skip
 
 
 class Router:
     """All routes of an HTTP listener."""
 
-    __slots__ = ("_exact", "_prefixes")
+    __slots__ = ("_below", "_exact")
 
-    def __init__(self, exact: dict[str, Route], prefixes: dict[str, Route]) -> None:
+    def __init__(self, exact: dict[str, Route], below: dict[str, dict[str, Route]]) -> None:
+        """`below` has for each prefix the routes by suffix; the suffix "" is for all other paths below it."""
         self._exact = exact
-        self._prefixes = tuple(prefixes.items())
+        self._below = tuple(below.items())
 
     def find(self, path: str) -> Route:
         """The route of a path, `UNKNOWN` when there is none. A trailing slash is another path, as in OpenAI's API."""
         route = self._exact.get(path)
         if route is not None:
             return route
-        for prefix, below in self._prefixes:
+        for prefix, routes in self._below:
             if path.startswith(prefix):
-                return below
+                rest = path[len(prefix) :]
+                for mark in (":", "/"):
+                    route = routes.get(mark + rest.rpartition(mark)[2])
+                    if route is not None and rest.rpartition(mark)[0]:
+                        return route
+                return routes.get("", UNKNOWN)
         return UNKNOWN
 
 
@@ -54,74 +102,32 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
     policies = [plugins.load("policies", name)(snapshot, tools) for name in plugins.names("policies")]
     chain: list[Policy] = [policy for policy in policies if policy is not None]
     providers = {spec.name: plugins.load("providers", spec.type)(spec) for spec in snapshot.providers}
-    backend = LlmBackend(snapshot.providers, providers, tools, snapshot.observability.tracing.propagation)
+    chooser = build_chooser(snapshot.models, tools)
+    backend = LlmBackend(snapshot.providers, providers, tools, snapshot.observability.tracing.propagation, chooser)
     models = ModelTable(snapshot.models, snapshot.providers)
+    choose = Choice(chooser, chain).apply
 
-    def model_route(operation: str, decoder: Decoder) -> Route:
-        handler = compile_route([*chain, Decode(decoder, models)], backend.handle)
-        return Route(operation, {"POST": handler})
+    def route(door: Door) -> Route:
+        decode = Decode(CODECS[door.dialect].decode_request, models, choose)
+        return Route(door.operation, {"POST": compile_route([*chain, decode], backend.handle)}, door.dialect)
 
+    exact: dict[str, Route] = {}
+    below: dict[str, dict[str, Route]] = {}
+    for door in (door for door in DOORS if door.dialect in CODECS):
+        if door.path:
+            exact[door.path] = route(door)
+        else:
+            below.setdefault(door.prefix, {})[door.suffix] = route(door)
     authentication = [policy for policy in chain if policy.phase == Phase.AUTHENTICATE]
-    listing = ModelList(models, chain)
-    return Router(
-        {
-            "/v1/chat/completions": model_route("chat", openai_chat.decode_request),
-            "/v1/embeddings": model_route("embeddings", openai_embeddings.decode_request),
-            _MODELS: Route("models", {"GET": compile_route(authentication, listing.all)}),
-        },
-        {f"{_MODELS}/": Route("models", {"GET": compile_route(authentication, listing.one)})},
-    )
+    for at in PATHS:
+        lists = ModelList(models, chain, at)
+        exact[at] = Route("models", {"GET": compile_route(authentication, lists.all)}, lists.dialect)
+        one = Route("models", {"GET": compile_route(authentication, lists.one)}, lists.dialect)
+        below.setdefault(f"{at}/", {})[""] = one
+    return Router(exact, below)
 
 
-class ModelList:
-    """The models that some call of this caller could be allowed to use."""
-
-    __slots__ = ("_models", "_policies")
-
-    def __init__(self, models: ModelTable, policies: list[Policy]) -> None:
-        self._models = models
-        self._policies = policies
-
-    async def all(self, exchange: Exchange) -> Reply:
-        """GET /v1/models: the list, patterns included as they are written."""
-        allowed = [model for model in self._models.listed() if self._allows(exchange, model.entry, model)]
-        return _reply(openai_models.encode_list((model.entry, model.provider) for model in allowed))
-
-    async def one(self, exchange: Exchange) -> Reply:
-        """GET /v1/models/{name}: one model, if this caller may use it. Raises CallError (404) otherwise."""
-        name = unquote(exchange.request.path.removeprefix(f"{_MODELS}/"))
-        if not _can_be_asked(name, self._models):
-            raise _unknown_model(name)
-        model = self._models.resolve(name)
-        if not self._allows(exchange, name, model):
-            raise _unknown_model(name)
-        return _reply(openai_models.encode_model(name, model.provider))
-
-    def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:
-        upstream = model.upstream_model or name
-        call = ModelCall(
-            operation="chat", dialect=openai_chat.DIALECT, model=name, body=b"",
-            entry=model.entry, provider=model.provider, upstream_model=upstream,
-        )  # fmt: skip
-        return all(policy.permits(exchange, call) for policy in self._policies)
-
-
-def _can_be_asked(name: str, models: ModelTable) -> bool:
-    """Whether `name` is one that a call can have, or stands in the list as it is, as patterns do."""
-    try:
-        openai_chat.check_model(name)
-    except ProtocolError:
-        return any(model.entry == name for model in models.listed())
-    return True
-
-
-def _unknown_model(name: str) -> CallError:
-    shown = name if len(name) <= openai_chat.MAX_MODEL_CHARS else f"{name[: openai_chat.MAX_MODEL_CHARS]}..."
-    return CallError(Reason.MODEL_NOT_FOUND, f"The model `{shown}` does not exist or you do not have access to it.")
-
-
-def _reply(body: bytes) -> Reply:
-    return Reply(200, [(b"content-type", b"application/json")], body)
+_KNOWN = ", ".join(f"POST {door.path}" for door in DOORS if door.path)
 
 
 def pick(route: Route, method: str) -> Handler:
@@ -132,7 +138,7 @@ def pick(route: Route, method: str) -> Handler:
     if route is UNKNOWN:
         raise CallError(
             Reason.NOT_FOUND,
-            "Nothing is served at this path; see POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models.",
+            f"Nothing is served at this path; see {_KNOWN}, GET /v1/models.",
         )
     allow = ", ".join(route.methods)
     raise CallError(Reason.METHOD_NOT_ALLOWED, f"Use {allow} here.", headers=[(b"allow", allow.encode())])

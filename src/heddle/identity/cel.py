@@ -37,6 +37,7 @@ VARIABLES: dict[str, Any] = {
     "call.provider": _T.STRING,
     "call.stream": _T.BOOL,
     "call.max_output_tokens": _T.INT,
+    "call.input_tokens": _T.INT,
     "call.dialect": _T.STRING,
     "request.method": _T.STRING,
     "request.path": _T.STRING,

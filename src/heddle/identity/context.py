@@ -15,6 +15,8 @@ from heddle.model.principal import Principal
 from heddle.pipeline.exchange import Exchange
 
 SECRET_FIELDS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"})
+BYTES_PER_TOKEN = 4
+"""`call.input_tokens` is an estimate from the size of the request: nobody counts tokens before routing."""
 _MAX_QUERY_FIELDS = 100
 
 CALLER: Mapping[str, Callable[[Principal], Any]] = {
@@ -33,8 +35,13 @@ def _max_output_tokens(exchange: Exchange) -> int | None:
     return exchange.call.max_output_tokens if exchange.call else None
 
 
+def _input_tokens(exchange: Exchange) -> int | None:
+    return -(-len(exchange.call.body) // BYTES_PER_TOKEN) if exchange.call else None
+
+
 REQUEST: Mapping[str, Callable[[Exchange, float], Any]] = {
     "call.max_output_tokens": lambda exchange, _: _max_output_tokens(exchange),
+    "call.input_tokens": lambda exchange, _: _input_tokens(exchange),
     "request.method": lambda exchange, _: exchange.request.method,
     "request.path": lambda exchange, _: exchange.request.path,
     "request.headers": lambda exchange, _: headers(exchange),

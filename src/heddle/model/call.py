@@ -6,11 +6,26 @@ Owns the canonical call values. Codecs make them, policies read them, backends a
 import msgspec
 
 
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One place a call can go to."""
+
+    provider: str
+    model: str
+    """Name sent to the provider."""
+    first_token_s: float = 0.0
+    """Longest wait for the first token of a stream; 0 is no bound of its own."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What its health is remembered under."""
+        return self.provider, self.model
+
+
 class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     """One call to a model, decoded only as far as policies need; `body` stays the caller's bytes."""
 
     operation: str
-    """`chat` or `embeddings`: the metric and span name of the call."""
+    """`chat`, `completions`, `embeddings` or `count_tokens`: the metric and span name of the call."""
     dialect: str
     """Codec that decoded it, e.g. `openai_chat`; errors are answered in it."""
     model: str
@@ -30,6 +45,11 @@ class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     """Name of the provider it goes to."""
     upstream_model: str = ""
     """Model name sent to the provider."""
+    targets: tuple[Target, ...] = ()
+    """Where it may go, in order, the first being `provider` and `upstream_model`; empty when there is one place and
+    one attempt."""
+    attempts: int = 1
+    """Attempts made so far, the current one included."""
 
 
 class Heard(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

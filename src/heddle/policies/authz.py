@@ -139,6 +139,16 @@ class Authorization:
             self._remember(key, decision, names)
         return not (decision.key_model or decision.verdict.refused)
 
+    def allows(self, exchange: Exchange, call: ModelCall) -> bool:
+        """Whether exactly this call is allowed. Writes nothing down: it is asked for places a call might go."""
+        key: _Key = (id(exchange.principal), call.model, call.upstream_model, exchange.listener.name)
+        key += tuple([read(call) for read in self._shape])
+        decision = self._cache.get(key) or self._decide(exchange, call, key)
+        verdict = decision.verdict
+        if verdict.pending:
+            verdict = settle(verdict, _RequestValues(exchange, call, self._read, self._now).under)
+        return not (decision.key_model or verdict.refused)
+
     def _decide(self, exchange: Exchange, call: ModelCall, key: _Key) -> Decision:
         principal, names, levels = exchange.principal, _names(call), self._levels_of(exchange)
         known = _known(call, listing=False)

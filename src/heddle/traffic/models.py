@@ -1,17 +1,20 @@
 """From a model's name, as a caller wrote it, to the configured model and provider.
 
-Owns the order of precedence: an exact name first, then patterns as declared. `*` stands for any run of
+Owns the order of precedence: an exact name or alias first, then patterns as declared. `*` stands for any run of
 characters. Cost does not grow with the number of patterns of the usual form `prefix*`: they are looked up
 by the prefixes of the name. Other patterns are compared one by one and remembered, within a bound.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import msgspec
 
-from heddle.model.match import glob_match, is_glob
-from heddle.model.snapshot import ModelSpec, ProviderSpec
+from heddle.model.match import Globs, glob_match, is_glob
+from heddle.model.principal import Principal
+from heddle.model.snapshot import MatchSpec, ModelSpec, ProviderSpec, TargetSpec
 from heddle.pipeline.errors import CallError, Reason
+from heddle.traffic.targets import places
 
 MAX_REMEMBERED = 4096
 """Names resolved by pattern that are kept, oldest out first: callers choose them, so they must not pile up."""
@@ -19,16 +22,36 @@ MAX_REMEMBERED_CHARS = 128
 """Longer names are searched for each time."""
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Access:
+    """Who may use a model."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, spec: MatchSpec) -> None:
+        wanted = (("tenant", spec.tenants), ("user", spec.users), ("agent", spec.agents))
+        self._fields = tuple((name, Globs(patterns)) for name, patterns in wanted if patterns)
+
+    def allows(self, principal: Principal) -> bool:
+        """Whether every field that is asked for fits."""
+        return all(globs.match(getattr(principal, name)) for name, globs in self._fields)
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """Where a name leads."""
 
     entry: str
     """Name of the configured model, perhaps a pattern; a label and a limit key."""
     provider: str
+    """Of a virtual model, that of its first target."""
     upstream_model: str = ""
     """Name to send instead of the caller's; empty keeps it."""
     max_output_tokens: int = 0
     """Most tokens the model can generate in one choice; 0 means unknown."""
+    targets: tuple[TargetSpec, ...] = ()
+    """All places it can lead to, where there may be more than one attempt; otherwise empty."""
+    access: Access | None = None
+    names: tuple[str, ...] = ()
+    """The entry's and its aliases."""
 
 
 class ModelTable:
@@ -44,15 +67,20 @@ class ModelTable:
         names = {provider.name for provider in providers}
         if not models and len(providers) == 1:
             models = (ModelSpec(name="*", provider=providers[0].name),)
+        listed = []
         for order, model in enumerate(models):
-            if model.provider not in names:
-                raise ValueError(f"model {model.name!r}: there is no provider {model.provider!r}")
-            self._add(order, model)
+            for provider in _providers(model):
+                if provider not in names:
+                    raise ValueError(f"model {model.name!r}: there is no provider {provider!r}")
+            resolved = _resolved(model)
+            listed.append(resolved)
+            self._add(order, model.name, resolved)
+            for alias in model.aliases:
+                self._add(order, alias, resolved)
         self._lengths = sorted({len(prefix) for prefix in self._prefixes})
-        self._listed = tuple(_resolved(model) for model in models)
+        self._listed = tuple(listed)
 
-    def _add(self, order: int, model: ModelSpec) -> None:
-        name, resolved = model.name, _resolved(model)
+    def _add(self, order: int, name: str, resolved: Resolved) -> None:
         if not is_glob(name):
             self._exact.setdefault(name, resolved)
         elif name.index("*") == len(name) - 1:
@@ -64,11 +92,7 @@ class ModelTable:
         """Where `name` leads. Raises CallError MODEL_NOT_FOUND."""
         found = self._exact.get(name) or self._by_pattern(name)
         if found is None:
-            raise CallError(
-                Reason.MODEL_NOT_FOUND,
-                f"The model `{name}` does not exist or you do not have access to it.",
-                param="model",
-            )
+            raise unknown_model(name)
         return found
 
     def listed(self) -> tuple[Resolved, ...]:
@@ -109,10 +133,29 @@ class ModelTable:
         return best
 
 
+def _providers(model: ModelSpec) -> Iterator[str]:
+    if model.targets:
+        yield from (target.provider for target in model.targets)
+    else:
+        yield model.provider
+
+
 def _resolved(model: ModelSpec) -> Resolved:
+    first = model.targets[0] if model.targets else model
     return Resolved(
         entry=model.name,
-        provider=model.provider,
-        upstream_model=model.model,
+        provider=first.provider,
+        upstream_model=first.model,
         max_output_tokens=model.max_output_tokens,
+        targets=places(model),
+        access=Access(model.access) if model.access is not None else None,
+        names=(model.name, *model.aliases),
+    )
+
+
+def unknown_model(name: str) -> CallError:
+    """The refusal of a name that leads nowhere, or nowhere for this caller."""
+    shown = name if len(name) <= 256 else f"{name[:256]}..."
+    return CallError(
+        Reason.MODEL_NOT_FOUND, f"The model `{shown}` does not exist or you do not have access to it.", param="model"
     )

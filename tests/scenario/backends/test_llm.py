@@ -184,7 +184,7 @@ async def test_an_answer_that_cannot_be_read_is_the_providers_fault(body):
 
 
 async def test_an_endless_answer_is_bounded(monkeypatch):
-    monkeypatch.setattr("heddle.backends.llm.MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr("heddle.backends.attempts.MAX_ANSWER_BYTES", 1000)
     inbound = FakeInbound(200, JSON_FIELDS, [b"x" * 1001])
     error, _ = await refused(inbound)
     assert error.reason is Reason.UPSTREAM_ERROR
@@ -507,7 +507,7 @@ async def test_a_whole_answer_cut_in_the_middle_is_not_an_answer():
 
 async def test_a_call_of_a_kind_the_provider_does_not_serve():
     spec = ProviderSpec(name="up", type="scripted")
-    provider = SimpleNamespace(dialects=frozenset({"openai_chat"}), play=None)
+    provider = SimpleNamespace(dialects=frozenset({"openai_chat"}), speaks="", play=None)
     handler, _ = backend(None, spec, provider)
     with pytest.raises(CallError) as caught:
         await handler.handle(exchange(openai_embeddings, input="x"))

@@ -1,0 +1,263 @@
+"""One attempt at one provider: what is sent, what comes back, and why it failed if it did.
+
+Owns the choice of what is forwarded. With the same format on both sides that is the caller's own bytes, with the
+model renamed if configuration says so and, in streams, usage asked for (and hidden again when the caller did
+not ask); otherwise it is a translation. Answers are bounded. An attempt that failed before anything of its answer was
+seen says so in a form that tells whether another target may do better.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+
+import msgspec
+
+from heddle.backends.relay import Relay
+from heddle.backends.sending import Answer, Sender, upstream_error
+from heddle.backends.translated import Translation
+from heddle.model.call import ModelCall
+from heddle.model.provider import Failure, FailureKind
+from heddle.net.decompress import decompress
+from heddle.net.errors import NetError
+from heddle.net.message import Headers, Reply
+from heddle.pipeline.assembly import Clock
+from heddle.pipeline.errors import ANSWERS, CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.wire.canonical.rules import UntranslatableError
+from heddle.wire.errors import ProtocolError
+from heddle.wire.llm.codec import Codec, Stream
+from heddle.wire.llm.codecs import CODECS, DIALECTS, VENDORS
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Largest answer that is not streamed."""
+MAX_FAILURE_BYTES = 64 * 1024
+"""Largest error body that is read."""
+
+_JSON = (b"content-type", b"application/json")
+
+
+class AttemptError(Exception):
+    """An attempt that failed: the reply or error its caller gets if no other is made."""
+
+    def __init__(
+        self,
+        *,
+        reply: Reply | None = None,
+        error: CallError | None = None,
+        detail: str = "",
+        kind: FailureKind = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reply = reply
+        """The provider's error, for the caller; its reason is `UPSTREAM_ERROR`."""
+        self.error = error
+        self.detail = detail
+        self.kind: FailureKind = kind
+        self.retry_after_s = retry_after_s
+
+    @property
+    def status(self) -> int:
+        """Status that the caller would get."""
+        if self.error is not None:
+            return self.error.answer.status
+        return self.reply.status if self.reply is not None else 500
+
+
+class Attempt:
+    """A call on its way to one sender."""
+
+    __slots__ = ("_call", "_clock", "_codec", "_exchange", "_request", "_sender")
+
+    def __init__(self, exchange: Exchange, call: ModelCall, sender: Sender, clock: Clock) -> None:
+        self._exchange = exchange
+        self._call = call
+        """Its provider and upstream model are this attempt's."""
+        self._sender = sender
+        self._clock = clock
+        self._codec: Codec = CODECS[call.dialect]
+
+    def run(self, generating: bool = False, first_token_s: float = 0.0) -> Awaitable[Reply]:
+        """The good answer. With `generating`, a stream counts as good only once something was generated, for which
+        `first_token_s` is the longest wait (0: none of its own). Raises AttemptError."""
+        sender, call = self._sender, self._call
+        if sender.spec.credential_error:
+            detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
+            raise AttemptError(error=CallError(Reason.PROVIDER_UNCONFIGURED, detail), kind="credential")
+        if call.dialect in sender.dialects:
+            return self._same(generating, first_token_s)
+        if call.dialect in DIALECTS and sender.speaks in VENDORS and call.operation in ("chat", "completions"):
+            return self._translated(generating, first_token_s)
+        detail = f"The provider `{sender.spec.name}` does not serve {call.operation} calls in this form."
+        raise AttemptError(error=CallError(Reason.BAD_REQUEST, detail, param="model"), kind="bad_request")
+
+    async def _same(self, generating: bool, first_token_s: float) -> Reply:
+        call, sender, codec = self._call, self._sender, self._codec
+        hide_usage = call.stream and not call.include_usage and sender.stream_usage
+        model = call.upstream_model
+        renamed = model if model and model != call.model else None
+        body = call.body
+        if renamed is not None or hide_usage:
+            body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
+        try:
+            answer = await sender.send(self._exchange, call, body)
+        except NetError as exc:
+            raise self._broken(exc) from exc
+        try:
+            if answer.status != 200:
+                raise await self._failed(answer, same=True)
+            if call.stream:
+                self._check_stream(answer, codec)
+                return await self._stream(answer, codec.open_stream(hide_usage), generating, first_token_s)
+            return await self._whole(answer)
+        except NetError as exc:
+            answer.close()
+            raise self._broken(exc) from exc
+        except BaseException:
+            answer.close()
+            raise
+
+    async def _translated(self, generating: bool, first_token_s: float) -> Reply:
+        call, sender = self._call, self._sender
+        translation = Translation(DIALECTS[call.dialect], VENDORS[sender.speaks])
+        try:
+            request = DIALECTS[call.dialect].decode_chat(call.body, call)
+            body = translation.request(request, call.upstream_model or call.model)
+        except ProtocolError as exc:
+            kind: FailureKind = "content" if isinstance(exc, UntranslatableError) else "bad_request"
+            error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
+            raise AttemptError(error=error, kind=kind) from exc
+        sent = msgspec.structs.replace(call, dialect=sender.speaks, operation="chat")
+        try:
+            answer = await sender.send(self._exchange, sent, body)
+        except NetError as exc:
+            raise self._broken(exc) from exc
+        now_s = int(self._clock.now())
+        try:
+            if answer.status != 200:
+                raise await self._failed(answer, same=False)
+            if call.stream:
+                self._check_stream(answer, CODECS[sender.speaks])
+                reply = await self._stream(answer, translation.stream(call, now_s), generating, first_token_s)
+            else:
+                reply = await self._whole_translated(answer, translation, now_s)
+        except NetError as exc:
+            answer.close()
+            raise self._broken(exc) from exc
+        except BaseException:
+            answer.close()
+            raise
+        reply.headers += translation.fields()
+        return reply
+
+    def _broken(self, error: NetError) -> AttemptError:
+        return AttemptError(error=upstream_error(error, self._call.provider, self._exchange))
+
+    async def _whole(self, answer: Answer) -> Reply:
+        data = await self._read_whole(answer)
+        try:
+            self._exchange.usage = self._codec.read_usage(data, len(self._call.body))
+        except ProtocolError as exc:
+            raise self._unreadable() from exc
+        return Reply(200, [_JSON, *self._sender.answer_headers(answer.headers)], data)
+
+    async def _whole_translated(self, answer: Answer, translation: Translation, now_s: int) -> Reply:
+        data = await self._read_whole(answer)
+        try:
+            body, self._exchange.usage = translation.answer(data, self._call, now_s)
+        except ProtocolError as exc:
+            raise self._unreadable() from exc
+        return Reply(200, [_JSON, *self._sender.answer_headers(answer.headers)], body)
+
+    async def _read_whole(self, answer: Answer) -> bytes:
+        self._exchange.first_byte_s = self._clock.monotonic()
+        data = answer.body.whole(MAX_ANSWER_BYTES)
+        if data is None or field(answer, b"content-encoding"):
+            data = await _read(answer, data, MAX_ANSWER_BYTES)
+        return data
+
+    def _unreadable(self) -> AttemptError:
+        detail = f"The provider `{self._call.provider}` gave an answer that cannot be read."
+        return AttemptError(error=CallError(Reason.UPSTREAM_ERROR, detail))
+
+    def _check_stream(self, answer: Answer, codec: Codec) -> None:
+        """Raise AttemptError unless the answer is a stream of the format's kind."""
+        kind = field(answer, b"content-type").lower().partition(b";")[0].strip()
+        encoding = field(answer, b"content-encoding")
+        if encoding not in (b"", b"identity") or kind != codec.STREAM_TYPE.partition(b";")[0]:
+            detail = f"The provider `{self._call.provider}` did not answer with a stream."
+            raise AttemptError(error=CallError(Reason.UPSTREAM_ERROR, detail))
+
+    async def _stream(self, answer: Answer, reader: Stream, generating: bool, first_token_s: float) -> Reply:
+        relay = Relay(self._exchange, self._call, self._codec, answer, reader, self._clock.monotonic)
+        try:
+            if generating:
+                async with asyncio.timeout(first_token_s or None):
+                    await relay.open_generating()
+            else:
+                await relay.open()
+        except CallError as exc:
+            raise AttemptError(error=exc) from exc
+        except TimeoutError as exc:
+            detail = f"The provider `{self._call.provider}` did not begin to answer in time."
+            raise AttemptError(error=CallError(Reason.UPSTREAM_TIMEOUT, detail)) from exc
+        headers: Headers = [(b"content-type", self._codec.STREAM_TYPE), (b"cache-control", b"no-cache")]
+        return Reply(200, headers + self._sender.answer_headers(answer.headers), relay)
+
+    async def _failed(self, answer: Answer, same: bool) -> AttemptError:
+        """What an answer other than 200 means. It costs the caller no tokens."""
+        body: bytes | None
+        try:
+            body = await _read(answer, None, MAX_FAILURE_BYTES)
+        except NetError:
+            answer.close()
+            body = None
+        failure = self._sender.read_failure(answer.status, answer.headers, body)
+        data = failure.body if same and failure.body is not None else None
+        fields = failure.headers
+        if data is None:
+            data = _encode(self._codec, failure)
+            fields = fields + self._codec.error_fields(failure.status, _code(failure))
+        return AttemptError(
+            reply=Reply(failure.status, [_JSON, *fields], data),
+            detail=failure.detail,
+            kind=failure.kind,
+            retry_after_s=failure.retry_after_s,
+        )
+
+
+_CODES: dict[FailureKind, str] = {
+    "rate_limit": "rate_limit_exceeded",
+    "quota": "insufficient_quota",
+    "context_length": "context_length_exceeded",
+    "content": "content_filter",
+    "overloaded": "overloaded",
+}
+"""Kind -> `code` in OpenAI's terms; other dialects derive theirs from the status."""
+
+
+def _code(failure: Failure) -> str:
+    return _CODES.get(failure.kind, ANSWERS[Reason.UPSTREAM_ERROR].code)
+
+
+def _encode(codec: Codec, failure: Failure) -> bytes:
+    reason = Reason.UPSTREAM_ERROR if failure.status >= 500 else Reason.BAD_REQUEST
+    if failure.status == 429:
+        reason = Reason.LIMITED
+    detail = failure.message or failure.detail
+    return codec.encode_error(failure.status, ANSWERS[reason].kind, _code(failure), detail, None)
+
+
+async def _read(answer: Answer, data: bytes | None, max_bytes: int) -> bytes:
+    """The whole body (`data`, if it was there), decoded. Raises NetError (too large, damaged, the connection's)."""
+    if data is None:
+        data = await answer.body.read(max_bytes)
+    encoding = field(answer, b"content-encoding")
+    return decompress(data, encoding, max_bytes) if encoding else data
+
+
+def field(answer: Answer, name: bytes) -> bytes:
+    """A field of an answer's head; empty when it is not there."""
+    for key, value in answer.headers:
+        if key == name:
+            return value
+    return b""
