@@ -6,7 +6,6 @@ not ask); otherwise it is a translation. Answers are bounded. An attempt that fa
 seen says so in a form that tells whether another target may do better.
 """
 
-import asyncio
 from collections.abc import Awaitable
 
 import msgspec
@@ -76,21 +75,21 @@ class Attempt:
         self._clock = clock
         self._codec: Codec = CODECS[call.dialect]
 
-    def run(self, generating: bool = False, first_token_s: float = 0.0) -> Awaitable[Reply]:
-        """The good answer. With `generating`, a stream counts as good only once something was generated, for which
-        `first_token_s` is the longest wait (0: none of its own). Raises AttemptError."""
+    def run(self, generating: bool = False) -> Awaitable[Reply]:
+        """The good answer. With `generating`, a stream counts as good only once something was generated.
+        Raises AttemptError."""
         sender, call = self._sender, self._call
         if sender.spec.credential_error:
             detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
             raise AttemptError(error=CallError(Reason.PROVIDER_UNCONFIGURED, detail), kind="credential")
         if call.dialect in sender.dialects:
-            return self._same(generating, first_token_s)
+            return self._same(generating)
         if call.dialect in DIALECTS and sender.speaks in VENDORS and call.operation in ("chat", "completions"):
-            return self._translated(generating, first_token_s)
+            return self._translated(generating)
         detail = f"The provider `{sender.spec.name}` does not serve {call.operation} calls in this form."
         raise AttemptError(error=CallError(Reason.BAD_REQUEST, detail, param="model"), kind="bad_request")
 
-    async def _same(self, generating: bool, first_token_s: float) -> Reply:
+    async def _same(self, generating: bool) -> Reply:
         call, sender, codec = self._call, self._sender, self._codec
         hide_usage = call.stream and not call.include_usage and sender.stream_usage
         model = call.upstream_model
@@ -107,7 +106,7 @@ class Attempt:
                 raise await self._failed(answer, same=True)
             if call.stream:
                 self._check_stream(answer, codec)
-                return await self._stream(answer, codec.open_stream(hide_usage), generating, first_token_s)
+                return await self._stream(answer, codec.open_stream(hide_usage), generating)
             return await self._whole(answer)
         except NetError as exc:
             answer.close()
@@ -116,7 +115,7 @@ class Attempt:
             answer.close()
             raise
 
-    async def _translated(self, generating: bool, first_token_s: float) -> Reply:
+    async def _translated(self, generating: bool) -> Reply:
         call, sender = self._call, self._sender
         translation = Translation(DIALECTS[call.dialect], VENDORS[sender.speaks])
         try:
@@ -137,7 +136,7 @@ class Attempt:
                 raise await self._failed(answer, same=False)
             if call.stream:
                 self._check_stream(answer, CODECS[sender.speaks])
-                reply = await self._stream(answer, translation.stream(call, now_s), generating, first_token_s)
+                reply = await self._stream(answer, translation.stream(call, now_s), generating)
             else:
                 reply = await self._whole_translated(answer, translation, now_s)
         except NetError as exc:
@@ -187,19 +186,12 @@ class Attempt:
             detail = f"The provider `{self._call.provider}` did not answer with a stream."
             raise AttemptError(error=CallError(Reason.UPSTREAM_ERROR, detail))
 
-    async def _stream(self, answer: Answer, reader: Stream, generating: bool, first_token_s: float) -> Reply:
+    async def _stream(self, answer: Answer, reader: Stream, generating: bool) -> Reply:
         relay = Relay(self._exchange, self._call, self._codec, answer, reader, self._clock.monotonic)
         try:
-            if generating:
-                async with asyncio.timeout(first_token_s or None):
-                    await relay.open_generating()
-            else:
-                await relay.open()
+            await (relay.open_generating() if generating else relay.open())
         except CallError as exc:
             raise AttemptError(error=exc) from exc
-        except TimeoutError as exc:
-            detail = f"The provider `{self._call.provider}` did not begin to answer in time."
-            raise AttemptError(error=CallError(Reason.UPSTREAM_TIMEOUT, detail)) from exc
         headers: Headers = [(b"content-type", self._codec.STREAM_TYPE), (b"cache-control", b"no-cache")]
         return Reply(200, headers + self._sender.answer_headers(answer.headers), relay)
 

@@ -105,7 +105,15 @@ class LlmBackend:
         # Each attempt has a call of its own, so that what a stream of one still holds cannot change under it.
         own = msgspec.structs.replace(call)
         sender = self._senders[target.provider]
-        return await Attempt(exchange, own, sender, self._clock).run(more, target.first_token_s)
+        attempt = Attempt(exchange, own, sender, self._clock)
+        if not (call.stream and target.first_token_s and more):
+            return await attempt.run(generating=more)
+        try:
+            async with asyncio.timeout(target.first_token_s):
+                return await attempt.run(generating=True)
+        except TimeoutError as exc:
+            detail = f"The provider `{target.provider}` did not begin to answer in time."
+            raise AttemptError(error=CallError(Reason.UPSTREAM_TIMEOUT, detail)) from exc
 
     def _note(self, target: Target, failed: AttemptError, retry: RetrySpec) -> None:
         """Remember what a failure says about a target."""
@@ -125,9 +133,11 @@ class LlmBackend:
         """The target to try next and the pause before; None when no other attempt would help."""
         if not _leads_on(failed):
             return None
+        health, now_s = self._chooser.health, self._clock.monotonic()
         while left:
             other = left.pop(0)
-            if failed.kind != "quota" or other.provider != target.provider:
+            spent = failed.kind == "quota" and other.provider == target.provider
+            if not spent and not health.resting(other.key, now_s):
                 return other, 0.0
         retry = self._chooser.retries[call.entry]
         if not retry.same_target or failed.kind in ("quota", "credential", "context_length", "content"):

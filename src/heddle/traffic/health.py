@@ -51,6 +51,11 @@ class Health:
         state.probing_s = now_s + self.PROBE_S
         return False
 
+    def resting(self, key: tuple[str, str], now_s: float) -> bool:
+        """Whether its time is not over; asking changes nothing."""
+        state = self._states.get(key)
+        return state is not None and now_s < state.until_s
+
     def failed(self, key: tuple[str, str], now_s: float, after: int, cooldown_s: float) -> None:
         """One more failure; the `after`th in a row, and each later one, cools the target down."""
         state = self._state(key)
