@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
+from heddle.backends.media import MediaFetcher
 from heddle.backends.relay import Relay
 from heddle.backends.sending import Answer, Sender, upstream_error
 from heddle.backends.translated import Translation
@@ -65,14 +66,15 @@ class AttemptError(Exception):
 class Attempt:
     """A call on its way to one sender."""
 
-    __slots__ = ("_call", "_clock", "_codec", "_exchange", "_request", "_sender")
+    __slots__ = ("_call", "_clock", "_codec", "_exchange", "_media", "_sender")
 
-    def __init__(self, exchange: Exchange, call: ModelCall, sender: Sender, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, call: ModelCall, sender: Sender, clock: Clock, media: MediaFetcher) -> None:
         self._exchange = exchange
         self._call = call
         """Its provider and upstream model are this attempt's."""
         self._sender = sender
         self._clock = clock
+        self._media = media
         self._codec: Codec = CODECS[call.dialect]
 
     def run(self, generating: bool = False) -> Awaitable[Reply]:
@@ -117,14 +119,17 @@ class Attempt:
 
     async def _translated(self, generating: bool) -> Reply:
         call, sender = self._call, self._sender
-        translation = Translation(DIALECTS[call.dialect], VENDORS[sender.speaks])
+        dialect, vendor = DIALECTS[call.dialect], VENDORS[sender.speaks]
+        translation = Translation(dialect, vendor)
         try:
-            request = DIALECTS[call.dialect].decode_chat(call.body, call)
+            request = await self._media.inline(dialect.decode_chat(call.body, call), vendor.RULES)
             body = translation.request(request, call.upstream_model or call.model)
         except ProtocolError as exc:
             kind: FailureKind = "content" if isinstance(exc, UntranslatableError) else "bad_request"
             error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
             raise AttemptError(error=error, kind=kind) from exc
+        except CallError as exc:
+            raise AttemptError(error=exc, kind="content") from exc
         sent = msgspec.structs.replace(call, dialect=sender.speaks, operation="chat")
         try:
             answer = await sender.send(self._exchange, sent, body)
@@ -222,7 +227,6 @@ _CODES: dict[FailureKind, str] = {
     "quota": "insufficient_quota",
     "context_length": "context_length_exceeded",
     "content": "content_filter",
-    "overloaded": "overloaded",
 }
 """Kind -> `code` in OpenAI's terms; other dialects derive theirs from the status."""
 

@@ -18,10 +18,11 @@ from typing import Any
 import msgspec
 
 from heddle.backends.attempts import Attempt, AttemptError
+from heddle.backends.media import MediaFetcher
 from heddle.backends.sending import HttpSender, PlayedSender, Sender
 from heddle.model.call import ModelCall, Target, Usage
 from heddle.model.provider import HttpProvider, Provider
-from heddle.model.snapshot import ProviderSpec, RetrySpec
+from heddle.model.snapshot import MediaSpec, ProviderSpec, RetrySpec
 from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
@@ -33,6 +34,7 @@ MAX_PAUSE_S = 10.0
 """A target that asks to be left alone for longer is not waited for: the caller is told, and can do better."""
 FIRST_PAUSE_S = 0.25
 """Before the second attempt at a target that did not say how long to wait; doubled for each further one."""
+NO_MEDIA = MediaSpec()
 QUOTA_COOLDOWN_S = 300.0
 """Money does not come back in seconds."""
 
@@ -43,7 +45,7 @@ _LEADS_ON = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 class LlmBackend:
     """All providers of a snapshot. Raises ValueError when one of them cannot be built."""
 
-    __slots__ = ("_budgets", "_chooser", "_clock", "_random", "_senders")
+    __slots__ = ("_budgets", "_chooser", "_clock", "_media", "_random", "_senders")
 
     def __init__(
         self,
@@ -52,12 +54,14 @@ class LlmBackend:
         tools: Tools,
         propagation: tuple[str, ...] = ("w3c", "b3"),
         chooser: Chooser[Any] | None = None,
+        media: MediaSpec = NO_MEDIA,
     ) -> None:
         """Without a `chooser` no call may have targets."""
         self._clock = tools.clock
         if chooser is None:
             chooser = Chooser((), lambda target, model: None, tools.clock.monotonic, lambda: 0.0)  # noqa: ARG005
         self._chooser = chooser
+        self._media = MediaFetcher(media, tools.client)
         self._random = Random()  # noqa: S311 - spreads pauses
         self._budgets = {entry: RetryBudget(spec.budget) for entry, spec in chooser.retries.items()}
         self._senders: dict[str, Sender] = {
@@ -72,7 +76,7 @@ class LlmBackend:
         if call.targets:
             return await self._over_targets(exchange, call)
         try:
-            return await Attempt(exchange, call, self._senders[call.provider], self._clock).run()
+            return await Attempt(exchange, call, self._senders[call.provider], self._clock, self._media).run()
         except AttemptError as failed:
             return _final(exchange, failed)
 
@@ -105,7 +109,7 @@ class LlmBackend:
         # Each attempt has a call of its own, so that what a stream of one still holds cannot change under it.
         own = msgspec.structs.replace(call)
         sender = self._senders[target.provider]
-        attempt = Attempt(exchange, own, sender, self._clock)
+        attempt = Attempt(exchange, own, sender, self._clock, self._media)
         if not (call.stream and target.first_token_s and more):
             return await attempt.run(generating=more)
         try:

@@ -12,12 +12,13 @@ from pathlib import Path
 import msgspec
 
 from heddle.controlplane.compile_authn import compile_authentication
+from heddle.controlplane.compile_budgets import compile_budgets, compile_ledger, compile_state, with_prices
 from heddle.controlplane.compile_observability import compile_observability
 from heddle.controlplane.paths import absolute
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_base import many
 from heddle.model.config_listeners import Limits, Listener
-from heddle.model.config_llm import ModelEntry, Provider, Retry, Timeouts
+from heddle.model.config_llm import Media, ModelEntry, Provider, Retry, Timeouts
 from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
 from heddle.model.formats import duration_s
 from heddle.model.match import is_glob
@@ -33,6 +34,7 @@ from heddle.model.snapshot import (
     ListenerLimits,
     ListenerSpec,
     MatchSpec,
+    MediaSpec,
     ModelSpec,
     ProviderSpec,
     RetrySpec,
@@ -60,15 +62,23 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
         listeners=tuple(_listener(placed) for placed in plan.listeners),
         admin=AdminSpec(address=admin.address, port=admin.port) if admin is not None else AdminSpec(),
         providers=providers,
+        media=_media(plan.media[0].value) if plan.media else MediaSpec(),
         models=_models(plan, providers),
         authentication=compile_authentication(plan.authentication, secrets, report),
         authorization=tuple(_rule(placed) for placed in plan.authorization),
         limits=tuple(_limit(placed.value) for placed in plan.limits),
+        budgets=compile_budgets(plan, secrets, report),
+        ledger=compile_ledger(plan, secrets, report),
+        state=compile_state(plan, secrets, report),
         observability=compile_observability(plan.observability, secrets, report),
-        prices={one.name: table for one in providers if (table := prices(one.type, one.base_url)).models},
+        prices={one.name: table for one in providers if (table := _price_table(one, plan, prices)).models},
     )
     snapshot = msgspec.structs.replace(snapshot, files=_digests(snapshot))
     return msgspec.structs.replace(snapshot, version=version(snapshot))
+
+
+def _price_table(provider: ProviderSpec, plan: Plan, prices: PriceSource) -> PriceTable:
+    return with_prices(prices(provider.type, provider.base_url), provider.name, plan.prices)
 
 
 def _digests(snapshot: Snapshot) -> dict[str, str]:
@@ -200,6 +210,15 @@ def _model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
         overrides=model.overrides,
         system=model.prompt.system if model.prompt is not None else "",
         source=f"{place.source.file}:{place.source.line(place.path)}",
+    )
+
+
+def _media(media: Media) -> MediaSpec:
+    return MediaSpec(
+        hosts=media.fetch,
+        networks=media.private_networks,
+        max_bytes=media.max_bytes,
+        timeout_s=duration_s(media.timeout),
     )
 
 

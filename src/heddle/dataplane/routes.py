@@ -103,7 +103,8 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
     chain: list[Policy] = [policy for policy in policies if policy is not None]
     providers = {spec.name: plugins.load("providers", spec.type)(spec) for spec in snapshot.providers}
     chooser = build_chooser(snapshot.models, tools)
-    backend = LlmBackend(snapshot.providers, providers, tools, snapshot.observability.tracing.propagation, chooser)
+    propagation = snapshot.observability.tracing.propagation
+    backend = LlmBackend(snapshot.providers, providers, tools, propagation, chooser, snapshot.media)
     models = ModelTable(snapshot.models, snapshot.providers)
     choose = Choice(chooser, chain).apply
 

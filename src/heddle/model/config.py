@@ -5,6 +5,7 @@ It expands to resources (`expand`), and everything after that knows only those.
 """
 
 from heddle.model.config_base import Part, TrustDomain
+from heddle.model.config_budgets import Ledger, NamedBudget, State
 from heddle.model.config_listeners import Admin, Listener
 from heddle.model.config_llm import Llm, Mcp
 from heddle.model.config_observability import Observability
@@ -14,7 +15,7 @@ from heddle.model.config_security import Security
 
 class Config(Part, frozen=True, kw_only=True):
     """A configuration. Several files are taken together; `admin`, `trust_domain`, `security.authentication` and
-    `observability` stand in one of them."""
+    `observability`, `ledger` and `state` stand in one of them."""
 
     trust_domain: TrustDomain = ""
     """Trust domain of workload identities (`spiffe://TRUST_DOMAIN/...`). Unset is `heddle.local`."""
@@ -34,5 +35,11 @@ class Config(Part, frozen=True, kw_only=True):
     """Who may do what."""
     rate_limiting: tuple[NamedRateLimit, ...] = ()
     """How much of it."""
+    budgets: tuple[NamedBudget, ...] = ()
+    """What may be spent."""
+    ledger: Ledger | None = None
+    """The record of what was spent."""
+    state: State | None = None
+    """Where limits and budgets are counted."""
     observability: Observability | None = None
     """Where traces and records go."""

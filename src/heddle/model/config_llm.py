@@ -4,7 +4,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from heddle.model.config_base import Count, Duration, File, Free, Name, Part, Pattern, Secret, SecretName, Url
+from heddle.model.config_base import (
+    Count,
+    Duration,
+    File,
+    Free,
+    Name,
+    Network,
+    Part,
+    Pattern,
+    Period,
+    Secret,
+    SecretName,
+    Url,
+)
+from heddle.model.config_budgets import Price
 from heddle.model.config_policies import Match
 
 
@@ -98,6 +112,21 @@ class Retry(Part, frozen=True, kw_only=True):
     """Failures in a row."""
 
 
+class Media(Part, frozen=True, kw_only=True):
+    """Images and documents that callers name by URL. Providers that fetch them get the URL; for others the gateway
+    fetches, if it may."""
+
+    fetch: tuple[Pattern, ...] = ()
+    """Host names, patterns allowed, that the gateway may fetch from, by https. Empty fetches nothing: such calls are
+    refused. Names that lead to private, loopback or link-local addresses are never fetched from."""
+    private_networks: tuple[Network, ...] = ()
+    """Networks that may be fetched from although they are private, and then by http too."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1024**3)] = 20 * 1024 * 1024
+    """Most bytes of all files of one call."""
+    timeout: Period = "10s"
+    """Longest time for all files of one call."""
+
+
 class Prompt(Part, frozen=True, kw_only=True):
     """Instructions that every call of a model gets."""
 
@@ -151,6 +180,10 @@ class Llm(Part, frozen=True, kw_only=True):
     """Names that callers may use. Without any, every name goes to the sole provider."""
     retry: Retry | None = None
     """What happens when a target fails, for models that do not say it themselves."""
+    media: Media | None = None
+    """Images and documents by URL."""
+    prices: tuple[Price, ...] = ()
+    """What models cost, where that is not what their vendors list, or nobody lists it. The first that fits holds."""
 
 
 class Mcp(Part, frozen=True, kw_only=True):

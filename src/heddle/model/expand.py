@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from heddle.model.config import Config
+from heddle.model.config_budgets import Budget
 from heddle.model.config_listeners import Listener, ListenerSettings
 from heddle.model.config_llm import ModelEntry, Provider
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
@@ -52,7 +53,9 @@ def expand(config: Config, source: Source | None = None, name: str = "gateway") 
         *_authentication(config, at, name),
         *_authorization(config, at, owners, name),
         *_limits(config, at),
-        *_retry(config, at, name),
+        *_budgets(config, at),
+        *_prices(config, at, name),
+        *_model_settings(config, at, name),
         *_observability(config, at, name),
     ]
 
@@ -89,14 +92,21 @@ def _gateway_listener(listener: Listener) -> GatewayListener:
 
 
 def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]:
-    if not config.listeners and config.admin is None and not config.trust_domain:
+    if not (config.listeners or config.admin or config.trust_domain or config.ledger or config.state):
         return
     settings = tuple(
         ListenerParameters(name=listener.name, **_fields(listener, ListenerSettings)) for listener in config.listeners
     )
-    spec = GatewayParametersSpec(trust_domain=config.trust_domain, admin=config.admin, listeners=settings)
+    spec = GatewayParametersSpec(
+        trust_domain=config.trust_domain,
+        admin=config.admin,
+        listeners=settings,
+        ledger=config.ledger,
+        state=config.state,
+    )
     moved = {f"spec.listeners[{index}]": f"listeners[{index}]" for index in range(len(settings))}
     moved |= {"spec.admin": "admin", "spec.trustDomain": "trust_domain"}
+    moved |= {"spec.ledger": "ledger", "spec.state": "state"}
     yield Declared(
         GatewayParameters(
             api_version=HEDDLE_VERSION, kind="GatewayParameters", metadata=ObjectMeta(name=name), spec=spec
@@ -152,10 +162,23 @@ def _limits(config: Config, source: Source) -> Iterator[Declared]:
         yield _policy(f"limit-{limit.name}", spec, source, {"spec.rateLimit": f"rate_limiting[{index}]"})
 
 
-def _retry(config: Config, source: Source, name: str) -> Iterator[Declared]:
+def _budgets(config: Config, source: Source) -> Iterator[Declared]:
+    for index, budget in enumerate(config.budgets):
+        spec = PolicySpec(budget=Budget(**_fields(budget, Budget)))
+        yield _policy(f"budget-{budget.name}", spec, source, {"spec.budget": f"budgets[{index}]"})
+
+
+def _prices(config: Config, source: Source, name: str) -> Iterator[Declared]:
+    if config.llm.prices:
+        yield _policy(f"{name}-prices", PolicySpec(prices=config.llm.prices), source, {"spec.prices": "llm.prices"})
+
+
+def _model_settings(config: Config, source: Source, name: str) -> Iterator[Declared]:
     if config.llm.retry is not None:
         spec = PolicySpec(retry=config.llm.retry)
         yield _policy(f"{name}-retry", spec, source, {"spec.retry": "llm.retry"})
+    if config.llm.media is not None:
+        yield _policy(f"{name}-media", PolicySpec(media=config.llm.media), source, {"spec.media": "llm.media"})
 
 
 def _observability(config: Config, source: Source, name: str) -> Iterator[Declared]:

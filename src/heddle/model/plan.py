@@ -6,12 +6,13 @@ together
 """
 
 from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from heddle.model.config_budgets import Budget, Ledger, Price, State
 from heddle.model.config_listeners import Admin, Listener, ListenerSettings
-from heddle.model.config_llm import ModelEntry, Provider, Retry
+from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
@@ -24,7 +25,7 @@ from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerPa
 
 T = TypeVar("T")
 _SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
-_CONCERNS = ("authentication", "authorization", "rate_limit", "retry", "observability")
+_CONCERNS = ("authentication", "authorization", "rate_limit", "budget", "prices", "retry", "media", "observability")
 
 
 class Placed(NamedTuple, Generic[T]):
@@ -45,6 +46,8 @@ class Plan:
         self.trust_domains: list[Placed[str]] = []
         self.providers: list[Placed[Provider]] = []
         self.models: list[Placed[ModelEntry]] = []
+        self.media: list[Placed[Media]] = []
+        """What may be fetched; at most one."""
         self.retries: list[Placed[Retry]] = []
         """What models do that do not say it themselves; at most one."""
         self.authentication: list[Placed[Authentication]] = []
@@ -52,6 +55,10 @@ class Plan:
         """Where authentication was declared; more than one is a mistake."""
         self.authorization: list[Placed[AuthorizationPolicy]] = []
         self.limits: list[Placed[RateLimit]] = []
+        self.budgets: list[Placed[Budget]] = []
+        self.prices: list[Placed[Price]] = []
+        self.ledgers: list[Placed[Ledger]] = []
+        self.states: list[Placed[State]] = []
         self.observability: list[Placed[Observability]] = []
         self.secrets: dict[str, SecretResource] = {}
 
@@ -89,6 +96,10 @@ def _parameters(everything: list[Declared], plan: Plan) -> dict[tuple[str, str],
             plan.trust_domains.append(Placed(spec.trust_domain, one.place("spec.trustDomain")))
         if spec.admin is not None:
             plan.admins.append(Placed(spec.admin, one.place("spec.admin")))
+        if spec.ledger is not None:
+            plan.ledgers.append(Placed(spec.ledger, one.place("spec.ledger")))
+        if spec.state is not None:
+            plan.states.append(Placed(spec.state, one.place("spec.state")))
         for index, settings in enumerate(spec.listeners):
             found[name, settings.name] = _Settings(settings, one.place(f"spec.listeners[{index}]"))
     return found
@@ -161,12 +172,18 @@ def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan:
         report.error(one.place("spec.targetRefs"), "only authorization can be attached to a listener", "remove it")
     if spec.authentication is not None:
         _authentication(one, spec.authentication, plan)
-    if spec.rate_limit is not None:
-        plan.limits.append(Placed(_named(spec.rate_limit, name), one.place("spec.rateLimit")))
-    if spec.retry is not None:
-        plan.retries.append(Placed(spec.retry, one.place("spec.retry")))
-    if spec.observability is not None:
-        plan.observability.append(Placed(spec.observability, one.place("spec.observability")))
+    if spec.prices is not None:
+        place = one.place("spec.prices")
+        plan.prices.extend(Placed(price, place.at(index)) for index, price in enumerate(spec.prices))
+    plain: dict[str, list[Placed[Any]]] = {
+        "rate_limit": plan.limits, "budget": plan.budgets,
+        "retry": plan.retries, "media": plan.media, "observability": plan.observability,
+    }  # fmt: skip
+    for concern, found_so_far in plain.items():
+        value = getattr(spec, concern)
+        if value is not None:
+            value = _named(value, name) if concern in ("rate_limit", "budget") else value
+            found_so_far.append(Placed(value, one.place(f"spec.{camel(concern)}")))
 
 
 def _authentication(one: Declared, entries: Authentication | tuple[Authentication, ...], plan: Plan) -> None:
@@ -199,7 +216,7 @@ def _authorization(
     )
 
 
-N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit)
+N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit, Budget)
 
 
 def _named(value: N, name: str) -> N:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from heddle.model.config_base import Name, Part, TrustDomain
+from heddle.model.config_budgets import Budget, Ledger, Price, State
 from heddle.model.config_listeners import Admin, ListenerSettings
-from heddle.model.config_llm import ModelEntry, Provider, Retry
+from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
@@ -63,14 +64,20 @@ class PolicySpec(Part, frozen=True, kw_only=True):
     """Who may do what."""
     rate_limit: RateLimit | None = None
     """How much of it."""
+    budget: Budget | None = None
+    """What may be spent."""
+    prices: tuple[Price, ...] | None = None
+    """What models cost."""
     retry: Retry | None = None
     """What happens when a target of a model fails."""
+    media: Media | None = None
+    """Images and documents by URL."""
     observability: Observability | None = None
     """Where traces and records go."""
 
 
 class Policy(Resource, frozen=True, kw_only=True):
-    """One concern around calls: authentication, authorization, a limit, retries, or observability."""
+    """One concern around calls: authentication, authorization, a limit, a budget, prices, retries, or observability."""
 
     api_version: _Version
     """API group and version."""
@@ -98,6 +105,10 @@ class GatewayParametersSpec(Part, frozen=True, kw_only=True):
     """Where administration is served."""
     listeners: tuple[ListenerParameters, ...] = ()
     """Settings by listener."""
+    ledger: Ledger | None = None
+    """The record of what was spent."""
+    state: State | None = None
+    """Where limits and budgets are counted."""
 
 
 class GatewayParameters(Resource, frozen=True, kw_only=True):

@@ -53,6 +53,9 @@ def _check_singletons(plan: Plan, report: Report) -> None:
         "trust_domain": [placed.place for placed in plan.trust_domains],
         "authentication": plan.authentication_policies,
         "observability": [placed.place for placed in plan.observability],
+        "media": [placed.place for placed in plan.media],
+        "ledger": [placed.place for placed in plan.ledgers],
+        "state": [placed.place for placed in plan.states],
         "retry": [placed.place for placed in plan.retries],
     }
     for what, found in places.items():

@@ -11,6 +11,8 @@ import msgspec
 
 from heddle.model.prices import PriceTable
 from heddle.model.redact import hidden_repr
+from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
+from heddle.model.snapshot_match import MatchSpec
 
 SERVED_PROTOCOLS = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are checked, stored, and reported as not active."""
@@ -100,18 +102,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return hidden_repr(self)
 
 
-class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Which callers and calls a rule is for: every given field must match, an empty tuple matches all.
-
-    Values may be globs.
-    """
-
-    tenants: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-
-
 class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One place a model can lead to."""
 
@@ -125,6 +115,18 @@ class TargetSpec(msgspec.Struct, frozen=True, kw_only=True):
     """CEL; empty is true."""
     first_token_s: float = 0.0
     """Longest wait for the first token of a stream; 0 is no bound of its own."""
+
+
+class MediaSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway may fetch for a provider that does not fetch by itself."""
+
+    hosts: tuple[str, ...] = ()
+    """Globs of host names; empty fetches nothing."""
+    networks: tuple[str, ...] = ()
+    """Networks (CIDR) that may be asked although they are not public."""
+    max_bytes: int = 20 * 1024 * 1024
+    """Of all files of one call together."""
+    timeout_s: float = 10.0
 
 
 class RetrySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,11 +336,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     listeners: tuple[ListenerSpec, ...] = ()
     admin: AdminSpec = AdminSpec()
     providers: tuple[ProviderSpec, ...] = ()
+    media: MediaSpec = MediaSpec()
     models: tuple[ModelSpec, ...] = ()
     """Empty means that any name goes to the sole provider."""
     authentication: tuple[Authn, ...] = ()
     authorization: tuple[AuthzRule, ...] = ()
     limits: tuple[LimitSpec, ...] = ()
+    budgets: tuple[BudgetSpec, ...] = ()
+    ledger: LedgerSpec = LedgerSpec()
+    state: StateSpec = StateSpec()
     observability: ObservabilitySpec = ObservabilitySpec()
     prices: dict[str, PriceTable] = {}
     """By provider name; a provider without a table has no known prices."""

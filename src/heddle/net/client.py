@@ -40,7 +40,7 @@ _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 
 
 _Made = tuple[str, bytes, str, int, str]
-"""What an origin was made of: base URL, contents of the CA file, proxy, most connections, owner."""
+"""What an origin was made of: base URL, contents of the CA file, proxy, most connections, owner and address."""
 
 
 class Client:
@@ -55,19 +55,28 @@ class Client:
         self._sweep = Sweep(self.sweep, SWEEP_PERIOD_S)
 
     def origin(
-        self, base_url: str, *, ca_file: str = "", proxy: str = "", max_connections: int = 1000, owner: str = ""
+        self,
+        base_url: str,
+        *,
+        ca_file: str = "",
+        proxy: str = "",
+        max_connections: int = 1000,
+        owner: str = "",
+        address: str = "",
     ) -> Origin:
         """The origin of `base_url` (its path is not used), for whom it is `owner`. For building: it reads CA files.
 
         Who asks for the same again, contents of the file included, gets the same with its open connections; each
-        must `discard` it in the end. Raises ValueError for a URL that is not http(s) with a host, OSError or
+        must `discard` it in the end. With `address`, that one is connected to and nothing is resolved; the name still
+        counts for TLS and `host`. Raises ValueError for a URL that is not http(s) with a host, OSError or
         ssl.SSLError for a bad `ca_file`.
         """
-        made = (base_url, Path(ca_file).read_bytes() if ca_file else b"", proxy, max_connections, owner)
+        made = (base_url, Path(ca_file).read_bytes() if ca_file else b"", proxy, max_connections, f"{owner} {address}")
         origin = self._made.get(made)
         if origin is None:
             origin = self._made[made] = self._make(base_url, ca_file, proxy, max_connections)
             origin.owner = owner
+            origin.connect_host = address or origin.host
             self._origins.append(origin)
         origin.users += 1
         return origin
@@ -225,7 +234,9 @@ async def _dial(origin: Origin, connection: OutboundConnection) -> None:
             raise ConnectionError("the proxy closed the tunnel")
         connection.connection_made(upgraded)
         return
-    host, port = (origin.proxy.host, origin.proxy.port) if origin.proxy is not None else (origin.host, origin.port)
+    host, port = (origin.connect_host, origin.port)
+    if origin.proxy is not None:
+        host, port = origin.proxy.host, origin.proxy.port
     await loop.create_connection(
         lambda: connection,
         host,

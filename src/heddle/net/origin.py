@@ -43,6 +43,7 @@ class Origin:
     """One upstream. Made once per provider, by `Client.origin`, and kept while any snapshot uses it."""
 
     __slots__ = (
+        "connect_host",
         "host",
         "host_line",
         "outbox",
@@ -58,6 +59,8 @@ class Origin:
 
     def __init__(self, address: Address, ssl_context: ssl.SSLContext | None, proxy: Proxy | None, pool: Pool) -> None:
         self.scheme, self.host, self.port = address
+        self.connect_host = self.host
+        """What is connected to: another one only where a name has been resolved and screened before."""
         self.ssl_context = ssl_context
         self.proxy = proxy
         self.pool = pool
