@@ -33,7 +33,6 @@ from heddle.model.snapshot import (
     LimitSpec,
     ListenerLimits,
     ListenerSpec,
-    MatchSpec,
     MediaSpec,
     ModelSpec,
     ProviderSpec,
@@ -43,6 +42,7 @@ from heddle.model.snapshot import (
     TimeoutSpec,
     TlsSpec,
 )
+from heddle.model.snapshot_match import MatchSpec
 
 PriceSource = Callable[[str, str], PriceTable]
 """(type of provider, base URL) -> its prices; an unknown one has an empty table."""

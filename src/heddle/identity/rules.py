@@ -19,7 +19,8 @@ from heddle.identity.context import CALLER
 from heddle.identity.errors import EvaluationError
 from heddle.model.match import Globs, MatchIndex, glob_match, globs_overlap, is_glob
 from heddle.model.principal import Principal
-from heddle.model.snapshot import AuthzRule, MatchSpec
+from heddle.model.snapshot import AuthzRule
+from heddle.model.snapshot_match import MatchSpec
 
 if TYPE_CHECKING:
     from heddle.identity.cel import Expression

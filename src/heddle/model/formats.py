@@ -106,6 +106,15 @@ def _endpoint(text: str) -> str:
     return ""
 
 
+def _redis(text: str) -> str:
+    expected = "expected an address such as redis://host:6379/0, or rediss:// with TLS"
+    scheme, _, rest = text.partition("://")
+    path = urlsplit(f"http://{rest}").path if scheme in ("redis", "rediss") else "?"
+    if _http_url(f"http://{rest}") == "" and re.fullmatch("(?:/[0-9]{0,4})?", path):
+        return ""
+    return f"{expected}; credentials have fields of their own" if "@" in rest else expected
+
+
 def _origin(text: str) -> str:
     expected = "expected an origin such as https://app.example.com or http://localhost:3000"
     wrong = _http_url(text)
@@ -188,6 +197,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "address": _address,
     "url": _http_url,
     "endpoint": _endpoint,
+    "redis": _redis,
     "origin": _origin,
     "hostname": _hostname,
     "pattern": _pattern,

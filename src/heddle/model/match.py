@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Generic, TypeVar
 
 from heddle.model.principal import Principal
-from heddle.model.snapshot import MatchSpec
+from heddle.model.snapshot_match import MatchSpec
 
 T = TypeVar("T")
 

@@ -5,6 +5,7 @@ policies beyond loopback, tokens that nobody validates, keys fetched over plain 
 """
 
 from heddle.model.config_base import many
+from heddle.model.config_budgets import Budget
 from heddle.model.config_listeners import Listener
 from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
 from heddle.model.config_security import ApiKey, Jwks, Jwt, Key, Kubernetes, Nobody
@@ -220,11 +221,13 @@ def _check_reach(plan: Plan, report: Report) -> None:
         _check_reachable("policy", rule, place, callers, report)
     for limit, place in plan.limits:
         _check_reachable("limit", limit, place, callers, report)
+    for budget, place in plan.budgets:
+        _check_reachable("budget", budget, place, callers, report)
     _check_left_out(plan, callers, report)
 
 
 def _check_reachable(
-    what: str, rule: AuthorizationPolicy | RateLimit, place: Place, callers: Callers, report: Report
+    what: str, rule: AuthorizationPolicy | RateLimit | Budget, place: Place, callers: Callers, report: Report
 ) -> None:
     if not callers.can_match(rule.match):
         message, hint = callers.explain(rule.match)

@@ -12,7 +12,8 @@ import msgspec
 
 from heddle.model.match import Globs, glob_match, is_glob
 from heddle.model.principal import Principal
-from heddle.model.snapshot import MatchSpec, ModelSpec, ProviderSpec, TargetSpec
+from heddle.model.snapshot import ModelSpec, ProviderSpec, TargetSpec
+from heddle.model.snapshot_match import MatchSpec
 from heddle.pipeline.errors import CallError, Reason
 from heddle.traffic.targets import places
 
