@@ -13,8 +13,8 @@ import msgspec
 from heddle.backends.media import MediaFetcher
 from heddle.backends.relay import Relay
 from heddle.backends.sending import Answer, Sender, upstream_error
-from heddle.backends.translated import Translation
-from heddle.model.call import ModelCall
+from heddle.backends.translated import NOTES_FIELD, Translation, note_fields
+from heddle.model.call import ModelCall, Usage
 from heddle.model.provider import Failure, FailureKind
 from heddle.net.decompress import decompress
 from heddle.net.errors import NetError
@@ -22,10 +22,10 @@ from heddle.net.message import Headers, Reply
 from heddle.pipeline.assembly import Clock
 from heddle.pipeline.errors import ANSWERS, CallError, Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.wire.canonical.rules import UntranslatableError
+from heddle.wire.canonical.rules import Notes, UntranslatableError
 from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.codec import Codec, Stream
-from heddle.wire.llm.codecs import CODECS, DIALECTS, VENDORS
+from heddle.wire.llm.codec import Codec, Stream, estimate_tokens
+from heddle.wire.llm.codecs import CODECS, COUNTS, DIALECTS, EMBED_DIALECTS, EMBED_VENDORS, EMBEDDINGS, VENDORS
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that is not streamed."""
@@ -86,8 +86,13 @@ class Attempt:
             raise AttemptError(error=CallError(Reason.PROVIDER_UNCONFIGURED, detail), kind="credential")
         if call.dialect in sender.dialects:
             return self._same(generating)
-        if call.dialect in DIALECTS and sender.speaks in VENDORS and call.operation in ("chat", "completions"):
+        if call.dialect in DIALECTS and sender.speaks in VENDORS:
             return self._translated(generating)
+        embeds = EMBEDDINGS.get(sender.speaks, "")
+        if call.dialect in EMBED_DIALECTS and embeds in EMBED_VENDORS:
+            return self._embedded(embeds)
+        if call.dialect in COUNTS:
+            return self._estimated()
         detail = f"The provider `{sender.spec.name}` does not serve {call.operation} calls in this form."
         raise AttemptError(error=CallError(Reason.BAD_REQUEST, detail, param="model"), kind="bad_request")
 
@@ -99,6 +104,8 @@ class Attempt:
         body = call.body
         if renamed is not None or hide_usage:
             body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
+        if sender.adapting is not None and sender.adapting.adapts_own:
+            body = sender.adapting.adapt(body, call, False).body
         try:
             answer = await sender.send(self._exchange, call, body)
         except NetError as exc:
@@ -131,6 +138,9 @@ class Attempt:
         except CallError as exc:
             raise AttemptError(error=exc, kind="content") from exc
         sent = msgspec.structs.replace(call, dialect=sender.speaks, operation="chat")
+        if sender.adapting is not None:
+            body, dropped = sender.adapting.adapt(body, sent, True)
+            translation.note(dropped)
         try:
             answer = await sender.send(self._exchange, sent, body)
         except NetError as exc:
@@ -152,6 +162,41 @@ class Attempt:
             raise
         reply.headers += translation.fields()
         return reply
+
+    async def _embedded(self, vendor_name: str) -> Reply:
+        """Embeddings of a provider that speaks another form of them."""
+        call, sender = self._call, self._sender
+        dialect, vendor, notes = EMBED_DIALECTS[call.dialect], EMBED_VENDORS[vendor_name], Notes()
+        try:
+            request = dialect.decode_embed(call.body, call)
+            body = vendor.encode_embed(request, call.upstream_model or call.model, notes)
+        except ProtocolError as exc:
+            error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
+            raise AttemptError(error=error, kind="content") from exc
+        sent = msgspec.structs.replace(call, dialect=vendor_name)
+        try:
+            answer = await sender.send(self._exchange, sent, body)
+        except NetError as exc:
+            raise self._broken(exc) from exc
+        try:
+            if answer.status != 200:
+                raise await self._failed(answer, same=False)
+            data = await self._read_whole(answer)
+            found = vendor.decode_embeddings(data, len(request.inputs))
+        except NetError as exc:
+            answer.close()
+            raise self._broken(exc) from exc
+        except ProtocolError as exc:
+            raise self._unreadable() from exc
+        self._exchange.usage = found.usage or Usage(input_tokens=estimate_tokens(len(call.body)), estimated=True)
+        fields = [_JSON, *sender.answer_headers(answer.headers), *note_fields(notes)]
+        return Reply(200, fields, dialect.encode_embeddings(found, request, call))
+
+    async def _estimated(self) -> Reply:
+        """A count of tokens for a provider that does not count: an estimate, which is said."""
+        self._exchange.usage = Usage()
+        fields = [_JSON, (NOTES_FIELD, b"emulated=count_tokens")]
+        return Reply(200, fields, COUNTS[self._call.dialect](self._call.body))
 
     def _broken(self, error: NetError) -> AttemptError:
         return AttemptError(error=upstream_error(error, self._call.provider, self._exchange))

@@ -7,9 +7,10 @@ one translation of network failures into reasons. It refuses to send when a conf
 from collections.abc import AsyncIterator, Awaitable
 from typing import Protocol
 
+from heddle.backends.credentials import Credentials
 from heddle.backends.played import play
 from heddle.model.call import ModelCall
-from heddle.model.provider import Failure, Fields, HttpProvider, PlayedProvider, Signing
+from heddle.model.provider import Adapting, Failure, Fields, HttpProvider, PlayedProvider, Signing, Tokened
 from heddle.model.snapshot import ProviderSpec
 from heddle.net.client import OutboundRequest
 from heddle.net.errors import (
@@ -78,6 +79,8 @@ class Sender(Protocol):
     dialects: frozenset[str]
     speaks: str
     stream_usage: bool
+    adapting: Adapting | None
+    """The provider, if its server wants bodies of its format a little different."""
 
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """Send `body`; done when the answer's head is there. Raises what `net.client` raises."""
@@ -97,6 +100,7 @@ class HttpSender:
 
     __slots__ = (
         "_client",
+        "_credentials",
         "_from_caller",
         "_lines",
         "_monotonic",
@@ -105,6 +109,7 @@ class HttpSender:
         "_propagation",
         "_provider",
         "_signing",
+        "adapting",
         "dialects",
         "speaks",
         "spec",
@@ -116,7 +121,9 @@ class HttpSender:
         self.dialects = provider.dialects
         self.speaks = provider.speaks
         self.stream_usage = provider.stream_usage
+        self.adapting: Adapting | None = provider if isinstance(provider, Adapting) else None
         self._signing = provider if isinstance(provider, Signing) else None
+        self._credentials = Credentials(spec, provider, tools) if isinstance(provider, Tokened) else None
         self._now = tools.clock.now
         self._provider = provider
         self._from_caller = tuple(provider.from_caller)
@@ -141,8 +148,8 @@ class HttpSender:
     def send(self, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
         """One request to the provider's URL."""
         provider, caller = self._provider, exchange.request
-        if self._signing is not None:
-            return self._send_signed(self._signing, exchange, call, body)
+        if self._signing is not None or self._credentials is not None:
+            return self._send_authorized(exchange, call, body)
         by_name = caller.fields()
         for name in self._from_caller:
             if name in by_name:
@@ -156,14 +163,19 @@ class HttpSender:
         exchange.upstream_s = self._monotonic()
         return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 
-    def _send_signed(self, signing: Signing, exchange: Exchange, call: ModelCall, body: bytes) -> Awaitable[Answer]:
+    async def _send_authorized(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
+        """Send with a credential that is made for this request, or fetched and renewed."""
         target = self._provider.target(call)
-        fields = signing.sign(target, self._provider.headers(call, exchange.request.headers), body, self._now())
+        fields = self._provider.headers(call, exchange.request.headers)
+        if self._credentials is not None:
+            fields = fields + (self._credentials.ready() or await self._credentials.fields())
+        if self._signing is not None:
+            fields = self._signing.sign(target, fields, body, self._now())
         trace: Fields = []
         inject(exchange.trace, trace, self._propagation)
         request = OutboundRequest("POST", target, trace, body, encode_request_fields(fields))
         exchange.upstream_s = self._monotonic()
-        return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
+        return await self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 
     def _write_lines(self, call: ModelCall) -> bytes:
         lines = self._lines[call.stream] = encode_request_fields(self._provider.headers(call, []))
@@ -181,13 +193,14 @@ class HttpSender:
 class PlayedSender:
     """A provider without a network. Its answers are the gateway's own and need no filter."""
 
-    __slots__ = ("_clock", "_provider", "dialects", "speaks", "spec", "stream_usage")
+    __slots__ = ("_clock", "_provider", "adapting", "dialects", "speaks", "spec", "stream_usage")
 
     def __init__(self, spec: ProviderSpec, provider: PlayedProvider, tools: Tools) -> None:
         self.spec = spec
         self.dialects = provider.dialects
         self.speaks = provider.speaks
         self.stream_usage = True
+        self.adapting: Adapting | None = None
         self._provider = provider
         self._clock = tools.clock
 

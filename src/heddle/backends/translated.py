@@ -32,10 +32,13 @@ class Translation:
         """The provider's body. Raises UntranslatableError."""
         return self._vendor.encode_chat(request, model, self._notes)
 
+    def note(self, dropped: tuple[str, ...]) -> None:
+        """What the provider's server left out besides."""
+        self._notes.dropped += [name for name in dropped if name not in self._notes.dropped]
+
     def fields(self) -> Fields:
         """What the caller is told of the translation."""
-        said = self._notes.header()
-        return [(NOTES_FIELD, said)] if said else []
+        return note_fields(self._notes)
 
     def answer(self, body: bytes, call: ModelCall, created_s: int) -> tuple[bytes, Usage]:
         """The caller's body, and what was used. Raises ProtocolError when the provider's is no answer."""
@@ -114,6 +117,12 @@ class TranslatedStream:
         elif isinstance(event, Ended):
             self.done = True
         return self._encoder.encode(event)
+
+
+def note_fields(notes: Notes) -> Fields:
+    """`x-heddle-translation`, if there is anything to say."""
+    said = notes.header()
+    return [(NOTES_FIELD, said)] if said else []
 
 
 def _size(answer: ChatAnswer) -> int:
