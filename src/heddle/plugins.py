@@ -17,6 +17,7 @@ POLICIES: dict[str, str] = {
 """name -> `build(snapshot: Snapshot, tools: Tools) -> Policy | None`; None when the snapshot declares none of it."""
 
 PROVIDERS: dict[str, str] = {
+    "anthropic": "heddle.providers.anthropic:Anthropic",
     "openai": "heddle.providers.openai:OpenAI",
     "scripted": "heddle.providers.scripted:Scripted",
 }
