@@ -13,14 +13,14 @@ import msgspec
 
 from heddle.controlplane.price_data import PriceData, PricedModel, shipped
 from heddle.model.prices import ModelPrice, PriceTable
+from heddle.providers.openai.presets import PRESETS
 
 _BY_TYPE: dict[str, tuple[str, ...]] = {
-    "openai": ("openai",),
+    **{name: preset.prices for name, preset in PRESETS.items()},
     "anthropic": ("anthropic",),
     "gemini": ("google",),
     "vertex": ("google",),
     "bedrock": ("aws",),
-    "azure": ("azure",),
     # The offline model imitates whatever it is asked for: the demonstration shows what the real one would cost.
     "scripted": ("openai", "anthropic", "google"),
 }

@@ -104,6 +104,27 @@ class Signing(Protocol):
         ...
 
 
+class Adapted(NamedTuple):
+    """A body as a certain server wants it."""
+
+    body: bytes
+    dropped: tuple[str, ...]
+    """Features that were left out, by the names in `wire.canonical.rules`: the caller is told."""
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """An HttpProvider whose server wants bodies of its format a little different."""
+
+    adapts_own: bool
+    """Bodies of callers who speak the format go through `adapt` too; otherwise they stay untouched."""
+
+    def adapt(self, body: bytes, call: ModelCall, translated: bool) -> Adapted:
+        """`body`, which is valid in `call.dialect`, as the server wants it. Features are left out only of a body that
+        was `translated`."""
+        ...
+
+
 @runtime_checkable
 class PlayedProvider(Protocol):
     """A provider without a network."""

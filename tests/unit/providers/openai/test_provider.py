@@ -16,8 +16,8 @@ def provider(**fields):
     return OpenAI(ProviderSpec(name="up", type="openai", **{"credential": SECRET, **fields}))
 
 
-def call(stream=False, operation="chat"):
-    return ModelCall(operation=operation, dialect="openai_chat", model="m", body=b"{}", stream=stream)
+def call(stream=False, dialect="openai_chat", model="m"):
+    return ModelCall(operation="chat", dialect=dialect, model=model, body=b"{}", stream=stream)
 
 
 def test_it_is_a_provider_over_http():
@@ -38,8 +38,17 @@ def test_the_target_is_under_the_base_url(base_url, target):
     assert provider(base_url=base_url).target(call()) == target
 
 
-def test_embeddings_have_their_own_path():
-    assert provider().target(call(operation="embeddings")) == b"/v1/embeddings"
+@pytest.mark.parametrize(
+    ("dialect", "target"),
+    [
+        ("openai_embeddings", b"/v1/embeddings"),
+        ("openai_completions", b"/v1/completions"),
+        ("openai_responses", b"/v1/responses"),
+    ],
+)
+def test_every_dialect_has_its_own_path(dialect, target):
+    assert dialect in provider().dialects
+    assert provider().target(call(dialect=dialect)) == target
 
 
 @pytest.mark.parametrize(
