@@ -15,6 +15,10 @@ from heddle.pipeline.exchange import Exchange, Policy
 from heddle.traffic.models import ModelTable, Resolved, unknown_model
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm import openai_chat, openai_models
+from heddle.wire.llm.anthropic import codec as anthropic
+from heddle.wire.llm.anthropic import models as anthropic_models
+from heddle.wire.llm.gemini import codec as gemini
+from heddle.wire.llm.gemini import models as gemini_models
 
 Listed = tuple[str, str]
 """Name, and name of the provider."""
@@ -29,10 +33,12 @@ class Form(msgspec.Struct, frozen=True):
 
 FORMS: dict[str, Form] = {
     openai_chat.DIALECT: Form(openai_models.encode_list, openai_models.encode_model),
+    anthropic.DIALECT: Form(anthropic_models.encode_list, anthropic_models.encode_model),
+    gemini.DIALECT: Form(gemini_models.encode_list, gemini_models.encode_model),
 }
 """Dialect -> its form."""
 
-PATHS = {"/v1/models": openai_chat.DIALECT}
+PATHS = {"/v1/models": openai_chat.DIALECT, "/v1beta/models": gemini.DIALECT}
 """Where lists are served, and in which dialect."""
 
 
@@ -68,8 +74,8 @@ class ModelList:
         return _reply(self._form(exchange).encode_model(name, model.provider))
 
     def _form(self, exchange: Exchange) -> Form:
-        if exchange.request.header(b"anthropic-version") is not None and "anthropic_messages" in FORMS:
-            return FORMS["anthropic_messages"]
+        if exchange.request.header(b"anthropic-version") is not None:
+            return FORMS[anthropic.DIALECT]
         return FORMS[self.dialect]
 
     def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:

@@ -61,7 +61,7 @@ DOORS = (
         for dialect, operation, method in (
             ("gemini", "chat", "generateContent"),
             ("gemini", "chat", "streamGenerateContent"),
-            ("gemini_embeddings", "embeddings", "embedContent"),
+            ("gemini_embed_content", "embeddings", "embedContent"),
             ("gemini_embeddings", "embeddings", "batchEmbedContents"),
             ("gemini_count", "count_tokens", "countTokens"),
         )

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from heddle.model.principal import Principal
 from heddle.pipeline.exchange import Exchange
 
-SECRET_FIELDS = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"})
+SECRET_FIELDS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"})
 BYTES_PER_TOKEN = 4
 """`call.input_tokens` is an estimate from the size of the request: nobody counts tokens before routing."""
 _MAX_QUERY_FIELDS = 100
