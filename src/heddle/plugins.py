@@ -18,6 +18,8 @@ POLICIES: dict[str, str] = {
 
 PROVIDERS: dict[str, str] = {
     "anthropic": "heddle.providers.anthropic:Anthropic",
+    "gemini": "heddle.providers.gemini:Gemini",
+    "vertex": "heddle.providers.gemini:vertex",
     "openai": "heddle.providers.openai:OpenAI",
     "azure": "heddle.providers.openai:OpenAI",
     "groq": "heddle.providers.openai:OpenAI",

@@ -125,6 +125,31 @@ class Adapting(Protocol):
         ...
 
 
+class TokenRequest(NamedTuple):
+    """A POST that asks for an access token. Its body is a secret."""
+
+    url: str
+    fields: Fields
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"TokenRequest({self.url})"
+
+
+@runtime_checkable
+class Tokened(Protocol):
+    """An HttpProvider whose credential is exchanged for bearer tokens that expire; its `headers` have none."""
+
+    def token_request(self, now_s: float) -> TokenRequest:
+        """What to send for a new token. `now_s` is Unix time."""
+        ...
+
+    def read_token(self, body: bytes, now_s: float) -> tuple[str, float]:
+        """A token and when it expires (Unix time), from the body of a 200. Raises ProtocolError, which quotes
+        nothing."""
+        ...
+
+
 @runtime_checkable
 class PlayedProvider(Protocol):
     """A provider without a network."""

@@ -3,14 +3,26 @@
 *Source:* the modules named.
 """
 
-from heddle.wire.llm import openai_chat, openai_embeddings
+from heddle.wire.canonical.embeddings import EmbedDialect, EmbedVendor
+from heddle.wire.llm import openai_chat, openai_embeddings, openai_embeddings_translate
 from heddle.wire.llm.anthropic import codec as anthropic_messages
 from heddle.wire.llm.anthropic import count as anthropic_count
 from heddle.wire.llm.anthropic import dialect as anthropic_dialect
 from heddle.wire.llm.anthropic import vendor as anthropic_vendor
 from heddle.wire.llm.codec import Codec, Dialect, Vendor
+from heddle.wire.llm.gemini import codec as gemini
+from heddle.wire.llm.gemini import count as gemini_count
+from heddle.wire.llm.gemini import dialect as gemini_dialect
+from heddle.wire.llm.gemini import embed_content as gemini_embed_content
+from heddle.wire.llm.gemini import embed_translate as gemini_embed_translate
+from heddle.wire.llm.gemini import embeddings as gemini_embeddings
+from heddle.wire.llm.gemini import vendor as gemini_vendor
 
 CODECS: dict[str, Codec] = {
+    gemini.DIALECT: gemini,
+    gemini_count.DIALECT: gemini_count,
+    gemini_embed_content.DIALECT: gemini_embed_content,
+    gemini_embeddings.DIALECT: gemini_embeddings,
     anthropic_messages.DIALECT: anthropic_messages,
     anthropic_count.DIALECT: anthropic_count,
     openai_chat.DIALECT: openai_chat,
@@ -19,11 +31,26 @@ CODECS: dict[str, Codec] = {
 """`ModelCall.dialect` -> its face at the door."""
 
 DIALECTS: dict[str, Dialect] = {
+    gemini.DIALECT: gemini_dialect,
     anthropic_messages.DIALECT: anthropic_dialect,
 }
 """`ModelCall.dialect` -> the caller's side of a translation."""
 
 VENDORS: dict[str, Vendor] = {
+    gemini.DIALECT: gemini_vendor,
     anthropic_messages.DIALECT: anthropic_vendor,
 }
 """Format of a provider (`HttpProvider.speaks`) -> the provider's side of a translation."""
+
+EMBED_DIALECTS: dict[str, EmbedDialect] = {
+    gemini_embed_content.DIALECT: gemini_embed_translate,
+    gemini_embeddings.DIALECT: gemini_embed_translate,
+    openai_embeddings.DIALECT: openai_embeddings_translate,
+}
+"""`ModelCall.dialect` -> the caller's side of translated embeddings."""
+
+EMBED_VENDORS: dict[str, EmbedVendor] = {
+    gemini_embeddings.DIALECT: gemini_embed_translate,
+    openai_embeddings.DIALECT: openai_embeddings_translate,
+}
+"""Embeddings' dialect of a provider (one of `HttpProvider.dialects`) -> the provider's side of a translation."""

@@ -1,0 +1,152 @@
+"""The contents of a caller's Gemini request as canonical messages.
+
+Owns the reading of parts, and the pairing of function responses with the calls they answer: by id where the caller
+sends ids, otherwise by name and order, which is how Gemini itself pairs them. What only Google could read (code it
+ran, tools it hosts) cannot be translated and is refused by name.
+
+*Source:* Gemini API reference, "Content", "Part", "FunctionCall", "FunctionResponse" and "FileData", 2026-11.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from heddle.wire.canonical.request import Media, Message, Part, Role, Text, Thinking, ToolCall, ToolResult
+from heddle.wire.canonical.rules import UntranslatableError
+from heddle.wire.llm.gemini import signatures
+from heddle.wire.llm.gemini.fields import Fields
+
+_KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+_ONLY_GOOGLE = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "audioTranscription")
+_ROLES: dict[str, Role] = {"": "user", "user": "user", "function": "user", "model": "assistant"}
+_FILES = ("gs://", "https://generativelanguage.googleapis.com/")
+"""Addresses that only Google can read."""
+_AS_TEXT = ("output", "result")
+"""Keys under which the one value of a function's response stands."""
+
+
+class Reader:
+    """Reads the contents of one request, in order."""
+
+    __slots__ = ("_open", "_seen")
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, str]] = []
+        """(id, name) of calls without an answer so far."""
+        self._seen = 0
+
+    def message(self, content: Fields) -> Message:
+        """One content. Raises ProtocolError."""
+        role = _ROLES.get(content.text("role"))
+        if role is None:
+            raise content.refusal("role", "expected user or model")
+        parts: list[Part] = []
+        for part in content.objects("parts"):
+            parts += self.part(part)
+        return Message(role=role, parts=tuple(parts))
+
+    def part(self, part: Fields) -> list[Part]:
+        """One part; two when a text carries a signature. Raises ProtocolError."""
+        for name in _ONLY_GOOGLE:
+            if name in part:
+                raise UntranslatableError(f"{part.path(name)}: exists only in Google's API.", param=part.path(name))
+        stated = [name for name in _KINDS if name in part]
+        if len(stated) > 1:
+            raise part.refusal(stated[1], f"a part cannot have {stated[0]} and {stated[1]}")
+        signature, redacted = signatures.unwrap(part.base64("thoughtSignature"))
+        kind = stated[0] if stated else "text"
+        if kind == "text":
+            return _text(part, signature, redacted)
+        if kind == "functionCall":
+            return [self._call(part, signature)]
+        if kind == "functionResponse":
+            return [self._result(part)]
+        return [media(part)]
+
+    def _call(self, part: Fields, signature: str) -> ToolCall:
+        call = part.object("functionCall")
+        assert call is not None
+        name = call.text("name")
+        if not name:
+            raise call.refusal("name", "expected the name of a function")
+        self._seen += 1
+        ident = call.text("id") or f"call_{self._seen}"
+        self._open.append((ident, name))
+        call.object("args")
+        return ToolCall(id=ident, name=name, arguments=call.raw("args") or "{}", signature=signature)
+
+    def _result(self, part: Fields) -> ToolResult:
+        answer = part.object("functionResponse")
+        assert answer is not None
+        name, ident = answer.text("name"), answer.text("id")
+        matching = [call for call in self._open if (call[0] == ident if ident else call[1] == name)]
+        if not matching:
+            raise part.refusal("functionResponse", "answers no function call before it that is still open")
+        self._open.remove(matching[0])
+        inner: list[Text | Media] = []
+        is_error = _said(answer, inner)
+        inner += [media(item) for item in answer.objects("parts")]
+        return ToolResult(call_id=matching[0][0], name=matching[0][1], parts=tuple(inner), is_error=is_error)
+
+
+def _said(answer: Fields, into: list[Text | Media]) -> bool:
+    """Append what a function said; whether it is an error."""
+    response = answer.object("response")
+    if response is None:
+        return False
+    keys = list(response)
+    if keys == ["error"]:
+        into.append(Text(text=_plain(response.raw("error"))))
+        return True
+    one = len(keys) == 1 and keys[0] in _AS_TEXT
+    into.append(Text(text=_plain(response.raw(keys[0])) if one else answer.raw("response")))
+    return False
+
+
+def _plain(text: str) -> str:
+    """A JSON string's contents; other JSON as it is written."""
+    value = msgspec.json.decode(text)
+    return value if isinstance(value, str) else text
+
+
+def _text(part: Fields, signature: str, redacted: str) -> list[Part]:
+    text = part.text("text")
+    if part.flag("thought"):
+        return [Thinking(text=text, signature=signature, redacted=redacted)]
+    said: list[Part] = [Text(text=text)] if text or not (signature or redacted) else []
+    if signature or redacted:
+        # The signature of plain text has no place of its own: it travels as thinking without words, behind it.
+        said.append(Thinking(signature=signature, redacted=redacted))
+    return said
+
+
+def media(part: Fields) -> Media:
+    """A part with data, inline or by address. Raises ProtocolError."""
+    inline = part.object("inlineData")
+    if inline is not None:
+        media_type, data = inline.text("mimeType"), inline.base64("data")
+        if not media_type or not data:
+            raise part.refusal("inlineData", "expected mimeType and data")
+        return Media(kind=kind_of(media_type), media_type=media_type, data=data, name=inline.text("displayName"))
+    file = part.object("fileData")
+    if file is None or not file.text("fileUri"):
+        raise part.refusal("fileData", "expected inlineData, or fileData with a fileUri")
+    address, media_type = file.text("fileUri"), file.text("mimeType")
+    own = address.startswith(_FILES)
+    return Media(
+        kind=kind_of(media_type),
+        media_type=media_type,
+        url="" if own else address,
+        file_id=address if own else "",
+        name=file.text("displayName"),
+    )
+
+
+def kind_of(media_type: str) -> Literal["image", "document", "audio", "video"]:
+    """What a media type is, as the other formats tell them apart; without one it is a document."""
+    kind = media_type.partition("/")[0].lower()
+    if kind == "image":
+        return "image"
+    if kind == "audio":
+        return "audio"
+    return "video" if kind == "video" else "document"
