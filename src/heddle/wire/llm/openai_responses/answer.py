@@ -67,7 +67,7 @@ class Frame:
         echo = _ECHO.decode(call.body)
         self.declared: dict[str, Declared] = declared(_TOOLS.decode(echo.tools))
         """Tools that the caller calls otherwise than the vendor does."""
-        if not ident:
+        if ident in ("", "resp_"):
             ident = blake2b(call.body + created_s.to_bytes(8, "big"), digest_size=16).hexdigest()
         base = _UNFIT.sub("", ident.removeprefix("resp_"))
         fits = 0 < len(base) <= MAX_BASE_CHARS
@@ -96,7 +96,7 @@ class Frame:
 
     def item_id(self, prefix: str, index: int) -> str:
         """The id of the item at an index of the output: the same for one answer whole and streamed."""
-        return f"{prefix}_{self._base}{index}"
+        return f"{prefix}_{self._base}_{index}"
 
     def begun(self) -> dict[str, Any]:
         """The response as it is when it begins."""

@@ -217,7 +217,6 @@ class StreamEncoder:
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode({"type": kind, "sequence_number": number} | fields))
 
     def _began(self, event: Began) -> Said:
-        self._usage = event.usage
         self._frame = Frame(self._call, self._created_s, event.id, event.model)
         response = {"response": self._frame.begun()}
         return [("response.created", response), ("response.in_progress", response)]
