@@ -38,6 +38,7 @@ _CALLERS_FAULT = frozenset((400, 404, 409, 413, 429))
 _DELAY = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
 _PROJECT = re.compile(r"[a-z0-9.:-]{1,80}")
+_PUBLISHER = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TOO_LONG = re.compile(r"input token count.{0,40}exceeds", re.IGNORECASE)
 _UNSAFE = re.compile(r"\bsafety\b|responsible ai|prohibited content", re.IGNORECASE)
 _SPENT = re.compile(r"per.?day|spend", re.IGNORECASE)
@@ -134,6 +135,9 @@ class Vertex(_Google):
     def __init__(self, spec: ProviderSpec, account: ServiceAccount | None = None) -> None:
         options = decode_options(spec.options, VertexOptions)
         project = options.project or (account.project if account is not None else "")
+        if not project and spec.credential_error:
+            # The key that would say it could not be read: calls are answered so, and the rest of the mesh goes on.
+            project = "unknown"
         if not _LOCATION.fullmatch(options.location):
             raise OptionError("options.location: expected a location such as global or europe-west4")
         if not _PROJECT.fullmatch(project):
@@ -194,13 +198,13 @@ def _host(location: str) -> str:
 
 def _named(model: str, publisher: str) -> str:
     """The path of a model. Its name is the operator's or the caller's: every part is quoted."""
-    if not publisher:
-        kind, _, name = (
-            model.rpartition("/") if model.startswith(("models/", "tunedModels/")) else ("models", "", model)
-        )
-        return f"{kind}/{quote(name, safe='')}"
     owner, _, name = model.rpartition("/")
-    return f"publishers/{quote(owner or publisher, safe='')}/models/{quote(name, safe='')}"
+    if not publisher:
+        kind, name = (owner, name) if owner in ("models", "tunedModels") else ("models", model)
+        return f"{kind}/{quote(name, safe='')}"
+    # What is no publisher's name (`..`, say) stays a part of the model's, where it cannot lead elsewhere.
+    owner, name = (owner, name) if _PUBLISHER.fullmatch(owner) else (publisher, model)
+    return f"publishers/{owner}/models/{quote(name, safe='')}"
 
 
 def _failure(status: int, body: bytes | None, credential: bytes) -> Failure:
