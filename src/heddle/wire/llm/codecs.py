@@ -17,6 +17,10 @@ from heddle.wire.llm.gemini import embed_content as gemini_embed_content
 from heddle.wire.llm.gemini import embed_translate as gemini_embed_translate
 from heddle.wire.llm.gemini import embeddings as gemini_embeddings
 from heddle.wire.llm.gemini import vendor as gemini_vendor
+from heddle.wire.llm.openai_responses import codec as openai_responses
+from heddle.wire.llm.openai_responses import count as openai_responses_count
+from heddle.wire.llm.openai_responses import dialect as openai_responses_dialect
+from heddle.wire.llm.openai_responses import vendor as openai_responses_vendor
 
 CODECS: dict[str, Codec] = {
     gemini.DIALECT: gemini,
@@ -27,18 +31,22 @@ CODECS: dict[str, Codec] = {
     anthropic_count.DIALECT: anthropic_count,
     openai_chat.DIALECT: openai_chat,
     openai_embeddings.DIALECT: openai_embeddings,
+    openai_responses.DIALECT: openai_responses,
+    openai_responses_count.DIALECT: openai_responses_count,
 }
 """`ModelCall.dialect` -> its face at the door."""
 
 DIALECTS: dict[str, Dialect] = {
     gemini.DIALECT: gemini_dialect,
     anthropic_messages.DIALECT: anthropic_dialect,
+    openai_responses.DIALECT: openai_responses_dialect,
 }
 """`ModelCall.dialect` -> the caller's side of a translation."""
 
 VENDORS: dict[str, Vendor] = {
     gemini.DIALECT: gemini_vendor,
     anthropic_messages.DIALECT: anthropic_vendor,
+    openai_responses.DIALECT: openai_responses_vendor,
 }
 """Format of a provider (`HttpProvider.speaks`) -> the provider's side of a translation."""
 
