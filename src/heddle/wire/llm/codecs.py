@@ -4,7 +4,15 @@
 """
 
 from heddle.wire.canonical.embeddings import EmbedDialect, EmbedVendor
-from heddle.wire.llm import openai_chat, openai_embeddings, openai_embeddings_translate
+from heddle.wire.llm import (
+    openai_chat,
+    openai_chat_dialect,
+    openai_chat_vendor,
+    openai_completions,
+    openai_completions_dialect,
+    openai_embeddings,
+    openai_embeddings_translate,
+)
 from heddle.wire.llm.anthropic import codec as anthropic_messages
 from heddle.wire.llm.anthropic import count as anthropic_count
 from heddle.wire.llm.anthropic import dialect as anthropic_dialect
@@ -30,6 +38,7 @@ CODECS: dict[str, Codec] = {
     anthropic_messages.DIALECT: anthropic_messages,
     anthropic_count.DIALECT: anthropic_count,
     openai_chat.DIALECT: openai_chat,
+    openai_completions.DIALECT: openai_completions,
     openai_embeddings.DIALECT: openai_embeddings,
     openai_responses.DIALECT: openai_responses,
     openai_responses_count.DIALECT: openai_responses_count,
@@ -39,6 +48,8 @@ CODECS: dict[str, Codec] = {
 DIALECTS: dict[str, Dialect] = {
     gemini.DIALECT: gemini_dialect,
     anthropic_messages.DIALECT: anthropic_dialect,
+    openai_chat.DIALECT: openai_chat_dialect,
+    openai_completions.DIALECT: openai_completions_dialect,
     openai_responses.DIALECT: openai_responses_dialect,
 }
 """`ModelCall.dialect` -> the caller's side of a translation."""
@@ -46,6 +57,7 @@ DIALECTS: dict[str, Dialect] = {
 VENDORS: dict[str, Vendor] = {
     gemini.DIALECT: gemini_vendor,
     anthropic_messages.DIALECT: anthropic_vendor,
+    openai_chat.DIALECT: openai_chat_vendor,
     openai_responses.DIALECT: openai_responses_vendor,
 }
 """Format of a provider (`HttpProvider.speaks`) -> the provider's side of a translation."""

@@ -2,7 +2,8 @@
 
 For the few calls that are recorded with bodies or traced; it reads what has been judged before and never fails: what
 it cannot read it leaves out.
-*Source:* OpenAI API reference, "The chat completion object" and "The chat completion chunk object", as of 2026-11.
+*Source:* OpenAI API reference, "The chat completion object", "The chat completion chunk object" and "The completion
+object", as of 2026-11.
 """
 
 from typing import Any
@@ -24,6 +25,8 @@ class _Choice(msgspec.Struct, gc=False):
     message: _Said | None = None
     delta: _Said | None = None
     finish_reason: str | None = None
+    text: Any = None
+    """Of the older completions."""
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -47,7 +50,8 @@ def read_answer(body: bytes) -> Heard:
         model=answer.model or "",
         id=answer.id or "",
         finish_reasons=tuple([choice.finish_reason for choice in choices if choice.finish_reason]),
-        text="".join([_text(one.content) or _text(one.refusal) for one in said if one is not None]),
+        text="".join([_text(one.content) or _text(one.refusal) for one in said if one is not None])
+        + "".join([_text(choice.text) for choice in choices]),
     )
 
 

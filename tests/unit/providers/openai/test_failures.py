@@ -1,4 +1,4 @@
-"""What error answers are about, and how long they ask to wait: by real bodies of several servers."""
+"""What error answers are about, and how long they ask to wait, in the forms of several servers."""
 
 import json
 
