@@ -128,6 +128,9 @@ class StreamReader:
         name, text = split(event)
         if name == b"error":
             return self._broken(text)
+        if name == b"message_stop":
+            # By name too: some readers look no further.
+            return self._end()
         return self._judge(text) if text else True
 
     def _judge(self, text: bytes) -> bool:

@@ -6,7 +6,7 @@ cannot ask for them. A refusal's explanation becomes the words of a refusal.
 *Source:* Anthropic API reference, "Create a message", response; "Handling stop reasons", as of 2026-11.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
@@ -91,15 +91,8 @@ def initial_input(raw: msgspec.Raw) -> str:
 
 
 def _part(block: Block) -> Part | None:
-    readers: dict[str, Any] = {
-        "text": _text,
-        "thinking": _thinking,
-        "redacted_thinking": _redacted,
-        "tool_use": _tool_use,
-    }
-    reader = readers.get(block.type)
-    part: Part | None = reader(block) if reader is not None else None
-    return part
+    reader = _READERS.get(block.type)
+    return reader(block) if reader is not None else None
 
 
 def _text(block: Block) -> Text:
@@ -116,3 +109,11 @@ def _redacted(block: Block) -> Thinking:
 
 def _tool_use(block: Block) -> ToolCall:
     return ToolCall(id=block.id or "", name=block.name or "", arguments=initial_input(block.input) or "{}")
+
+
+_READERS: dict[str, Callable[[Block], Part]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _tool_use,
+}

@@ -59,6 +59,10 @@ class _Error(msgspec.Struct, gc=False):
     type: str = ""
 
 
+class _Named(msgspec.Struct, gc=False):
+    type: str
+
+
 class _Event(msgspec.Struct, gc=False):
     type: str = ""
     index: int = 0
@@ -82,6 +86,7 @@ class _Open:
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_name = msgspec.json.Decoder(_Named).decode
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -127,10 +132,10 @@ class StreamDecoder:
         try:
             event = _decode(text)
         except _DECODE_ERRORS:
-            reported = name == b"error"
-            said.append(
-                self._fail(errors.reported(None) if reported else "The provider sent an event that is no JSON.")
-            )
+            if name == b"error":
+                said.append(self._fail(errors.reported(None)))
+            elif not _is_new(text):
+                said.append(self._fail("The provider sent an event that cannot be read."))
             return
         kind = b"error" if name == b"error" or event.error is not None else event.type.encode()
         reader = _READERS.get(kind)
@@ -248,6 +253,14 @@ _READERS = {
     b"message_stop": StreamDecoder._end,
     b"error": StreamDecoder._report,
 }
+
+
+def _is_new(text: bytes) -> bool:
+    """Whether an event that cannot be read is of a type unknown here, with fields of its own."""
+    try:
+        return _decode_name(text).type.encode() not in _READERS
+    except _DECODE_ERRORS:
+        return False
 
 
 def open_decoder() -> StreamDecoder:
