@@ -12,6 +12,7 @@ from typing import Any
 POLICIES: dict[str, str] = {
     "authentication": "heddle.policies.authn:build",
     "authorization": "heddle.policies.authz:build",
+    "guards": "heddle.policies.guard:build",
     "rate_limiting": "heddle.policies.rate_limit:build",
 }
 """name -> `build(snapshot: Snapshot, tools: Tools) -> Policy | None`; None when the snapshot declares none of it."""
@@ -45,6 +46,13 @@ PROVIDERS: dict[str, str] = {
 }
 """`ProviderSpec.type` -> class built with the spec."""
 
+GUARDS: dict[str, str] = {
+    "texts": "heddle.guards.treatment:build",
+    "schema": "heddle.guards.schema:SchemaJudge",
+    "webhook": "heddle.guards.webhook:WebhookJudge",
+}
+"""What guards are made of; families of recognisers are in `heddle.guards.catalog`."""
+
 SINKS: dict[str, str] = {
     "stdout": "heddle.drivers.sinks.stream:StdoutSink",
     "file": "heddle.drivers.sinks.stream:FileSink",
@@ -66,7 +74,7 @@ def load(group: str, name: str) -> Any:
 
 
 def _table(group: str) -> dict[str, str]:
-    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS}[group]
+    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS, "guards": GUARDS}[group]
     return {**_installed(group), **built_in}
 
 

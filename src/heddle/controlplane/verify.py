@@ -14,6 +14,7 @@ import msgspec
 
 from heddle import plugins
 from heddle.controlplane.compile_authn import inline_text
+from heddle.controlplane.compile_guards import verify_guards
 from heddle.controlplane.secrets import is_literal
 from heddle.model.check import check
 from heddle.model.config_llm import Provider
@@ -45,7 +46,8 @@ def verify_notes(notes: Iterable[Note], report: Report) -> set[Path]:
 
 
 def verify_plan(plan: Plan, environ: Mapping[str, str], report: Report) -> None:
-    """Everything else in this module."""
+    """Everything else in this module, and guards."""
+    verify_guards(plan, report)
     kinds = {name: _provider_class(name) for name in {placed.value.type for placed in plan.providers}}
     for placed in plan.providers:
         _verify_options(placed, kinds[placed.value.type], report)

@@ -24,6 +24,7 @@ from heddle.dataplane import control, sockets
 from heddle.dataplane.answer import answer_status
 from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
+from heddle.dataplane.guards import build_guards
 from heddle.dataplane.upkeep import Upkeep
 from heddle.drivers.counters.shared import SharedCounters
 from heddle.model.snapshot import SERVED_PROTOCOLS, ListenerSpec, Snapshot
@@ -93,6 +94,7 @@ class Worker:
             audit=self.spool.audit,
             state_dir=state_dir,
             slot=slot,
+            guards=build_guards,
         )
         self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None

@@ -6,6 +6,7 @@ It expands to resources (`expand`), and everything after that knows only those.
 
 from heddle.model.config_base import Part, TrustDomain
 from heddle.model.config_budgets import Ledger, NamedBudget, State
+from heddle.model.config_guards import NamedGuard
 from heddle.model.config_listeners import Admin, Listener
 from heddle.model.config_llm import Llm, Mcp
 from heddle.model.config_observability import Observability
@@ -37,6 +38,8 @@ class Config(Part, frozen=True, kw_only=True):
     """How much of it."""
     budgets: tuple[NamedBudget, ...] = ()
     """What may be spent."""
+    guards: tuple[NamedGuard, ...] = ()
+    """What may be said, by callers and by models."""
     ledger: Ledger | None = None
     """The record of what was spent."""
     state: State | None = None

@@ -10,6 +10,7 @@ import msgspec
 
 from heddle.model.config import Config
 from heddle.model.config_budgets import Budget
+from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Listener, ListenerSettings
 from heddle.model.config_llm import ModelEntry, Provider
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
@@ -54,6 +55,7 @@ def expand(config: Config, source: Source | None = None, name: str = "gateway") 
         *_authorization(config, at, owners, name),
         *_limits(config, at),
         *_budgets(config, at),
+        *_guards(config, at),
         *_prices(config, at, name),
         *_model_settings(config, at, name),
         *_observability(config, at, name),
@@ -160,6 +162,12 @@ def _limits(config: Config, source: Source) -> Iterator[Declared]:
     for index, limit in enumerate(config.rate_limiting):
         spec = PolicySpec(rate_limit=RateLimit(**_fields(limit, RateLimit)))
         yield _policy(f"limit-{limit.name}", spec, source, {"spec.rateLimit": f"rate_limiting[{index}]"})
+
+
+def _guards(config: Config, source: Source) -> Iterator[Declared]:
+    for index, guard in enumerate(config.guards):
+        spec = PolicySpec(guard=Guard(**_fields(guard, Guard)))
+        yield _policy(f"guard-{guard.name}", spec, source, {"spec.guard": f"guards[{index}]"})
 
 
 def _budgets(config: Config, source: Source) -> Iterator[Declared]:

@@ -9,6 +9,7 @@ import msgspec
 
 from heddle.model.config_base import Name, Part, TrustDomain
 from heddle.model.config_budgets import Budget, Ledger, Price, State
+from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Admin, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
 from heddle.model.config_observability import Observability
@@ -64,6 +65,8 @@ class PolicySpec(Part, frozen=True, kw_only=True):
     """Who may do what."""
     rate_limit: RateLimit | None = None
     """How much of it."""
+    guard: Guard | None = None
+    """What may be said."""
     budget: Budget | None = None
     """What may be spent."""
     prices: tuple[Price, ...] | None = None
@@ -77,7 +80,7 @@ class PolicySpec(Part, frozen=True, kw_only=True):
 
 
 class Policy(Resource, frozen=True, kw_only=True):
-    """One concern around calls: authentication, authorization, a limit, a budget, prices, retries, or observability."""
+    """One concern around calls: authentication, authorization, a limit, a budget, a guard and others."""
 
     api_version: _Version
     """API group and version."""

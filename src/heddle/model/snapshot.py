@@ -12,6 +12,7 @@ import msgspec
 from heddle.model.prices import PriceTable
 from heddle.model.redact import hidden_repr
 from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
+from heddle.model.snapshot_guards import GuardSpec
 from heddle.model.snapshot_match import MatchSpec
 
 SERVED_PROTOCOLS = frozenset({"HTTP"})
@@ -343,6 +344,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     authorization: tuple[AuthzRule, ...] = ()
     limits: tuple[LimitSpec, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()
+    guards: tuple[GuardSpec, ...] = ()
     ledger: LedgerSpec = LedgerSpec()
     state: StateSpec = StateSpec()
     observability: ObservabilitySpec = ObservabilitySpec()

@@ -1,11 +1,13 @@
 """What plug-ins are given when they are built: the tools of one worker process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from heddle.drivers.counters import Counters
+from heddle.model.snapshot_guards import GuardSpec
 from heddle.net.client import Client
+from heddle.pipeline.guarding import GuardSet
 from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.records import AuditRecord
 
@@ -18,6 +20,11 @@ class Clock:
     """Unix time in seconds."""
     monotonic: Callable[[], float]
     """Seconds from an arbitrary start, never backwards."""
+
+
+def _no_guards(specs: Sequence[GuardSpec], tools: "Tools") -> GuardSet:
+    del specs, tools
+    raise ValueError("this process has no guards")
 
 
 @dataclass(slots=True)
@@ -33,5 +40,7 @@ class Tools:
     state_dir: Path
     slot: int = 0
     """Number of this worker, 0-based."""
+    guards: Callable[[Sequence[GuardSpec], "Tools"], GuardSet] = _no_guards
+    """Builds the guards of a snapshot."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     """Run when the snapshot that asked for them is dropped (background refreshes, say)."""

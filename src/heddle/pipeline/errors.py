@@ -37,6 +37,8 @@ class Reason(enum.Enum):
     UNSUPPORTED_MEDIA = "unsupported_media"
     MISDIRECTED = "misdirected"
     LIMITED = "limited"
+    GUARDED = "guarded"
+    GUARD_UNAVAILABLE = "guard_unavailable"
     INTERNAL = "internal"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_BROKEN = "upstream_broken"
@@ -64,6 +66,9 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.UNSUPPORTED_MEDIA: Answer(415, -32600, False, _INVALID, "unsupported_media_type"),
     Reason.MISDIRECTED: Answer(421, -32600, False, _INVALID, "misdirected_request"),
     Reason.LIMITED: Answer(429, -32005, True, "rate_limit_error", "rate_limit_exceeded"),
+    # The code that OpenAI's API refuses contents with, and that its users look for.
+    Reason.GUARDED: Answer(400, -32006, False, _INVALID, "content_policy_violation"),
+    Reason.GUARD_UNAVAILABLE: Answer(503, -32603, True, "server_error", "guard_unavailable"),
     Reason.INTERNAL: Answer(500, -32603, False, "server_error", "internal_error"),
     Reason.UPSTREAM_ERROR: Answer(502, -32603, True, "server_error", "upstream_error"),
     Reason.UPSTREAM_BROKEN: Answer(502, -32603, False, "server_error", "upstream_broken"),

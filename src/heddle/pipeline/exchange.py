@@ -25,6 +25,7 @@ class Exchange:
         "events",
         "finishers",
         "first_byte_s",
+        "guarded",
         "listener",
         "operation",
         "policy",
@@ -66,6 +67,8 @@ class Exchange:
         self.detail = ""
         self.policy = ""
         """Name of the rule or limit that refused the call, for its record."""
+        self.guarded: dict[str, int] = {}
+        """What guards found: `guard:action:scope` and how often."""
         self.finishers: list[Finisher] = []
         """Called once, last added first, when the answer is complete or given up; must not raise or await."""
 

@@ -27,6 +27,7 @@ CONNECTIONS_REFUSED = "heddle_connections_refused_total"
 UPSTREAM_CONNECTIONS = "heddle_upstream_connections"
 LIMIT_REFUSALS = "heddle_limit_refusals_total"
 LIMIT_EVICTIONS = "heddle_limit_evictions_total"
+GUARD_DECISIONS = "heddle_guard_decisions_total"
 AUTHN_FAILURES = "heddle_authn_failures_total"
 AUTHZ_DECISIONS = "heddle_authz_decisions_total"
 RECORDS_LOST = "heddle_records_lost_total"
@@ -116,6 +117,12 @@ _SPECS = (
         LIMIT_EVICTIONS,
         "counter",
         "Keys in use that lost their place: the table of limits is too small, and newcomers inherit what was used.",
+    ),
+    MetricSpec(
+        GUARD_DECISIONS,
+        "counter",
+        "What guards found: action is refuse, mask, mask_reversible or log; of webhooks and schemas also allow, error.",
+        ("guard", "action", "scope", "direction"),
     ),
     MetricSpec(AUTHN_FAILURES, "counter", "Calls whose caller could not be established.", ("method", "reason")),
     MetricSpec(

@@ -1,0 +1,195 @@
+"""Where the texts of a request, an answer or a streamed event are: what guards need of every dialect.
+
+A dialect's slots say of each text whose words it is and where it stands in the decoded JSON, so that it can be
+replaced there while everything else keeps its value. Of a stream they also say which texts go on in a later event
+(the same `channel`), which texts are over, and how an event is made for what was held back. Numbers are decoded so
+that they are written again as they were read.
+
+*Source:* the operations that the formats under `wire.llm` have in common; each module of slots names its reference.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from heddle.model.snapshot_guards import Scope
+from heddle.wire import sse
+
+Form = Literal["text", "json_text", "json"]
+"""`text`: a string. `json_text`: a string that holds JSON, or in a stream a piece of it. `json`: a JSON value."""
+Channel = tuple[object, ...]
+
+
+class Slot(NamedTuple):
+    """One text, at `holder[key]`."""
+
+    scope: Scope
+    holder: Any
+    """The object or list that holds it."""
+    key: Any
+    form: Form = "text"
+    channel: Channel = ()
+    """Texts with the same channel in one stream are pieces of one text; empty is a text of its own."""
+    repeat: bool = False
+    """It says whole what was streamed in pieces before: treated alike, not counted again."""
+    spoils: tuple[tuple[Any, Any], ...] = ()
+    """Places that also tell the text (log-probabilities): null once it was changed."""
+    aside: bool = False
+    """Reasoning or a refusal: said beside the answer."""
+
+
+class Close(NamedTuple):
+    """The text of a channel is over; what is held back of it has to go out before what follows."""
+
+    channel: Channel
+
+
+class CloseAll(NamedTuple):
+    """Every text that `prefix` begins is over."""
+
+    prefix: Channel = ()
+
+
+Step = Slot | Close | CloseAll
+
+
+class StreamSlots(Protocol):
+    """The texts of one streamed answer."""
+
+    def read(self, event: Any) -> Sequence[Step]:
+        """The texts of one event and those it ends, in order. It may change `event`; see `moved`."""
+        ...
+
+    @property
+    def moved(self) -> bool:
+        """The event read last is not as it was, whatever becomes of its texts."""
+        ...
+
+    def make(self, channel: Channel, text: str) -> dict[str, Any]:
+        """An event that carries more of `channel`, to stand before the event read last."""
+        ...
+
+
+class Frames(Protocol):
+    """How events stand in a byte stream."""
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """Whole frames, ends included. Raises ProtocolError."""
+        ...
+
+    def read(self, frame: bytes) -> Any:
+        """The JSON value of a frame; None when it has none that could be read."""
+        ...
+
+    def write(self, event: Any, frame: bytes) -> bytes:
+        """A frame for `event`; all that is not the value as in `frame`, which is b"" for an event that was made."""
+        ...
+
+    def ends(self, frame: bytes) -> bool:
+        """Whether a frame without a value ends the answer."""
+        ...
+
+
+class Slots(Protocol):
+    """The texts of a dialect. A module is one."""
+
+    def request_slots(self, body: Any) -> Iterable[Slot]:
+        """Those of a request that `decode_request` has accepted."""
+        ...
+
+    def answer_slots(self, body: Any) -> Iterable[Slot]:
+        """Those of a whole answer."""
+        ...
+
+    def open_slots(self) -> StreamSlots:
+        """Those of a streamed answer."""
+        ...
+
+    def open_frames(self) -> Frames:
+        """The frames of a streamed answer."""
+        ...
+
+
+def _verbatim(text: str) -> Any:
+    return msgspec.Raw(text.encode())
+
+
+_decode = msgspec.json.Decoder(float_hook=_verbatim).decode
+_encode = msgspec.json.encode
+
+
+def decode(data: bytes) -> Any:
+    """A JSON value whose fractions are kept as they are written. Raises msgspec.DecodeError and what it wraps."""
+    return _decode(data)
+
+
+def encode(value: Any) -> bytes:
+    """The JSON text of a value."""
+    return _encode(value)
+
+
+class SseFrames:
+    """Server-sent events. `named`: each has the `type` of its value as its name."""
+
+    __slots__ = ("_named", "_splitter")
+
+    def __init__(self, named: bool = False) -> None:
+        self._splitter = sse.Splitter()
+        self._named = named
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """Whole events. Raises ProtocolError."""
+        return self._splitter.feed(data)
+
+    def read(self, frame: bytes) -> Any:
+        """The value of an event; None when it has none."""
+        text = sse.payload(frame)
+        if text[:1] not in (b"{", b"["):
+            return None
+        try:
+            return _decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def write(self, event: Any, frame: bytes) -> bytes:
+        """An event with this value."""
+        data = sse.encode(_encode(event))
+        if not frame:
+            return b"event: %b\n%b" % (str(event["type"]).encode(), data) if self._named else data
+        if frame[:6] == b"data: ":
+            return data
+        told = sse.decode(frame)
+        head = b"event: %b\n" % told.event if told.event else b""
+        return head + (b"id: %b\n" % told.id if told.id else b"") + data
+
+    def ends(self, frame: bytes) -> bool:
+        """`[DONE]`."""
+        return sse.payload(frame) == b"[DONE]"
+
+
+def items(value: Any) -> list[Any]:
+    """`value` if it is a list; otherwise none."""
+    return value if isinstance(value, list) else []
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a list; none of anything else."""
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+def text_slots(scope: Scope, holder: Any, key: Any, field: str = "text") -> Iterator[Slot]:
+    """The texts at `holder[key]`: a string, or a list of strings and of parts whose `field` is one."""
+    value = holder.get(key)
+    if isinstance(value, str):
+        yield Slot(scope, holder, key)
+    for index, part in enumerate(items(value)):
+        if isinstance(part, str):
+            yield Slot(scope, value, index)
+        elif isinstance(part, dict) and isinstance(part.get(field), str):
+            yield Slot(scope, part, field)
+
+
+def field_slots(scope: Scope, holder: dict[str, Any], keys: Iterable[str], form: Form = "text") -> Iterator[Slot]:
+    """The strings among the fields of an object."""
+    return (Slot(scope, holder, key, form) for key in keys if isinstance(holder.get(key), str))
