@@ -26,8 +26,8 @@ from heddle.wire.canonical.answer import (
 )
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.gemini import logprobs, usage
-from heddle.wire.llm.gemini.heard import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
 from heddle.wire.llm.gemini.reader import MAX_CANDIDATES, reported
+from heddle.wire.llm.gemini.response import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
 from heddle.wire.sse import Splitter, payload
 
 _RETRYABLE = (429, 500, 502, 503, 504)

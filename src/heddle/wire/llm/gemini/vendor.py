@@ -17,7 +17,7 @@ from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.gemini import logprobs, usage
 from heddle.wire.llm.gemini.contents import Writer
 from heddle.wire.llm.gemini.decoder import Decoder
-from heddle.wire.llm.gemini.heard import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
+from heddle.wire.llm.gemini.response import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
 from heddle.wire.llm.gemini.settings import generation_config
 
 NAME = "Gemini"
