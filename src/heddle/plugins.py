@@ -14,6 +14,8 @@ POLICIES: dict[str, str] = {
     "authorization": "heddle.policies.authz:build",
     "guards": "heddle.policies.guard:build",
     "rate_limiting": "heddle.policies.rate_limit:build",
+    # Of one phase with `rate_limiting`, and by the order of names within it.
+    "spending": "heddle.policies.budget:build",
 }
 """name -> `build(snapshot: Snapshot, tools: Tools) -> Policy | None`; None when the snapshot declares none of it."""
 

@@ -7,6 +7,7 @@ children and the constant part of their access record, both made for the first o
 import logging
 from collections.abc import AsyncIterator
 
+from heddle.dataplane.bookkeeping import bookkeeper
 from heddle.dataplane.listening import Listening, heard_of, marks
 from heddle.model.call import Heard, Usage
 from heddle.model.principal import Principal
@@ -52,6 +53,7 @@ class Recorder:
         self._monotonic, self._now = tools.clock.monotonic, tools.clock.now
         self._spool = spool
         self._price = Pricer(snapshot.prices).cost
+        self._enter = bookkeeper(snapshot.ledger, tools)
         self._tenants = TenantLabels(snapshot)
         self._kinds: dict[tuple[object, ...], _Kind] = {}
         self._series: dict[tuple[object, ...], CallSeries] = {}
@@ -75,11 +77,8 @@ class Recorder:
             _log.exception("a call could not be recorded")
 
     def _finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening) -> None:
+        self._settle(exchange, status)
         call, usage = exchange.call, exchange.usage
-        if usage is not None and call is not None:
-            exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
-        for settle in exchange.finishers[::-1]:
-            settle(exchange)
         now, started = self._monotonic(), exchange.started_s
         duration = now - started
         upstream = now - exchange.upstream_s if exchange.upstream_s else 0.0
@@ -114,6 +113,15 @@ class Recorder:
             self._spool.access_line(access_line(facts, kind.tail))
         if sampled or self._bodies:
             self._write_whole(exchange, _constant(exchange, status), facts, began, answer)
+
+    def _settle(self, exchange: Exchange, status: int) -> None:
+        """Price, settlement by whoever reserved, entry in the ledger; finishers may say what was used."""
+        call, usage = exchange.call, exchange.usage
+        if usage is not None and call is not None:
+            exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
+        for settle in exchange.finishers[::-1]:
+            settle(exchange)
+        self._enter(exchange, status)
 
     def _write_whole(
         self, exchange: Exchange, record: AccessRecord, facts: AccessFacts, began_s: float, answer: bytes | Listening

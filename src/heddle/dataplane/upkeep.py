@@ -24,7 +24,7 @@ class Upkeep:
 
     def look(self) -> None:
         """Bring all of them up to date."""
-        self._held.set(self._spool.held)
+        self._held.set(self._spool.held + (self._tools.ledger.held if self._tools.ledger is not None else 0))
         self._count_lost()
         if self._looks % ORIGINS_EVERY == 0:
             self._count_origins()
@@ -32,6 +32,9 @@ class Upkeep:
 
     def _count_lost(self) -> None:
         lost = self._spool.lost
+        if self._tools.ledger is not None:
+            self._tools.ledger.flush()
+            lost = {**lost, "ledger": self._tools.ledger.lost}
         if lost == self._lost:
             return
         for kind, count in lost.items():

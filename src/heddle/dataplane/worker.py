@@ -22,11 +22,13 @@ import uvloop
 
 from heddle.dataplane import control, sockets
 from heddle.dataplane.answer import answer_status
+from heddle.dataplane.bookkeeping import close_ledger, open_ledger
 from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
 from heddle.dataplane.guards import build_guards
 from heddle.dataplane.upkeep import Upkeep
 from heddle.drivers.counters.shared import SharedCounters
+from heddle.drivers.ledger.writer import Ledger
 from heddle.model.snapshot import SERVED_PROTOCOLS, ListenerSpec, Snapshot
 from heddle.net.client import Client
 from heddle.net.server import HttpServer
@@ -95,6 +97,7 @@ class Worker:
             state_dir=state_dir,
             slot=slot,
             guards=build_guards,
+            ledger=Ledger(state_dir / "ledger", slot),
         )
         self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None
@@ -103,6 +106,7 @@ class Worker:
 
     async def apply(self, snapshot: Snapshot, bound: dict[str, socket.socket]) -> None:
         """Run `snapshot`. Raises ValueError or OSError and leaves everything as it was when it cannot be built."""
+        open_ledger(snapshot.ledger, self.tools)
         runtime = Runtime(snapshot, self.tools, self.spool)
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
@@ -182,6 +186,7 @@ class Worker:
             self.gateway.runtime.close()
         self.spool.close()
         self._upkeep.look()
+        close_ledger(self.tools)
         self._counters.close()
         self.tools.metrics.close()
 

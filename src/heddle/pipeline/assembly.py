@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heddle.drivers.counters import Counters
+from heddle.drivers.ledger.writer import Ledger
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.net.client import Client
 from heddle.pipeline.guarding import GuardSet
@@ -38,6 +39,8 @@ class Tools:
     audit: Callable[[AuditRecord], None]
     """Writes an audit record durably before it returns (microseconds, no await)."""
     state_dir: Path
+    ledger: Ledger | None = None
+    """Where settled calls are entered; None where there is no such place."""
     slot: int = 0
     """Number of this worker, 0-based."""
     guards: Callable[[Sequence[GuardSpec], "Tools"], GuardSet] = _no_guards

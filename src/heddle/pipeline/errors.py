@@ -37,6 +37,8 @@ class Reason(enum.Enum):
     UNSUPPORTED_MEDIA = "unsupported_media"
     MISDIRECTED = "misdirected"
     LIMITED = "limited"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    PRICE_UNKNOWN = "price_unknown"
     GUARDED = "guarded"
     GUARD_UNAVAILABLE = "guard_unavailable"
     INTERNAL = "internal"
@@ -66,6 +68,9 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.UNSUPPORTED_MEDIA: Answer(415, -32600, False, _INVALID, "unsupported_media_type"),
     Reason.MISDIRECTED: Answer(421, -32600, False, _INVALID, "misdirected_request"),
     Reason.LIMITED: Answer(429, -32005, True, "rate_limit_error", "rate_limit_exceeded"),
+    # Of the type that OpenAI's own clients and ours take for "not soon", unlike a rate limit.
+    Reason.BUDGET_EXCEEDED: Answer(429, -32005, False, "insufficient_quota", "budget_exceeded"),
+    Reason.PRICE_UNKNOWN: Answer(403, -32003, False, "permission_error", "price_unknown"),
     # The code that OpenAI's API refuses contents with, and that its users look for.
     Reason.GUARDED: Answer(400, -32006, False, _INVALID, "content_policy_violation"),
     Reason.GUARD_UNAVAILABLE: Answer(503, -32603, True, "server_error", "guard_unavailable"),

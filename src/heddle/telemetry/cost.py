@@ -53,6 +53,20 @@ class Pricer:
         cost = usd_per_call + fresh * input_usd + read * read_usd + written * write_usd
         return cost + said * output_usd + thought * reasoning_usd
 
+    def most(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> float | None:
+        """USD that so many tokens can cost at most, however they turn out; None when the price is not known."""
+        key = (provider, model)
+        price = self._found[key] if key in self._found else self._find(key)
+        if price is None:
+            return None
+        usd_per_call, bands = price
+        costs = [
+            input_tokens * max(input_usd, read_usd, write_usd) + output_tokens * max(output_usd, reasoning_usd)
+            for start, input_usd, output_usd, read_usd, write_usd, reasoning_usd in bands
+            if start <= input_tokens
+        ]
+        return usd_per_call + max(costs)
+
     def _find(self, key: tuple[str, str]) -> _Price | None:
         provider, model = key
         if len(model) > _MAX_NAME_CHARS:

@@ -27,6 +27,9 @@ CONNECTIONS_REFUSED = "heddle_connections_refused_total"
 UPSTREAM_CONNECTIONS = "heddle_upstream_connections"
 LIMIT_REFUSALS = "heddle_limit_refusals_total"
 LIMIT_EVICTIONS = "heddle_limit_evictions_total"
+BUDGET_REFUSALS = "heddle_budget_refusals_total"
+BUDGET_CUTS = "heddle_budget_cuts_total"
+BUDGET_WARNINGS = "heddle_budget_warnings_total"
 GUARD_DECISIONS = "heddle_guard_decisions_total"
 AUTHN_FAILURES = "heddle_authn_failures_total"
 AUTHZ_DECISIONS = "heddle_authz_decisions_total"
@@ -118,6 +121,14 @@ _SPECS = (
         "counter",
         "Keys in use that lost their place: the table of limits is too small, and newcomers inherit what was used.",
     ),
+    MetricSpec(BUDGET_REFUSALS, "counter", "Calls refused by a budget.", ("budget",)),
+    MetricSpec(BUDGET_CUTS, "counter", "Streams ended because a budget was spent.", ("budget",)),
+    MetricSpec(
+        BUDGET_WARNINGS,
+        "counter",
+        "Warnings that a share of a budget is spent; result is delivered, failed, or unsent when there is no webhook.",
+        ("budget", "result"),
+    ),
     MetricSpec(
         GUARD_DECISIONS,
         "counter",
@@ -131,8 +142,10 @@ _SPECS = (
         "Decisions by the policy that made them; empty when none allowed.",
         ("policy", "action", "mode"),
     ),
-    MetricSpec(RECORDS_LOST, "counter", "Records that could not be kept; kind is access, spans or audit.", ("kind",)),
-    MetricSpec(AUDIT_HELD, "gauge", "Audit records in memory only, because they cannot be written."),
+    MetricSpec(
+        RECORDS_LOST, "counter", "Records that could not be kept; kind is access, spans, audit, ledger.", ("kind",)
+    ),
+    MetricSpec(AUDIT_HELD, "gauge", "Audit records and ledger entries in memory only, because they cannot be written."),
     MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
     MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
     MetricSpec(
