@@ -70,11 +70,14 @@ def _kind(version: str, kind: str, struct: AnyStruct, shown: set[AnyStruct]) -> 
 
 
 def _provider_options() -> Iterator[str]:
+    types: dict[AnyStruct, list[str]] = {}
     for name in sorted(plugins.PROVIDERS):
         options = options_of(plugins.load("providers", name))
         if options is not None:
-            yield from ("", f"## llm.providers[].options (type: {name})", "", class_doc(options), "")
-            yield from _table(options, camel=False)
+            types.setdefault(options, []).append(name)
+    for options, names in types.items():
+        yield from ("", f"## llm.providers[].options (type: {', '.join(names)})", "", class_doc(options), "")
+        yield from _table(options, camel=False)
 
 
 def _table(cls: AnyStruct, *, camel: bool) -> list[str]:

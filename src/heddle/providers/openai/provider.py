@@ -46,7 +46,7 @@ _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
 class Options(msgspec.Struct, kw_only=True, frozen=True):
-    """Options of every type in `presets`."""
+    """Options of OpenAI, Azure OpenAI, and servers that speak OpenAI's API."""
 
     organization: str = ""
     """`openai-organization` to send; empty sends none and the credential's default pays. Only for `openai`."""
