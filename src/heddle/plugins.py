@@ -44,6 +44,7 @@ PROVIDERS: dict[str, str] = {
     "vllm": "heddle.providers.openai:OpenAI",
     "sglang": "heddle.providers.openai:OpenAI",
     "lmstudio": "heddle.providers.openai:OpenAI",
+    "bedrock": "heddle.providers.bedrock:build",
     "scripted": "heddle.providers.scripted:Scripted",
 }
 """`ProviderSpec.type` -> class built with the spec."""

@@ -43,8 +43,10 @@ class Provider(Part, frozen=True, kw_only=True):
     """Unique; models and metrics name the provider by it. A Backend resource takes it from its metadata."""
     type: str
     """Kind of provider: `openai` (any OpenAI-compatible API), the name of a server that speaks it (`azure`, `groq`,
-    `vllm` ...), `anthropic`, `bedrock`, `gemini` (with an API key), `vertex` (Gemini on Vertex AI: an access token, or
-    the JSON of a service account's key), `scripted` (offline), or one that a plug-in adds."""
+    `vllm` ...), `anthropic`, `bedrock` (a Bedrock API key; the secret of an access key whose id is in `options`; or
+    both with a session token, as the JSON that a `credential_process` prints), `gemini` (with an API key), `vertex`
+    (Gemini on Vertex AI: an access token, or the JSON of a service account's key), `scripted` (offline), or one that
+    a plug-in adds."""
     base_url: Url = ""
     """Base of the provider's API, e.g. `http://127.0.0.1:9001/v1`. Unset is the provider's public address, where it
     has one."""

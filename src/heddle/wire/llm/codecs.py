@@ -17,6 +17,9 @@ from heddle.wire.llm.anthropic import codec as anthropic_messages
 from heddle.wire.llm.anthropic import count as anthropic_count
 from heddle.wire.llm.anthropic import dialect as anthropic_dialect
 from heddle.wire.llm.anthropic import vendor as anthropic_vendor
+from heddle.wire.llm.bedrock import codec as bedrock
+from heddle.wire.llm.bedrock import dialect as bedrock_dialect
+from heddle.wire.llm.bedrock import vendor as bedrock_vendor
 from heddle.wire.llm.codec import Codec, Dialect, Vendor
 from heddle.wire.llm.gemini import codec as gemini
 from heddle.wire.llm.gemini import count as gemini_count
@@ -31,6 +34,7 @@ from heddle.wire.llm.openai_responses import dialect as openai_responses_dialect
 from heddle.wire.llm.openai_responses import vendor as openai_responses_vendor
 
 CODECS: dict[str, Codec] = {
+    bedrock.DIALECT: bedrock,
     gemini.DIALECT: gemini,
     gemini_count.DIALECT: gemini_count,
     gemini_embed_content.DIALECT: gemini_embed_content,
@@ -46,6 +50,7 @@ CODECS: dict[str, Codec] = {
 """`ModelCall.dialect` -> its face at the door."""
 
 DIALECTS: dict[str, Dialect] = {
+    bedrock.DIALECT: bedrock_dialect,
     gemini.DIALECT: gemini_dialect,
     anthropic_messages.DIALECT: anthropic_dialect,
     openai_chat.DIALECT: openai_chat_dialect,
@@ -55,6 +60,7 @@ DIALECTS: dict[str, Dialect] = {
 """`ModelCall.dialect` -> the caller's side of a translation."""
 
 VENDORS: dict[str, Vendor] = {
+    bedrock.DIALECT: bedrock_vendor,
     gemini.DIALECT: gemini_vendor,
     anthropic_messages.DIALECT: anthropic_vendor,
     openai_chat.DIALECT: openai_chat_vendor,
