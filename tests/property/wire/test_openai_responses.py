@@ -40,6 +40,7 @@ NAMES = st.sampled_from(
 TYPES = st.sampled_from(
     [
         *("message", "function_call", "function_call_output", "reasoning", "custom_tool_call", "namespace", "custom"),
+        *("additional_tools", "custom_tool_call_output"),
         *("input_text", "input_image", "input_file", "output_text", "refusal", "json_schema", "function"),
         *("response.created", "response.output_item.added", "response.output_item.done", "response.completed"),
         *("response.output_text.delta", "response.function_call_arguments.delta", "response.failed", "error"),

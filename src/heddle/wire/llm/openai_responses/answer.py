@@ -16,6 +16,7 @@ from heddle.model.call import ModelCall, Usage
 from heddle.wire.canonical.answer import ChatAnswer, Choice, Stop
 from heddle.wire.canonical.request import Part, Refusal, Text, Thinking, ToolCall
 from heddle.wire.llm.openai_responses import usage as wire_usage
+from heddle.wire.llm.openai_responses.items import ADDITIONAL, additional_tools
 from heddle.wire.llm.openai_responses.signatures import sealed, sealed_call
 from heddle.wire.llm.openai_responses.tools import Declared, declared, unwrap_input
 
@@ -51,7 +52,12 @@ class _Echo(msgspec.Struct, gc=False):
     user: msgspec.Raw = _RAW
 
 
+class _Input(msgspec.Struct, gc=False):
+    input: str | list[msgspec.Raw] | None = None
+
+
 _ECHO = msgspec.json.Decoder(_Echo)
+_INPUT = msgspec.json.Decoder(_Input)
 _TOOLS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _FILLED = ("metadata", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools", "top_logprobs")
@@ -65,7 +71,7 @@ class Frame:
 
     def __init__(self, call: ModelCall, created_s: int, ident: str, model: str) -> None:
         echo = _ECHO.decode(call.body)
-        self.declared: dict[str, Declared] = declared(_TOOLS.decode(echo.tools))
+        self.declared: dict[str, Declared] = declared(_tools(echo, call.body))
         """Tools that the caller calls otherwise than the vendor does."""
         if ident in ("", "resp_"):
             ident = blake2b(call.body + created_s.to_bytes(8, "big"), digest_size=16).hexdigest()
@@ -112,6 +118,15 @@ class Frame:
             "output": output,
             "usage": wire_usage.write(usage),
         }
+
+
+def _tools(echo: _Echo, body: bytes) -> list[msgspec.Raw]:
+    tools = _TOOLS.decode(echo.tools) or []
+    if ADDITIONAL.encode() in body:
+        items = _INPUT.decode(body).input
+        for _, more in additional_tools(items if isinstance(items, list) else []):
+            tools += more
+    return tools
 
 
 def encode_answer(answer: ChatAnswer, call: ModelCall, created_s: int) -> bytes:

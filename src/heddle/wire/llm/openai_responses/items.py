@@ -20,6 +20,9 @@ from heddle.wire.llm.openai_responses.tools import carried_name, wrap_input
 
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "developer"}
 
+ADDITIONAL = "additional_tools"
+"""Type of the item that declares more tools in the middle of the input."""
+
 _PLAIN = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -58,7 +61,12 @@ class _Reasoning(msgspec.Struct, gc=False):
     encrypted_content: str | None = None
 
 
+class _Additional(msgspec.Struct, gc=False):
+    tools: list[msgspec.Raw]
+
+
 _HEAD = msgspec.json.Decoder(_Head)
+_ADDITIONAL = msgspec.json.Decoder(_Additional)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _CALL = msgspec.json.Decoder(_Call)
 _OUTPUT = msgspec.json.Decoder(_Output)
@@ -77,6 +85,8 @@ def read_items(items: list[msgspec.Raw]) -> list[Message]:
         at = f"input[{index}]"
         head = decode(_HEAD, raw, at)
         kind = head.type or ("message" if head.role else "item_reference")
+        if kind == ADDITIONAL:
+            continue
         proof = _proof(raw, at) if kind == "reasoning" else None
         if proof is not None:
             proofs[proof[0]] = proof[1]
@@ -91,6 +101,16 @@ def read_items(items: list[msgspec.Raw]) -> list[Message]:
         last = turn
         messages.append(message)
     return _with_proofs(messages, proofs)
+
+
+def additional_tools(items: list[msgspec.Raw]) -> list[tuple[str, list[msgspec.Raw]]]:
+    """Place and tools of items that declare some: elsewhere all are known from the start. Raises ProtocolError."""
+    found = []
+    for index, raw in enumerate(items):
+        at = f"input[{index}]"
+        if decode(_HEAD, raw, at).type == ADDITIONAL:
+            found.append((f"{at}.tools", decode(_ADDITIONAL, raw, at).tools))
+    return found
 
 
 def _turn(kind: str, message: Message) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from heddle.model.call import ModelCall
 from heddle.wire.canonical.request import ChatRequest, Format, Message, Reasoning, Text
 from heddle.wire.canonical.rules import UntranslatableError
-from heddle.wire.llm.openai_responses.items import read_items
+from heddle.wire.llm.openai_responses.items import additional_tools, read_items
 from heddle.wire.llm.openai_responses.reading import bad, decode
 from heddle.wire.llm.openai_responses.tools import read_choice, read_tools
 
@@ -95,7 +95,8 @@ def decode_chat(body: bytes, call: ModelCall) -> ChatRequest:
     request = decode(_REQUEST, body, "")
     _check_state(request, stated)
     messages = _messages(request)
-    box = read_tools(request.tools)
+    added = additional_tools(request.input) if isinstance(request.input, list) else []
+    box = read_tools([("tools", request.tools or []), *added])
     choice, tools = read_choice(request.tool_choice, box.tools)
     lost = _lost(request, stated) + list(box.other)
     return ChatRequest(

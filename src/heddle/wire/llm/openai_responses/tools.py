@@ -96,19 +96,17 @@ def unwrap_input(arguments: str) -> str:
     return text if isinstance(text, str) and len(given) == 1 else arguments
 
 
-def read_tools(given: list[msgspec.Raw] | None) -> Toolbox:
-    """The tools of a request. Raises ProtocolError (also for two with one name)."""
+def read_tools(groups: list[tuple[str, list[msgspec.Raw]]]) -> Toolbox:
+    """The tools of a request, in groups with the place of each. Raises ProtocolError (also for two with one name)."""
     tools: dict[str, Tool] = {}
     hosted: list[HostedTool] = []
     other: list[str] = []
-    for index, raw in enumerate(given or ()):
-        at = f"tools[{index}]"
+    for at, raw in [(f"{place}[{index}]", raw) for place, given in groups for index, raw in enumerate(given)]:
         kind = decode(_HEAD, raw, at).type
         if kind not in ("function", "custom", "namespace"):
             hosted.append(HostedTool(type=kind))
             continue
-        tool = decode(_TOOL, raw, at)
-        for inner, namespace, place in _members(tool, at):
+        for inner, namespace, place in _members(decode(_TOOL, raw, at), at):
             name = carried_name(inner.name, namespace)
             if name in tools:
                 raise bad(f"{place}.name", "names that differ")
@@ -182,10 +180,10 @@ def _mode(value: str, at: str) -> Any:
     return value
 
 
-def declared(given: list[msgspec.Raw] | None) -> dict[str, Declared]:
+def declared(given: list[msgspec.Raw]) -> dict[str, Declared]:
     """Carried name -> what the caller calls it, for those where that differs. Of a request that was read before."""
     found: dict[str, Declared] = {}
-    for raw in given or ():
+    for raw in given:
         try:
             if _HEAD.decode(raw).type not in ("custom", "namespace"):
                 continue

@@ -167,6 +167,13 @@ def test_a_call_of_a_custom_tool_is_one_again(arguments, text):
     assert (said[3]["delta"], said[4]["input"]) == (text, text)
 
 
+def test_a_call_of_a_tool_declared_in_the_input():
+    more = {"type": "additional_tools", "role": "developer", "tools": TOOLS[:1]}
+    asked = codec.decode_request(request(input=[{"role": "user", "content": "x"}, more]))
+    (item,) = whole(answer(ToolCall(id="1", name="patch", arguments='{"input":"x"}')), asked)["output"]
+    assert (item["type"], item["input"]) == ("custom_tool_call", "x")
+
+
 def test_a_call_in_a_namespace_is_one_again():
     asked = codec.decode_request(request(tools=TOOLS))
     given = answer(ToolCall(id="1", name="crm__find"), ToolCall(id="2", name="look"))

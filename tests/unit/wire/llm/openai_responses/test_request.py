@@ -284,6 +284,14 @@ def test_tools_in_a_namespace_carry_it_in_their_name():
     assert read.messages[0].parts == (ToolCall(id="1", name="crm__find"),)
 
 
+def test_tools_declared_in_the_input_are_known_from_the_start():
+    more = {"type": "additional_tools", "role": "developer", "tools": [CUSTOM, {"type": "tool_search"}]}
+    read = decode(tools=[LOOK], input=[{"role": "user", "content": "x"}, more, {"role": "user", "content": "y"}])
+    assert [tool.name for tool in read.tools] == ["look", "patch"]
+    assert read.hosted_tools == (HostedTool(type="tool_search"),)
+    assert [message.role for message in read.messages] == ["user", "user"]
+
+
 def test_tools():
     read = decode(
         tools=[LOOK, {"type": "function", "name": "bare", "parameters": None}, {"type": "web_search", "name": 7}],
@@ -442,6 +450,11 @@ def test_what_only_the_vendor_has_is_refused_by_name(fields, param):
         (
             {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "mcp", "name": "x"}]}]},
             "tools[0].tools[0].type",
+        ),
+        ({"input": [{"type": "additional_tools"}]}, "input[0].tools"),
+        (
+            {"tools": [LOOK], "input": [{"type": "additional_tools", "tools": [LOOK]}]},
+            "input[0].tools[0].name",
         ),
         ({"tool_choice": "maybe"}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.name"),
