@@ -86,6 +86,16 @@ class Sharing(RuleBasedStateMachine):
             assert isinstance(outcome, Refusal)
             assert outcome.settled + outcome.held == self.used(0 if outcome.charge is charges[0] else 1)
 
+    @rule(slot=SLOTS, index=st.integers(0, 2), amount=AMOUNTS, used=st.integers(0, 40))
+    def add_and_settle(self, slot: int, index: int, amount: int, used: int) -> None:
+        """The short way admits only what fits, and need not admit all of that."""
+        tally = self.tallies[slot][index]
+        left = self.workers[slot].try_add(tally, amount, self.now, True)
+        assert left in {-1, LIMITS[index] - self.used(index) - amount}
+        if left >= 0:
+            self.workers[slot].settle_one(tally.row, amount, used)
+            self.settled[index] += used
+
     @precondition(lambda self: self.open)
     @rule(data=st.data(), amounts=st.tuples(st.integers(0, 40), st.integers(0, 40)))
     def settle(self, data: st.DataObject, amounts: tuple[int, int]) -> None:

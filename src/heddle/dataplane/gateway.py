@@ -20,7 +20,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.spool import Spool
-from heddle.telemetry.trace import distrust, extract
+from heddle.telemetry.trace import FIELDS, distrust, extract, fresh
 
 _log = logging.getLogger("heddle.gateway")
 
@@ -89,25 +89,20 @@ class Door:
 
     async def handle(self, request: Request) -> Reply:
         """Answer one request, whatever happens; only cancellation passes through."""
-        gateway = self._gateway
-        runtime = gateway.runtime
+        runtime = self._gateway.runtime
         route = runtime.router.find(request.path)
-        trace = extract(request.header, runtime.propagation, runtime.sample_ratio, request.headers)
-        if trace.wanted is not None and runtime.traced:
-            distrust(trace, runtime.sample_ratio)
-        exchange = Exchange(request, self._spec, route.operation, trace, gateway.clock())
-        if self._trusted:
-            exchange.source_address = client_address(request.peer.address, request.headers, self._trusted)
+        exchange = self._open(request, runtime, route.operation)
         recorder = runtime.recorder
         recorder.inflight += 1
-        admission = self._admission
         from_page = False
         try:
-            from_page = admission.check(request)
-            if from_page and request.method == "OPTIONS":
-                reply = admission.preflight(request) or await pick(route, "OPTIONS")(exchange)
-            else:
+            if "admitted" not in request.memory:
+                from_page = self._admit(request)
+            reply = self._admission.preflight(request) if from_page else None
+            if reply is None:
                 reply = await (route.methods.get(request.method) or pick(route, request.method))(exchange)
+            if exchange.limits_left:
+                _tell_limits(reply, exchange.limits_left)
         except CallError as error:
             reply = _failed(exchange, error, route.dialect)
         except asyncio.CancelledError:
@@ -118,15 +113,44 @@ class Door:
             _log.exception("unexpected failure in %s", route.operation)
             reply = _failed(exchange, CallError(Reason.INTERNAL, _UNEXPECTED), route.dialect)
         if from_page:
-            reply.headers = [*reply.headers, *admission.cors(request)]
+            reply.headers = [*reply.headers, *self._admission.cors(request)]
         body = reply.body
-        if type(body) is bytes:
+        if isinstance(body, bytes):
             recorder.finish(exchange, reply.status, len(body), body)
-        elif not isinstance(body, bytes):
+        else:
             listening = recorder.listen(exchange, body)
             reply.body = listening or body
             reply.ended = _Ending(exchange, reply.status, recorder, listening)
         return reply
+
+    def _open(self, request: Request, runtime: Runtime, operation: str) -> Exchange:
+        """The exchange of a request: where it came from, and which trace it belongs to."""
+        if "untraced" in request.memory:
+            trace = fresh(runtime.sample_ratio)
+        else:
+            trace = extract(request.header, runtime.propagation, runtime.sample_ratio, request.headers)
+            if trace.wanted is not None and runtime.traced:
+                distrust(trace, runtime.sample_ratio)
+            elif FIELDS.isdisjoint(request.fields()):
+                request.memory["untraced"] = True
+        exchange = Exchange(request, self._spec, operation, trace, self._gateway.clock())
+        if self._trusted:
+            exchange.source_address = client_address(request.peer.address, request.headers, self._trusted)
+        return exchange
+
+    def _admit(self, request: Request) -> bool:
+        """Check a head that was not seen before on its connection; True when an allowed page sent it."""
+        from_page = self._admission.check(request)
+        if not from_page:
+            request.memory["admitted"] = True
+        return from_page
+
+
+def _tell_limits(reply: Reply, lines: bytes) -> None:
+    """Add what is left of our limits; not beside those of a provider that failed: one name, one number."""
+    reply.lines = lines
+    if reply.status != 200:
+        reply.headers = [field for field in reply.headers if not field[0].startswith(b"x-ratelimit-")]
 
 
 def _failed(exchange: Exchange, error: CallError, dialect: str) -> Reply:

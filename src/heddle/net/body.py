@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from heddle.net.eager import Waiter
 from heddle.net.errors import BodyTooLarge
 
@@ -36,30 +38,30 @@ class Source(Protocol):
         """Nobody will read the rest of `body`."""
 
 
-class Body:
+class Body(msgspec.Struct, eq=False):
     """One body, read by one task, as a whole (`read`) or piece by piece (`async for`)."""
 
-    __slots__ = (
-        "_error", "_held", "_paused", "_pieces", "_sink", "_size", "_source", "_state", "_stopped", "_waiter",
-    )  # fmt: skip
+    _source: Source | None = None
+    """What it arrives on."""
+    _loop: asyncio.AbstractEventLoop | None = None
+    """Where its reader waits; the running one if it is not said, which takes a system call to find out."""
+    _pieces: list[bytes] = msgspec.field(default_factory=list)
+    _size: int = 0
+    _state: int = _OPEN
+    _paused: bool = False
+    _sink: Sink | None = None
+    _held: asyncio.Future[None] | None = None
+    _stopped: BaseException | None = None
+    _error: BaseException | None = None
+    _waiter: Waiter | None = None
 
-    def __init__(self, source: Source | None = None, whole: bytes | None = None) -> None:
-        """A body arriving on `source`, or one that is all there."""
-        self._source = source
-        self._pieces: list[bytes] = [whole] if whole else []
-        self._size = len(whole) if whole else 0
-        self._state = _OPEN if whole is None else _COMPLETE
-        self._paused = False
-        self._sink: Sink | None = None
-        self._held: asyncio.Future[None] | None = None
-        self._stopped: BaseException | None = None
-        self._error: BaseException | None = None
-        self._waiter: Waiter | None = None
+    def __repr__(self) -> str:
+        return f"Body({self._size} bytes unread)"
 
     @classmethod
     def of(cls, data: bytes) -> "Body":
         """A body that is already complete."""
-        return cls(None, data)
+        return cls(None, None, [data] if data else [], len(data), _COMPLETE)
 
     @property
     def complete(self) -> bool:
@@ -109,6 +111,20 @@ class Body:
         if self._size > HIGH_WATER_BYTES and not self._paused and self._source is not None:
             self._paused = True
             self._source.pause_body()
+
+    def push(self, data: bytes) -> None:
+        """`put` and `deliver` in one: straight into a sink that waits for nothing else."""
+        sink = self._sink
+        if sink is None or self._size or self._held or self._stopped or self._state != _OPEN:
+            self.put(data)
+            self.deliver()
+            return
+        try:
+            self._held = sink(data)
+        except BaseException as error:  # raised again by `pour`
+            self._stopped = error
+        if self._held or self._stopped:
+            self.deliver()
 
     def put_end(self) -> None:
         """Like `finish`, but the reader is not woken: `deliver` follows."""
@@ -247,5 +263,5 @@ class Body:
             raise RuntimeError("a body has one reader")
         if self._source is not None:
             self._source.want_body()
-        waiter = self._waiter = Waiter()
+        waiter = self._waiter = Waiter(loop=self._loop)
         return waiter

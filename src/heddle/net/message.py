@@ -6,6 +6,9 @@ belongs to `net` alone: it is removed from what is handed up and written anew on
 """
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
 
 from heddle.net.body import Body
 
@@ -23,22 +26,25 @@ class Peer:
         self.tls = tls
 
 
-class Request:
+class Request(msgspec.Struct, eq=False):
     """A request whose head has been checked; the body may still be arriving."""
 
-    __slots__ = ("body", "by_name", "headers", "method", "path", "peer", "query")
+    method: str
+    path: str
+    """Path as sent, not percent-decoded, always starting with `/`."""
+    query: str
+    headers: Headers
+    """Shared by requests with the same head: must not be changed."""
+    body: Body
+    peer: Peer
+    by_name: dict[bytes, bytes] | None = None
+    """What `fields` returns, if whoever read the head has made it already; shared like `headers`."""
+    memory: dict[str, Any] = msgspec.field(default_factory=dict)
+    """See `wire.http1.RequestHead`: shared by the requests of this connection with the same head, under one name for
+    each who remembers. Nothing belongs there that would keep a dropped snapshot alive."""
 
-    def __init__(self, method: str, path: str, query: str, headers: Headers, body: Body, peer: Peer) -> None:
-        """`headers` are shared by requests with the same head and must not be changed."""
-        self.method = method
-        self.path = path
-        """Path as sent, not percent-decoded, always starting with `/`."""
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.peer = peer
-        self.by_name: dict[bytes, bytes] | None = None
-        """What `fields` returns, if whoever read the head has made it already; shared like `headers`."""
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.path})"
 
     def header(self, name: bytes) -> bytes | None:
         """The value of a field that may appear once (the last one if a caller repeated it); `name` in lower case."""
@@ -55,18 +61,20 @@ class Request:
         return fields
 
 
-class Reply:
+class Reply(msgspec.Struct, eq=False):
     """An answer: whole, or a stream of chunks that are written as they come.
 
     A stream that raises is cut: the connection is closed without the final chunk, so that no reader
     takes it for complete.
     """
 
-    __slots__ = ("body", "ended", "headers", "status")
+    status: int
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] = b""
+    ended: Callable[[BaseException | None, int], None] | None = None
+    """For a stream: called once when it is over, with why it was cut (None: complete) and the body's bytes sent."""
+    lines: bytes = b""
+    """Further fields as complete lines (`name: value` CR LF) of the gateway's own making; written as they are."""
 
-    def __init__(self, status: int, headers: Headers, body: bytes | AsyncIterator[bytes] = b"") -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.ended: Callable[[BaseException | None, int], None] | None = None
-        """For a stream: called once when it is over, with why it was cut (None: complete) and the body's bytes sent."""
+    def __repr__(self) -> str:
+        return f"Reply({self.status})"

@@ -12,16 +12,20 @@ import asyncio
 class Outbox:
     """The gathered messages of one server or client."""
 
-    __slots__ = ("_pending",)
+    __slots__ = ("_loop", "_pending")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pending: list[tuple[asyncio.WriteTransport, bytes]] = []
 
     def send(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write `data` at the end of this turn, or at the next `flush`; not at all if the transport closes before."""
-        if not self._pending:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._pending.append((transport, data))
+        pending = self._pending
+        if not pending:
+            # Asked for once: it takes a system call, to see whether this is still the same process.
+            loop = self._loop = self._loop or asyncio.get_running_loop()
+            loop.call_soon(self.flush)
+        pending.append((transport, data))
 
     def flush(self) -> None:
         """Write everything now. Whoever writes to a transport directly, or closes it, calls this first."""

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from heddle.net.errors import PeerGone
-from heddle.net.message import Reply
+from heddle.net.message import Headers, Reply
 from heddle.wire.chunked import LAST_CHUNK
 from heddle.wire.http1 import RequestHead
-from heddle.wire.http1_heads import encode_response_head
+from heddle.wire.http1_heads import encode_response_head, encode_response_start
 
 if TYPE_CHECKING:
     from heddle.net.server import HttpServer
@@ -30,12 +30,19 @@ log = logging.getLogger("heddle.net")
 class ReplyWriter:
     """The writing half of a server connection."""
 
-    __slots__ = ("_sent", "_server", "_transport", "begun", "closing", "stalled_since_s", "waiter")
+    __slots__ = (
+        "_fields", "_sent", "_server", "_start", "_status", "_transport", "begun", "closing", "stalled_since_s",
+        "waiter",
+    )  # fmt: skip
 
     def __init__(self, server: "HttpServer", transport: Any) -> None:
         self._server = server
         self._transport = transport
         self._sent = 0
+        # The last start of a head that was written; equal fields cannot be written differently.
+        self._status = 0
+        self._fields: Headers = []
+        self._start = b""
         self.waiter: asyncio.Future[None] | None = None
         """Set while the transport's buffer is full: the caller reads more slowly than we write."""
         self.closing = False
@@ -110,7 +117,7 @@ class ReplyWriter:
 
     def _whole(self, reply: Reply, body: bytes, head: RequestHead | None) -> tuple[bytes, bytes]:
         """The head of an answer that is whole, and what is sent of its body; `head` is None for a refusal."""
-        framing = self._server.date_line
+        framing = reply.lines + self._server.date_line
         if head is None or self.closing or head.minor == 0:
             framing += self._connection_line()
         # RFC 9110 8.6: no Content-Length in a 204; 15.4.5: no content in a 304.
@@ -118,12 +125,15 @@ class ReplyWriter:
             body = b""
         else:
             framing = b"%bcontent-length: %d\r\n" % (framing, len(body))
-        try:
-            start = encode_response_head(reply.status, reply.headers, framing)
-        except ValueError:
-            log.exception("an answer was replaced")
-            self.closing = True
-            return encode_response_head(500, [], b"content-length: 0\r\nconnection: close\r\n"), b""
+        if reply.headers != self._fields or reply.status != self._status:
+            try:
+                self._start = encode_response_start(reply.status, reply.headers)
+            except ValueError:
+                log.exception("an answer was replaced")
+                self.closing = True
+                return encode_response_head(500, [], b"content-length: 0\r\nconnection: close\r\n"), b""
+            self._status, self._fields = reply.status, reply.headers.copy()
+        start = b"%b%b\r\n" % (self._start, framing)
         return start, b"" if head is not None and head.method == "HEAD" else body
 
     def _connection_line(self) -> bytes:
@@ -133,7 +143,7 @@ class ReplyWriter:
         # RFC 9112 6.1: no Transfer-Encoding to an HTTP/1.0 client; the end of the connection ends the body.
         chunked = head.minor == 1
         self.closing = self.closing or not chunked
-        framing = self._server.date_line
+        framing = reply.lines + self._server.date_line
         bodiless = reply.status in {204, 304}
         if chunked and not bodiless:
             framing += b"transfer-encoding: chunked\r\n"

@@ -181,38 +181,37 @@ class ServerConnection(asyncio.Protocol):
             self._partial = bytearray(data[at:] or data[at - 2 :])
             check_partial_head(self._partial, 0)
             return
-        size = len(data)
-        head = self._reader.read(data[at:end] if at or end != size else data)
-        body = self._frame(head, data, end, size)
-        self._head = head
+        size, reader = len(data), self._reader
+        head = self._head = reader.read(data[at:end] if at or end != size else data)
+        if size - end == head.length <= self._server.limits.max_body_bytes:
+            self._state = _BUSY
+            self.deadline = _NEVER
+            payload = data[end:]
+            if not reader.fresh:
+                reader.skip(payload)
+            body = Body.of(payload)
+        else:
+            body = self._frame(head, data, end, size)
         self._body = body
-        request = Request(head.method, head.path, head.query, head.fields, body, self.peer)
-        request.by_name = head.by_name
+        request = Request(head.method, head.path, head.query, head.fields, body, self.peer, head.by_name, head.memory)
         task = self._task = EagerTask(self._answer(request, head), self._loop)
         task.resume(None)
 
     def _frame(self, head: RequestHead, data: bytes, end: int, size: int) -> Body:
-        """The body that `head` announces, fed with what of it came along; what follows it goes to the backlog."""
+        """The body that `head` announces, where not just all of it came along; what follows it goes to the backlog."""
         self.deadline = _NEVER
         length = head.length
         if length == 0:
             self._state = _BUSY
-            if size > end:
-                self._put_aside(data, end)
+            self._put_aside(data, end)
             return Body.of(b"")
         limits = self._server.limits
         if length > limits.max_body_bytes:
             raise ProtocolError(413, f"The body is larger than {limits.max_body_bytes} bytes.")
-        if size - end == length:
-            self._state = _BUSY
-            payload = data[end:]
-            if not self._reader.fresh:
-                self._reader.skip(payload)
-            return Body(None, payload)
         self._state = _BODY
         self._expects_continue = head.expects_continue and size == end
         self.deadline = self._server.now + limits.body_timeout_s
-        body = self._body = Body(self)
+        body = self._body = Body(self, self._loop)
         self._framing = BodyFraming(body, length, limits.max_body_bytes)
         if size > end:
             self._read_body(data[end:])

@@ -2,45 +2,37 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from heddle.net.body import Body
 from heddle.net.message import Headers
 
 
-class OutboundRequest:
-    """A request to send. `target` is path and query; `headers` are end-to-end fields only.
+class OutboundRequest(msgspec.Struct, eq=False):
+    """A request to send."""
 
-    `lines` are further fields, from `wire.http1_heads.encode_request_fields`.
-    """
-
-    __slots__ = ("body", "headers", "lines", "method", "target")
-
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: bytes | AsyncIterator[bytes] = b"",
-        lines: bytes = b"",
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.body = body
-        self.lines = lines
+    method: str
+    target: bytes
+    """Path and query."""
+    headers: Headers
+    """End-to-end fields only."""
+    body: bytes | AsyncIterator[bytes] = b""
+    lines: bytes = b""
+    """Further fields, from `wire.http1_heads.encode_request_fields`."""
 
     def __repr__(self) -> str:
         return f"OutboundRequest({self.method})"
 
 
-class Inbound:
+class Inbound(msgspec.Struct, eq=False):
     """An upstream's answer: its head, and a body that may still be arriving. Read it all, or `close` it."""
 
-    __slots__ = ("body", "headers", "status")
+    status: int
+    headers: Headers
+    body: Body
 
-    def __init__(self, status: int, headers: Headers, body: Body) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    def __repr__(self) -> str:
+        return f"Inbound({self.status})"
 
     def close(self) -> None:
         """Give up the rest of the answer; the upstream connection closes at once. Harmless when it is complete."""

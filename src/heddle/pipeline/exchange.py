@@ -26,6 +26,7 @@ class Exchange:
         "finishers",
         "first_byte_s",
         "guarded",
+        "limits_left",
         "listener",
         "operation",
         "policy",
@@ -63,6 +64,8 @@ class Exchange:
         """Monotonic clock at the first byte of the upstream's answer body; 0 when there was none."""
         self.upstream_s = 0.0
         """Monotonic clock when the upstream request was sent; 0 when none was."""
+        self.limits_left = b""
+        """What the answer tells of the limits that the call passed: header lines, empty when there are none."""
         self.reason: Reason | None = None
         self.detail = ""
         self.policy = ""
@@ -73,6 +76,7 @@ class Exchange:
         """Called once, last added first, when the answer is complete or given up; must not raise or await."""
 
 
+Checker = Callable[[Exchange], Awaitable[None] | None]
 Handler = Callable[[Exchange], Awaitable[Reply]]
 """Answers a call or raises CallError. A backend is one, a policy wraps one, a compiled route is one."""
 
@@ -106,9 +110,41 @@ class Policy(Protocol):
         ...
 
 
+class Check(Protocol):
+    """A policy that only lets a call pass or refuses it: it sees no answer, and mostly need not wait."""
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        ...
+
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Let the call pass, or raise CallError; returns what to wait for first when it has to."""
+        ...
+
+    def permits(self, exchange: Exchange, model: ModelCall) -> bool:
+        """As of a `Policy`."""
+        ...
+
+
 def compile_route(policies: list[Any], end: Handler) -> Handler:
-    """Fold policies around `end`: lower phases outside; within a phase, the first declared is outermost."""
+    """Fold policies and checks around `end`: lower phases outside; within a phase, the first declared is outermost."""
     handler = end
     for policy in sorted(policies, key=lambda p: p.phase)[::-1]:
-        handler = policy.wrap(handler)
+        handler = _behind(policy.check, handler) if hasattr(policy, "check") else policy.wrap(handler)
     return handler
+
+
+def _behind(check: Checker, handler: Handler) -> Handler:
+    """`handler`, for calls that pass `check`. It costs a coroutine only where a call has to wait."""
+
+    def checked(exchange: Exchange) -> Awaitable[Reply]:
+        wait = check(exchange)
+        return handler(exchange) if wait is None else _waited(wait, handler, exchange)
+
+    return checked
+
+
+async def _waited(wait: Awaitable[None], handler: Handler, exchange: Exchange) -> Reply:
+    await wait
+    return await handler(exchange)

@@ -8,6 +8,7 @@ Nothing of a credential is ever repeated, in answers, records or metrics.
 """
 
 import importlib
+from collections.abc import Awaitable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,10 @@ from heddle.identity.spiffe import check_trust_domain
 from heddle.model.call import ModelCall
 from heddle.model.principal import ANONYMOUS, Principal
 from heddle.model.snapshot import ApiKeyAuthn, JwtAuthn, KeySpec, KubernetesAuthn, NoAuthn, Snapshot
-from heddle.net.message import Headers, Reply, Request
+from heddle.net.message import Headers, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
-from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.pipeline.exchange import Exchange, Phase
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
 
@@ -52,6 +53,10 @@ _METHODS = {
 # RFC 6750 section 3.1: no error code where no credential was sent.
 _CHALLENGE: Headers = [(b"www-authenticate", b"Bearer")]
 _CHALLENGE_INVALID: Headers = [(b"www-authenticate", b'Bearer error="invalid_token"')]
+
+
+_NO_KEY: tuple[object, Principal, float] = (None, ANONYMOUS, 0.0)
+"""What a head remembers that was not judged yet: the table that knew its key, whose it is and when it expires."""
 
 
 class _Refused(Exception):  # noqa: N818 -- it carries the answer, it is not one itself
@@ -101,7 +106,7 @@ def _add(tokens: "Tokens", entry: JwtAuthn | KubernetesAuthn) -> None:
 class Authentication:
     """Phase AUTHENTICATE of every route."""
 
-    __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_tokens")
+    __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_table", "_tokens")
 
     phase = Phase.AUTHENTICATE
 
@@ -111,6 +116,8 @@ class Authentication:
         self._now = tools.clock.now
         self._metrics = tools.metrics
         self._keys = keys
+        self._table = object()
+        """Stands for `_keys` in what heads remember, so that they do not keep it alive."""
         self._tokens = tokens
         self._anonymous = anonymous
         """A caller without a credential is anonymous instead of refused."""
@@ -123,30 +130,37 @@ class Authentication:
         del exchange, model
         return True
 
-    def wrap(self, handler: Handler) -> Handler:
-        """Prove who calls, then hand on."""
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Prove who calls. A key is known at once; raises CallError."""
         if self._open:
-            return handler
-        find_key, now = self._keys.get, self._now
+            return None
+        table, principal, expires_s = exchange.request.memory.get("key", _NO_KEY)
+        if table is not self._table or 0.0 < expires_s <= self._now():
+            return self._look(exchange)
+        _admit(exchange, principal)
+        return None
 
-        async def authenticated(exchange: Exchange) -> Reply:
-            try:
-                credential = presented(exchange.request)
-                digest = sha256(credential).digest()
-                # Whatever is configured, having nothing to show proves nothing.
-                found = find_key(digest) if credential else None
-                if found is not None and (found[1] == 0.0 or now() < found[1]):
-                    exchange.principal = found[0]
-                else:
-                    exchange.principal = await self._otherwise(credential, digest, found is not None)
-            except _Refused as refused:
-                raise self._answer(exchange, refused) from None
-            trace = exchange.trace
-            if trace.wanted is not None and exchange.principal is not ANONYMOUS:
-                trace.sampled = trace.wanted
-            return await handler(exchange)
+    def _look(self, exchange: Exchange) -> Awaitable[None] | None:
+        """The same for a head that was not seen before on its connection, or is not answered by a key that holds."""
+        request = exchange.request
+        try:
+            credential = presented(request)
+        except _Refused as refused:
+            raise self._answer(exchange, refused) from None
+        digest = sha256(credential).digest()
+        # Whatever is configured, having nothing to show proves nothing.
+        found = self._keys.get(digest) if credential else None
+        if found is None or 0.0 < found[1] <= self._now():
+            return self._look_further(exchange, credential, digest, found is not None)
+        request.memory["key"] = (self._table, *found)
+        _admit(exchange, found[0])
+        return None
 
-        return authenticated
+    async def _look_further(self, exchange: Exchange, credential: bytes, digest: bytes, expired_key: bool) -> None:
+        try:
+            _admit(exchange, await self._otherwise(credential, digest, expired_key))
+        except _Refused as refused:
+            raise self._answer(exchange, refused) from None
 
     async def _otherwise(self, credential: bytes, digest: bytes, expired_key: bool) -> Principal:
         """Who presents a credential that is no valid key."""
@@ -198,6 +212,13 @@ class Authentication:
         if refused.reason is Reason.UNAUTHENTICATED:
             headers = _CHALLENGE if refused.cause == "missing" else _CHALLENGE_INVALID
         return CallError(refused.reason, refused.detail, headers=list(headers))
+
+
+def _admit(exchange: Exchange, principal: Principal) -> None:
+    exchange.principal = principal
+    trace = exchange.trace
+    if trace.wanted is not None and principal is not ANONYMOUS:
+        trace.sampled = trace.wanted
 
 
 def presented(request: Request) -> bytes:

@@ -17,10 +17,9 @@ from heddle.model.call import ModelCall
 from heddle.model.match import Globs, globs_overlap, is_glob
 from heddle.model.principal import Principal
 from heddle.model.snapshot import AuthzRule, Snapshot
-from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
-from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.pipeline.exchange import Exchange, Phase
 from heddle.telemetry.names import AUTHZ_DECISIONS
 from heddle.telemetry.records import AuditRecord
 
@@ -97,29 +96,22 @@ class Authorization:
         self._shape = tuple(read for name, read in _CALL_SHAPE.items() if name in self._read)
         self._audits = any(level.audited for level in levels.values())
 
-    def wrap(self, handler: Handler) -> Handler:
-        """Decide, then hand on."""
-        find = self._cache.get
-        shape = self._shape
-
-        async def authorized(exchange: Exchange) -> Reply:
-            call = exchange.call
-            if call is None:
-                return await handler(exchange)
-            key: _Key = (id(exchange.principal), call.model, call.upstream_model, exchange.listener.name)
-            if shape:
-                key += tuple([read(call) for read in shape])
-            decision = find(key)
-            if decision is None:
-                decision = self._decide(exchange, call, key)
-            count = decision.count
-            if count is not None:
-                count(1)
-            else:
-                self._conclude(exchange, call, decision)
-            return await handler(exchange)
-
-        return authorized
+    def check(self, exchange: Exchange) -> None:
+        """Decide; raises CallError when the call is refused."""
+        call = exchange.call
+        if call is None:
+            return
+        key: _Key = (id(exchange.principal), call.model, call.upstream_model, exchange.listener.name)
+        if self._shape:
+            key += tuple([read(call) for read in self._shape])
+        decision = self._cache.get(key)
+        if decision is None:
+            decision = self._decide(exchange, call, key)
+        count = decision.count
+        if count is not None:
+            count(1)
+        else:
+            self._conclude(exchange, call, decision)
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:
         """Whether some call to `model`, which may be a listed pattern, could be allowed to this caller.

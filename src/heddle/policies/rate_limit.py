@@ -18,26 +18,26 @@ they are only used where no bound is known or where the configuration asks for t
 *Source:* x-ratelimit-* as OpenAI sends them; RFC 9110 section 10.2.3 (Retry-After).
 """
 
+from collections.abc import Awaitable
+from functools import partial
 from math import ceil
 from typing import Generic, TypeVar
 
-from heddle.drivers.counters import Charge, Counters, CountersFullError, Refusal, Reservation, Tally
-from heddle.model.call import ModelCall, Usage
+from heddle.drivers.counters import Charge, CountersFullError, Refusal, Reservation, Tally
+from heddle.model.call import ModelCall
 from heddle.model.match import MatchIndex
 from heddle.model.principal import Principal
 from heddle.model.snapshot import LimitSpec, Snapshot
-from heddle.net.message import Headers, Reply
+from heddle.net.message import Headers
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
-from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.pipeline.exchange import Exchange, Phase
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
+from heddle.traffic.estimates import Estimates
 
 T = TypeVar("T")
 
-FIRST_OUTPUT_TOKENS = 512.0
-"""Estimated output of a model that nobody has called yet."""
-FIRST_TOKENS_PER_BYTE = 1.0
 RECENT = 16_384
 """Callers whose limits are remembered, twice that at most; the limits of others are looked up, in some 20 µs."""
 _UNCHARGED = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reason.PROVIDER_UNCONFIGURED})
@@ -66,77 +66,58 @@ class _Recent(Generic[T]):
         self._young[key] = value
 
 
-class _Learned:
-    """What calls to one model used lately: moving averages and deviations (the form of RFC 6298, section 2)."""
-
-    __slots__ = ("_deviation", "_mean", "_ratio", "_ratio_deviation", "_seen")
-
-    def __init__(self) -> None:
-        self._mean, self._deviation = FIRST_OUTPUT_TOKENS, 0.0
-        self._ratio, self._ratio_deviation = FIRST_TOKENS_PER_BYTE, 0.0
-        self._seen = False
-
-    def output_tokens(self) -> int:
-        """For one choice: the average and two deviations."""
-        return int(self._mean + 2 * self._deviation) + 1
-
-    def input_tokens(self, size: int) -> int:
-        """For a body of `size` bytes; never more than one token per byte."""
-        return min(size, int(size * (self._ratio + 2 * self._ratio_deviation)) + 1)
-
-    def learn(self, usage: Usage, size: int, choices: int) -> None:
-        """Take one call into account."""
-        output, ratio = usage.output_tokens / choices, usage.input_tokens / max(1, size)
-        if not self._seen:
-            self._seen = True
-            self._mean, self._deviation = output, output / 2
-            self._ratio, self._ratio_deviation = ratio, ratio / 2
-            return
-        self._deviation += (abs(output - self._mean) - self._deviation) / 4
-        self._mean += (output - self._mean) / 8
-        self._ratio_deviation += (abs(ratio - self._ratio) - self._ratio_deviation) / 4
-        self._ratio += (ratio - self._ratio) / 8
-
-
 class _Told:
     """What callers are told of a limit, one for all its keys: their windows end together."""
 
-    __slots__ = ("_limit", "_name", "_reset", "_reset_from_s", "_reset_name")
+    __slots__ = ("_from_s", "_limit", "_lines", "_unit")
 
     def __init__(self, spec: LimitSpec) -> None:
-        unit = spec.limit_by.encode()
-        self._limit = (b"x-ratelimit-limit-" + unit, b"%d" % spec.limit)
-        self._name, self._reset_name = b"x-ratelimit-remaining-" + unit, b"x-ratelimit-reset-" + unit
-        self._reset, self._reset_from_s = (b"", b""), 0
+        self._unit, self._limit = spec.limit_by.encode(), spec.limit
+        self._lines, self._from_s = b"", 0
+
+    def lines(self, remaining: int, now_s: float, ends_s: int) -> bytes:
+        """Limit, remaining and reset, in OpenAI's form, as header lines. The text of the reset is good for a second."""
+        if not 0.0 <= now_s - self._from_s < 1.0:
+            left_s = _whole_seconds(ends_s - now_s)
+            fields = self.headers(0, now_s, ends_s)
+            fields[1] = (fields[1][0], b"%d")
+            self._lines, self._from_s = b"".join([b"%b: %b\r\n" % field for field in fields]), ends_s - left_s
+        return self._lines % remaining
 
     def headers(self, remaining: int, now_s: float, ends_s: int) -> Headers:
-        """Limit, remaining and reset, in OpenAI's form. The text of the reset is good for a second."""
-        if not 0.0 <= now_s - self._reset_from_s < 1.0:
-            left_s = _whole_seconds(ends_s - now_s)
-            self._reset, self._reset_from_s = (self._reset_name, duration(left_s).encode()), ends_s - left_s
-        return [self._limit, (self._name, b"%d" % remaining), self._reset]
+        """The same as fields."""
+        unit, reset = self._unit, duration(_whole_seconds(ends_s - now_s)).encode()
+        return [
+            (b"x-ratelimit-limit-" + unit, b"%d" % self._limit),
+            (b"x-ratelimit-remaining-" + unit, b"%d" % remaining),
+            (b"x-ratelimit-reset-" + unit, reset),
+        ]
 
 
 class _Bound:
     """One limit under one combination of key values."""
 
-    __slots__ = ("limit", "spec", "tally", "told")
+    __slots__ = ("estimates", "limit", "spec", "tally", "told")
 
     def __init__(self, spec: LimitSpec, values: tuple[str, ...], told: _Told) -> None:
         self.spec, self.limit, self.told = spec, spec.limit, told
+        self.estimates = spec.reserve == "estimate"
         self.tally = Tally(spec.name, spec.limit_by, values, spec.limit, spec.window_s)
 
 
 class _Plan:
     """The limits of one caller on one model: requests first, then tokens."""
 
-    __slots__ = ("_fixed", "_known_output", "_plain", "_split", "bounds", "learned", "principal", "tokens", "upstream")
+    __slots__ = (
+        "_fixed", "_known_output", "_split", "bounds", "counted", "held", "learned", "plain", "principal", "tokens",
+        "upstream",
+    )  # fmt: skip
 
-    def __init__(self, bounds: list[_Bound], learned: _Learned, known_output: int) -> None:
+    def __init__(self, bounds: list[_Bound], learned: Estimates, known_output: int) -> None:
         requests = [bound for bound in bounds if bound.spec.limit_by == "requests"]
         # Those that guess come last, so that the last charge tells whether any did.
         tokens = [bound for bound in bounds if bound.spec.limit_by == "tokens"]
-        self.tokens = sorted(tokens, key=lambda bound: bound.spec.reserve == "estimate")
+        self.tokens = sorted(tokens, key=lambda bound: bound.estimates)
         self.bounds = requests + self.tokens
         self.learned = learned
         self.principal: Principal | None = None
@@ -145,21 +126,24 @@ class _Plan:
         self._known_output = known_output
         self._fixed = [Charge(bound.tally, 1) for bound in requests]
         self._split = len(requests)
-        self._plain = len(requests) < 2 and len(self.tokens) < 2
+        self.plain = len(requests) < 2 and len(self.tokens) < 2
+        """At most one limit of each kind: these."""
+        self.counted = requests[0] if requests else None
+        self.held = self.tokens[0] if self.tokens else None
 
     def charges(self, call: ModelCall) -> list[Charge]:
         """What this call would add, in the order of `bounds`."""
         charges = self._fixed.copy()
         for bound in self.tokens:
-            amount, least = self._tokens(call, bound.spec.reserve == "estimate")
+            amount, least = self.amount(call, bound)
             if least and amount > bound.limit:
                 amount = max(least, bound.limit)
             charges.append(Charge(bound.tally, amount, least, True))
         return charges
 
-    def _tokens(self, call: ModelCall, estimate: bool) -> tuple[int, int]:
-        """Amount to reserve, and how little will do (0: no less). Where it is not 0, something is a guess."""
-        stated, size = call.max_output_tokens, len(call.body) or 1
+    def amount(self, call: ModelCall, bound: _Bound) -> tuple[int, int]:
+        """Tokens to reserve, and how little will do (0: no less). Where it is not 0, something is a guess."""
+        stated, size, estimate = call.max_output_tokens, len(call.body) or 1, bound.estimates
         if estimate or stated is None or stated < 0 or call.operation == "embeddings":
             return self._guess(call, estimate, size)
         known = self._known_output * call.choices
@@ -176,44 +160,15 @@ class _Plan:
         output_tokens = max(0, min([*bounds, self.learned.output_tokens() * choices]))
         return input_tokens + output_tokens, input_tokens + min(1, output_tokens)
 
-    def headers(self, remaining: list[int], now_s: float) -> Headers:
+    def lines(self, remaining: list[int], now_s: float) -> bytes:
         """Those of the tightest limit of each kind: the one with the least left."""
-        headers: Headers = []
-        if self._plain:
-            for index, bound in enumerate(self.bounds):
-                headers += bound.told.headers(remaining[index], now_s, bound.tally.ends_s)
-            return headers
+        lines = b""
         for first, last in ((0, self._split), (self._split, len(self.bounds))):
             if first < last:
                 tightest = min(range(first, last), key=remaining.__getitem__)
                 bound = self.bounds[tightest]
-                headers += bound.told.headers(remaining[tightest], now_s, bound.tally.ends_s)
-        return headers
-
-
-class _Settlement:
-    """Replaces what a call holds by what it used; a `Finisher`."""
-
-    __slots__ = ("_call", "_counters", "_learned", "_reservation")
-
-    def __init__(self, counters: Counters, reservation: Reservation, learned: _Learned | None, call: ModelCall) -> None:
-        self._counters = counters
-        self._reservation = reservation
-        self._learned = learned
-        self._call = call
-
-    def __call__(self, exchange: Exchange) -> None:
-        usage, reservation = exchange.usage, self._reservation
-        if usage is not None:
-            used = usage.input_tokens + usage.output_tokens
-            self._counters.settle(reservation, (used,) * len(reservation.granted))
-            # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
-            if self._learned is not None and not usage.estimated and exchange.reason is None:
-                self._learned.learn(usage, len(self._call.body), max(1, self._call.choices))
-        elif exchange.upstream_s == 0.0 or exchange.reason in _UNCHARGED:
-            self._counters.release(reservation)
-        else:
-            self._counters.settle(reservation, reservation.granted)
+                lines += bound.told.lines(remaining[tightest], now_s, bound.tally.ends_s)
+        return lines
 
 
 class RateLimit:
@@ -232,7 +187,7 @@ class RateLimit:
             self._index.add(spec.match, (index, spec))
         self._by_model = any(spec.match.models for spec in snapshot.limits)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
-        self._learned: dict[str, _Learned] = {}
+        self._learned: dict[str, Estimates] = {}
         self._plans: _Recent[_Plan] = _Recent()
         self._latest: dict[tuple[int, str], _Plan] = {}
         self._bounds: _Recent[_Bound] = _Recent()
@@ -241,38 +196,74 @@ class RateLimit:
         """A limit hides no model: it may be free again by the time of the call."""
         return True
 
-    def wrap(self, handler: Handler) -> Handler:
-        """Reserve before `handler`, settle when the exchange is finished, tell what is left."""
-        counters, latest, now = self._counters, self._latest, self._now
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Reserve, have it settled when the exchange is finished, tell what is left. Raises CallError."""
+        call = exchange.call
+        if call is None:
+            return None
+        principal = exchange.principal
+        plan = self._latest.get((id(principal), call.model))
+        if plan is None or plan.principal is not principal or plan.upstream != call.upstream_model:
+            plan = self._plan(principal, call)
+        if not plan.bounds:
+            return None
+        now_s = self._now()
+        if plan.plain and self._admit(exchange, call, plan, now_s):
+            return None
+        return self._reserve(exchange, call, plan, now_s)
 
-        async def limited(exchange: Exchange) -> Reply:
-            call = exchange.call
-            if call is None:
-                return await handler(exchange)
-            principal = exchange.principal
-            plan = latest.get((id(principal), call.model))
-            if plan is None or plan.principal is not principal or plan.upstream != call.upstream_model:
-                plan = self._plan(principal, call)
-            if not plan.bounds:
-                return await handler(exchange)
-            now_s = now()
-            charges = plan.charges(call)
-            try:
-                outcome = await counters.reserve(charges, now_s)
-            except (CountersFullError, OSError) as exc:
-                raise _unchecked() from exc
-            if isinstance(outcome, Refusal):
-                raise self._refused(exchange, call, plan, outcome, now_s)
-            if outcome.granted:
-                # Only calls like it teach: one that states its maximum says nothing about those that do not.
-                learned = plan.learned if charges[-1].least else None
-                exchange.finishers.append(_Settlement(counters, outcome, learned, call))
-            reply = await handler(exchange)
-            headers = reply.headers if reply.status == 200 else _without_limits(reply.headers)
-            reply.headers = headers + plan.headers(outcome.remaining, now_s)
-            return reply
+    def _admit(self, exchange: Exchange, call: ModelCall, plan: _Plan, now_s: float) -> bool:
+        """The way of nearly every call: nothing is guessed and all fits. False when `_reserve` has to look closer."""
+        try_add, counted, held = self._counters.try_add, plan.counted, plan.held
+        lines = b""
+        if held is not None:
+            amount, least = plan.amount(call, held)
+            left = -1 if least else try_add(held.tally, amount, now_s, True)
+            if left < 0:
+                return False
+            place = held.tally.row
+            lines = held.told.lines(left, now_s, held.tally.ends_s)
+        if counted is not None:
+            left = try_add(counted.tally, 1, now_s, False)
+            if left < 0:
+                if held is not None:
+                    self._counters.settle_one(place, amount, 0)
+                return False
+            lines = counted.told.lines(left, now_s, counted.tally.ends_s) + lines
+        if held is not None:
+            exchange.finishers.append(partial(self._settle, place, amount))
+        exchange.limits_left = lines
+        return True
 
-        return limited
+    def _settle(self, place: int, granted: int, exchange: Exchange) -> None:
+        """Replace what a call of `_admit` holds by what it used."""
+        used = _used(exchange)
+        self._counters.settle_one(place, granted, granted if used is None else used)
+
+    async def _reserve(self, exchange: Exchange, call: ModelCall, plan: _Plan, now_s: float) -> None:
+        charges = plan.charges(call)
+        try:
+            outcome = await self._counters.reserve(charges, now_s)
+        except (CountersFullError, OSError) as exc:
+            raise _unchecked() from exc
+        if isinstance(outcome, Refusal):
+            raise self._refused(exchange, call, plan, outcome, now_s)
+        if outcome.granted:
+            # Only calls like it teach: one that states its maximum says nothing about those that do not.
+            learned = plan.learned if charges[-1].least else None
+            exchange.finishers.append(partial(self._settle_all, outcome, learned, call))
+        exchange.limits_left = plan.lines(outcome.remaining, now_s)
+
+    def _settle_all(
+        self, reservation: Reservation, learned: Estimates | None, call: ModelCall, exchange: Exchange
+    ) -> None:
+        """The same for a call of `_reserve`, from which may be learned what others will use."""
+        used, usage = _used(exchange), exchange.usage
+        granted = reservation.granted
+        self._counters.settle(reservation, granted if used is None else (used,) * len(granted))
+        # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
+        if learned is not None and usage is not None and not usage.estimated and exchange.reason is None:
+            learned.learn(usage, len(call.body), max(1, call.choices))
 
     def _plan(self, principal: Principal, call: ModelCall) -> _Plan:
         entry = call.entry
@@ -300,7 +291,7 @@ class RateLimit:
             "key": principal.key_id,
         }
         bounds = [self._bind(index, found[index], values) for index in sorted(found)]
-        learned = self._learned.setdefault(call.entry, _Learned())
+        learned = self._learned.setdefault(call.entry, Estimates())
         plan = _Plan(bounds, learned, self._outputs.get(call.entry, 0))
         self._plans.put(key, plan)
         return plan
@@ -342,15 +333,18 @@ def build(snapshot: Snapshot, tools: Tools) -> RateLimit | None:
     return RateLimit(snapshot, tools) if snapshot.limits else None
 
 
+def _used(exchange: Exchange) -> int | None:
+    """Tokens that a call which ended is charged with; None when nobody knows, and all that was reserved is."""
+    usage = exchange.usage
+    if usage is not None:
+        return usage.input_tokens + usage.output_tokens
+    return 0 if exchange.upstream_s == 0.0 or exchange.reason in _UNCHARGED else None
+
+
 def _unchecked() -> CallError:
     """Fail closed: letting the call pass would make every limit optional for whoever can fill the table."""
     detail = "Limits cannot be checked at the moment; try again shortly."
     return CallError(Reason.OVERLOADED, detail, headers=[(b"retry-after", b"1")])
-
-
-def _without_limits(headers: Headers) -> Headers:
-    """A provider's failure without the provider's own limits: one name must not carry two numbers."""
-    return [field for field in headers if not field[0].startswith(b"x-ratelimit-")]
 
 
 def _whole_seconds(left_s: float) -> int:

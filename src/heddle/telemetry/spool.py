@@ -20,7 +20,7 @@ from heddle.telemetry.repeats import Repeats
 from heddle.telemetry.segments import LogFile, Segments
 from heddle.telemetry.spans import SpanRecord, encode_span
 
-MAX_BUFFERED_LINES = 4096
+MAX_BUFFERED_LINES = 128
 """Lines gathered before they are written without waiting for the timer."""
 MAX_HELD_AUDIT = 65_536
 """Audit lines kept in memory while the disk refuses them, about 20 MB; beyond it they are counted as lost."""

@@ -10,6 +10,7 @@ messages; chunked bodies are `wire.chunked`, writing heads is `wire.http1_heads`
 
 import re
 from functools import lru_cache
+from typing import Any
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -37,7 +38,9 @@ class ProtocolError(Exception):
 class RequestHead:
     """A checked request head: `fields` are lower-case and end-to-end only, `length` is its framing."""
 
-    __slots__ = ("by_name", "expects_continue", "fields", "keep_alive", "length", "method", "minor", "path", "query")
+    __slots__ = (
+        "by_name", "expects_continue", "fields", "keep_alive", "length", "memory", "method", "minor", "path", "query",
+    )  # fmt: skip
 
     def __init__(self, method: str, path: str, query: str, minor: int) -> None:
         self.method = method
@@ -51,6 +54,8 @@ class RequestHead:
         """Bytes of the body, or CHUNKED."""
         self.keep_alive = minor == 1
         self.expects_continue = False
+        self.memory: dict[str, Any] = {}
+        """Where those who decide by the head alone keep what they decided: an equal head need not be judged again."""
 
 
 class ResponseHead:
@@ -73,17 +78,8 @@ _METHODS = {
 _REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
 
 _HOP_BY_HOP = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"te",
-        b"trailer",
-        b"upgrade",
-        b"http2-settings",
-        b"proxy-connection",
-        b"proxy-authorization",
-        b"proxy-authenticate",
-    )
+    b"connection keep-alive te trailer upgrade http2-settings proxy-connection proxy-authorization"
+    b" proxy-authenticate".split()
 )
 FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
 # A second one of these is how two readers come to disagree about whose request it is.

@@ -34,7 +34,15 @@ _STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
 def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:
     """Write an answer's head. `framing` is complete lines (`name: value` CR LF) that the caller vouches for.
 
-    Fields that say where a message ends, and `date`, are left out: they belong to `framing`. Raises
+    Otherwise as `encode_response_start`.
+    """
+    return encode_response_start(status, fields) + framing + b"\r\n"
+
+
+def encode_response_start(status: int, fields: Fields) -> bytes:
+    """The status line and `fields`; what is left of the head are complete lines and an empty one.
+
+    Fields that say where a message ends, and `date`, are left out: they belong to those lines. Raises
     ValueError for a field that would end its line (response splitting) or is not a header field at all.
     """
     known = _RESPONSE_PREFIXES
@@ -42,7 +50,7 @@ def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:
         lines = [known[name] + value for name, value in fields]
     except KeyError:
         lines = _lines(fields, _NOT_IN_RESPONSES)
-    return _STATUS_LINES[status] + _checked(lines) + b"\r\n" + framing + b"\r\n"
+    return _STATUS_LINES[status] + _checked(lines) + b"\r\n"
 
 
 def encode_request_fields(fields: Fields) -> bytes:

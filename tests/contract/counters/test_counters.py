@@ -174,3 +174,31 @@ async def test_a_limit_that_is_changed_keeps_what_was_counted(counters: Counters
 
 async def test_a_limit_of_zero_admits_nothing(counters: Counters) -> None:
     await refuse(counters, Charge(tally(0), 1))
+
+
+async def test_what_fits_is_added_at_once_or_not_at_all(counters: Counters) -> None:
+    count = tally(10)
+    await admit(counters, Charge(count, 1))
+    assert [counters.try_add(count, 4, NOW, False) for _ in range(3)] == [5, 1, -1]
+    assert counters.try_add(count, 11, NOW, False) == -1
+    assert (await admit(counters, Charge(count, 1))).remaining == [0]
+
+
+async def test_what_is_held_by_it_is_settled_with_what_was_used(counters: Counters) -> None:
+    count = tally(10)
+    await admit(counters, Charge(count, 1))
+    assert counters.try_add(count, 5, NOW, True) == 4
+    counters.settle_one(count.row, 5, 2)
+    assert counters.try_add(count, 7, NOW, True) == 0
+    refusal = await refuse(counters, Charge(count, 1))
+    assert (refusal.settled, refusal.held) == (3, 7)
+    counters.settle_one(count.row, 7, 0)
+    assert (await admit(counters, Charge(count, 7))).remaining == [0]
+
+
+async def test_the_next_window_begins_with_a_reservation(counters: Counters) -> None:
+    count = tally(10)
+    await admit(counters, Charge(count, 10))
+    later = NOW + 60
+    if counters.try_add(count, 1, later, False) < 0:
+        assert (await admit(counters, Charge(count, 1), now_s=later)).remaining == [9]

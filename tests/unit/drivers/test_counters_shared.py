@@ -183,6 +183,29 @@ def test_an_add_between_two_thefts_leaves_nothing_with_the_third_key(pair, holds
     assert state(two, key("spare")) == (63, 0)
 
 
+class Stealing(int):
+    """An amount which, when it is compared with the limit, after the row was looked at, lets something happen."""
+
+    interrupt: Callable[[], None]
+
+    def __gt__(self, other: int) -> bool:
+        self.interrupt()
+        return int(self) > other
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_the_short_way_undoes_its_add_to_a_row_that_was_taken_meanwhile(pair, holds: bool) -> None:
+    one, two = pair
+    mine = key("mine")
+    for index in range(WAYS - 1):
+        use(two, key(f"k{index}"), 90)
+    use(one, mine, 3)
+    amount = Stealing(7)
+    amount.interrupt = lambda: use(two, key("thief"), 20)
+    assert one.try_add(mine, amount, NOW, holds) == -1
+    assert state(two, key("thief")) == (23, 0)
+
+
 def test_a_call_whose_own_charges_fight_for_one_row_ends(pair) -> None:
     one, two = pair
     for index in range(WAYS - 1):

@@ -97,6 +97,17 @@ class Counters(Protocol):
         """Make all charges or none; `now_s` is Unix time. Raises CountersFullError."""
         ...
 
+    def try_add(self, tally: Tally, amount: int, now_s: float, holds: bool) -> int:
+        """One charge whose whole amount fits, at once: what is left after it. -1: nothing was added, ask `reserve`.
+
+        What is held is settled by `settle_one`, with the `tally.row` that this leaves.
+        """
+        ...
+
+    def settle_one(self, place: int, granted: int, used: int) -> None:
+        """Replace what `try_add` held by what was used."""
+        ...
+
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """Replace what is held by what was used: `amounts` parallel to `granted`. A second time does nothing."""
         ...

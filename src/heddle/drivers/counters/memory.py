@@ -52,12 +52,29 @@ class MemoryCounters:
         reservation.granted, reservation.places = granted, places
         return reservation
 
+    def try_add(self, tally: Tally, amount: int, now_s: float, holds: bool) -> int:
+        """See `Counters`."""
+        count = self._count(tally, now_s)
+        left = tally.limit - count.settled - count.held - amount
+        if left < 0:
+            return -1
+        if holds:
+            count.held += amount
+            tally.row = self._remember(count)
+        else:
+            count.settled += amount
+        return left
+
+    def settle_one(self, place: int, granted: int, used: int) -> None:
+        """See `Counters`."""
+        count = self._held.pop(place)
+        count.held -= granted
+        count.settled += max(0, min(used, MAX_AMOUNT))
+
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """See `Counters`."""
         for place, granted, amount in zip(reservation.places, reservation.granted, amounts, strict=False):
-            count = self._held.pop(place)
-            count.held -= granted
-            count.settled += max(0, min(amount, MAX_AMOUNT))
+            self.settle_one(place, granted, amount)
         reservation.granted = reservation.places = ()
 
     def release(self, reservation: Reservation) -> None:

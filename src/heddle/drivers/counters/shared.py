@@ -134,17 +134,35 @@ class SharedCounters:
             raise CountersFullError
         return outcome
 
+    def try_add(self, tally: Tally, amount: int, now_s: float, holds: bool) -> int:
+        """See `Counters`: the protocol of `_attempt` and `_check`, for the one charge that fits."""
+        words, row, generation = self._words, tally.row, tally.generation
+        if now_s >= tally.ends_s or now_s < tally.starts_s or words[row] != generation or amount > tally.limit:
+            return -1
+        words[row + (self._held if holds else self._settled)] += amount
+        self._acquire()  # the barrier, see `table`
+        self._release()
+        seen = self._row(self._buffer, row << 3)
+        left: int = tally.limit + generation - sum(seen)
+        if left < 0 or seen[0] != generation:
+            self._undo([Charge(tally, amount, 0, holds)], 1)
+            return -1
+        return left
+
+    def settle_one(self, place: int, granted: int, used: int) -> None:
+        """See `Counters`. The row cannot have been taken: something is held in it."""
+        words = self._words
+        if used > 0:
+            total = words[place + self._settled] + used
+            if used > MAX_AMOUNT or total > _SETTLED_CAP:
+                total = min(total - used + MAX_AMOUNT, _SETTLED_CAP)
+            words[place + self._settled] = total
+        words[place + self._held] -= granted
+
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
-        """See `Counters`. The rows cannot have been taken: something is held in them."""
-        words, granted = self._words, reservation.granted
-        for index, row in enumerate(reservation.places):
-            amount = amounts[index]
-            if amount > 0:
-                total = words[row + self._settled] + amount
-                if amount > MAX_AMOUNT or total > _SETTLED_CAP:
-                    total = min(total - amount + MAX_AMOUNT, _SETTLED_CAP)
-                words[row + self._settled] = total
-            words[row + self._held] -= granted[index]
+        """See `Counters`."""
+        for place, granted, amount in zip(reservation.places, reservation.granted, amounts, strict=False):
+            self.settle_one(place, granted, amount)
         reservation.granted = reservation.places = ()
 
     def release(self, reservation: Reservation) -> None:

@@ -15,7 +15,7 @@ from heddle.net.client import Client
 from heddle.net.message import Peer, Reply, Request
 from heddle.pipeline.assembly import Clock, Tools
 from heddle.pipeline.errors import CallError
-from heddle.pipeline.exchange import Exchange
+from heddle.pipeline.exchange import Exchange, compile_route
 from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.records import AuditRecord
 from heddle.telemetry.trace import SpanContext
@@ -87,7 +87,7 @@ def run() -> Callable[[Any, Exchange], Awaitable[CallError | None]]:
 
     async def through(policy: Any, exchange: Exchange) -> CallError | None:
         try:
-            reply = await policy.wrap(_end)(exchange)
+            reply = await compile_route([policy], _end)(exchange)
         except CallError as error:
             return error
         assert reply.body == b"ok"
