@@ -14,13 +14,14 @@ from heddle.wire.http1 import CHUNKED
 class BodyFraming:
     """Feeds one `Body` whose `length` is a number of bytes, CHUNKED or UNTIL_CLOSE; at most `max_bytes` of it."""
 
-    __slots__ = ("_body", "_decoder", "_left", "_max_bytes", "surplus")
+    __slots__ = ("_body", "_left", "_max_bytes", "chunks", "surplus")
 
     def __init__(self, body: Body, length: int, max_bytes: float = math.inf) -> None:
         self.surplus = b""
         """What followed the body, once it is complete."""
         self._body = body
-        self._decoder = ChunkedDecoder() if length == CHUNKED else None
+        self.chunks = ChunkedDecoder() if length == CHUNKED else None
+        """Who may be asked for the one chunk in some bytes instead of `feed`, where there is no `max_bytes`."""
         self._max_bytes = max_bytes
         self._left: float = length if length >= 0 else max_bytes
 
@@ -29,7 +30,7 @@ class BodyFraming:
 
         Raises ProtocolError for broken chunks, BodyTooLarge for more than `max_bytes`.
         """
-        decoder = self._decoder
+        decoder = self.chunks
         if decoder is not None:
             put = self._body.put
             for piece in decoder.feed(data):

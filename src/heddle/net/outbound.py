@@ -18,7 +18,7 @@ from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, U
 from heddle.net.framing import BodyFraming
 from heddle.net.head import ResponseHeadReader
 from heddle.net.upstream import Inbound, OutboundRequest
-from heddle.wire.chunked import LAST_CHUNK, encode_chunk
+from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
 from heddle.wire.http1 import MAX_HEAD_BYTES, UNTIL_CLOSE, ProtocolError
 from heddle.wire.http1_heads import encode_request_head
 
@@ -37,34 +37,15 @@ class OutboundConnection(asyncio.Protocol):
     """The client's end of one connection."""
 
     __slots__ = (
-        "_body",
-        "_expires_at_s",
-        "_first_byte_at_s",
-        "_framing",
-        "_heard",
-        "_idle_s",
-        "_interim",
-        "_keep_alive",
-        "_method",
-        "_origin",
-        "_partial",
-        "_paused",
-        "_promised_s",
-        "_quiet_since_s",
-        "_reader",
-        "_request_bytes",
-        "_state",
-        "_total_at_s",
-        "_transport",
-        "_until_close",
-        "_upload",
-        "_waiter",
-        "_writable",
+        "_body", "_chunks", "_first_byte_at_s", "_framing", "_heard", "_idle_s", "_interim", "_keep_alive", "_loop",
+        "_method", "_origin", "_partial", "_paused", "_promised_s", "_quiet_since_s", "_reader", "_request_bytes",
+        "_state", "_total_at_s", "_transport", "_until_close", "_upload", "_waiter", "_writable", "expires_at_s",
         "used",
-    )
+    )  # fmt: skip
 
     def __init__(self, origin: "Origin") -> None:
         self._origin = origin
+        self._loop = asyncio.get_running_loop()
         self._reader = ResponseHeadReader()
         self._state = _IDLE
         self._transport: Any = None
@@ -73,6 +54,7 @@ class OutboundConnection(asyncio.Protocol):
         self._upload: asyncio.Task[None] | None = None
         self._body: Body | None = None
         self._framing: BodyFraming | None = None
+        self._chunks: ChunkedDecoder | None = None
         self._until_close = False
         self._partial: bytearray | None = None
         self._request_bytes = 0
@@ -86,7 +68,8 @@ class OutboundConnection(asyncio.Protocol):
         self.used = False
         """It has carried an exchange before, so the server may close it at any moment."""
         self._promised_s = 0
-        self._expires_at_s = _NEVER
+        self.expires_at_s = _NEVER
+        """Monotonic second at which it is closed when it still rests in the pool."""
 
     @property
     def usable(self) -> bool:
@@ -102,14 +85,14 @@ class OutboundConnection(asyncio.Protocol):
         cannot be written. Who no longer waits calls `give_up`.
         """
         self._state = _HEAD
-        self._expires_at_s = _NEVER
+        self.expires_at_s = _NEVER
         self._method = request.method
         self._interim = 0
         self._heard = False
         self._idle_s = timeouts.idle_s or _NEVER
         self._first_byte_at_s = now + (timeouts.first_byte_s or _NEVER)
         self._total_at_s = total_at_s
-        waiter = self._waiter = Waiter()
+        waiter = self._waiter = Waiter(loop=self._loop)
         try:
             self._write(request)
         except BaseException:
@@ -146,7 +129,7 @@ class OutboundConnection(asyncio.Protocol):
         head = encode_request_head(method, target, request.headers, framing, request.lines)
         self._request_bytes = len(head)
         self._transport.write(head)
-        self._upload = asyncio.get_running_loop().create_task(self._write_pieces(body))
+        self._upload = self._loop.create_task(self._write_pieces(body))
 
     async def _write_pieces(self, body: AsyncIterator[bytes]) -> None:
         """Send a streamed body. When it breaks, the request must not look complete: the connection goes."""
@@ -208,7 +191,11 @@ class OutboundConnection(asyncio.Protocol):
         self._heard = True
         try:
             if state == _BODY:
-                body = self._body
+                body, chunks = self._body, self._chunks
+                piece = chunks.one(data) if chunks is not None else b""
+                if body is not None and piece:
+                    body.push(piece)
+                    return
                 self._read_body(data)
                 if body is not None:
                     body.deliver()
@@ -226,7 +213,7 @@ class OutboundConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The upstream reads more slowly than we write."""
         if self._writable is None:
-            self._writable = asyncio.get_running_loop().create_future()
+            self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """It caught up."""
@@ -264,7 +251,11 @@ class OutboundConnection(asyncio.Protocol):
         self._promised_s = head.keep_alive_s
         # Before the connection is given back: whoever takes it next brings a waiter of its own.
         waiter, self._waiter = self._waiter, None
-        body = self._frame(head.length, data, end)
+        if len(data) - end == head.length:
+            body = Body.of(data[end:])
+            self._rest()
+        else:
+            body = self._frame(head.length, data, end)
         if waiter is not None:
             # Last: what waits for the answer runs now, and may use this very connection again.
             waiter.complete(Inbound(head.status, head.fields, body))
@@ -276,19 +267,16 @@ class OutboundConnection(asyncio.Protocol):
 
     def _frame(self, length: int, data: bytes, end: int) -> Body:
         size = len(data) - end
-        if size == length:
-            body = Body.of(data[end:])
-            self._rest()
-            return body
         if 0 <= length < size:
             # Bytes after the answer: it is complete, but nothing else on this connection can be believed.
             body = Body.of(data[end : end + length])
             self.abort()
             return body
-        body = self._body = Body(self)
+        body = self._body = Body(self, self._loop)
         self._state = _BODY
         self._until_close = length == UNTIL_CLOSE
         self._framing = BodyFraming(body, length)
+        self._chunks = self._framing.chunks
         if size:
             try:
                 self._read_body(data[end:])
@@ -306,7 +294,7 @@ class OutboundConnection(asyncio.Protocol):
 
     def _finish_body(self) -> None:
         body, self._body = self._body, None
-        self._framing = None
+        self._framing = self._chunks = None
         if body is not None:
             body.put_end()
         self._rest()
@@ -376,14 +364,10 @@ class OutboundConnection(asyncio.Protocol):
 
     # The sweep.
 
-    def rest_until(self, expires_at_s: float) -> None:
-        """It enters the pool, and is closed when nobody has used it by then (monotonic seconds)."""
-        self._expires_at_s = expires_at_s
-
     def sweep(self, now: float) -> None:
         """Enforce the deadlines of the exchange under way, or of the rest."""
         if self._state == _IDLE:
-            if now >= self._expires_at_s:
+            if now >= self.expires_at_s:
                 self.abort()
         elif now >= self._total_at_s:
             self._fail(UpstreamTimeout("total"))

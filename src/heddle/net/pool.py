@@ -92,7 +92,7 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
-        connection.rest_until(self._clock() + _reuse_within(promised_s))
+        connection.expires_at_s = self._clock() + (_reuse_within(promised_s) if promised_s else REUSE_WITHIN_S)
         self._idle.append(connection)
 
     def forget_idle(self, connection: OutboundConnection) -> None:
@@ -131,4 +131,4 @@ class Pool:
 
 def _reuse_within(promised_s: float) -> float:
     # A second of margin: the server's clock started when it wrote, ours when we read.
-    return min(REUSE_WITHIN_S, max(0.0, promised_s - 1.0)) if promised_s else REUSE_WITHIN_S
+    return min(REUSE_WITHIN_S, max(0.0, promised_s - 1.0))

@@ -49,20 +49,27 @@ class ChunkedDecoder:
         self._overhead = 0
         self._body_bytes = 0
 
+    def one(self, data: bytes) -> bytes:
+        """The body in `data` if that is exactly one chunk, as it mostly is in streams; b"": nothing done, `feed` it."""
+        if self._held or self._state != _SIZE:
+            return b""
+        start = data.find(b"\r\n", 0, 14) + 2
+        size = _size(data[: start - 2]) if start > 2 else 0
+        # Not one that is mostly framing: those are for `_count` to judge.
+        if size < start or len(data) != start + size + 2 or data[-2:] != b"\r\n":
+            return b""
+        self._body_bytes += size
+        self._overhead += start + 2
+        return data[start:-2]
+
     def feed(self, data: bytes) -> list[bytes]:
         """The pieces of body that `data` brought, in order, none empty. Raises ProtocolError (400)."""
+        whole = self.one(data)
+        if whole:
+            return [whole]
         if self._held:
             data = self._held + data
             self._held = b""
-        elif self._state == _SIZE:
-            # Mostly, in streams, what arrives is exactly one chunk.
-            start = data.find(b"\r\n", 0, 14) + 2
-            size = _size(data[: start - 2]) if start > 2 else 0
-            if size and len(data) == start + size + 2 and data[-2:] == b"\r\n":
-                self._body_bytes += size
-                self._overhead += start + 2
-                if self._overhead < _FREE_OVERHEAD + _OVERHEAD_PER_BYTE * self._body_bytes:
-                    return [data[start:-2]]
         pieces: list[bytes] = []
         position, end = 0, len(data)
         while position < end:

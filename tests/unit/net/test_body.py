@@ -145,3 +145,46 @@ async def test_a_cancelled_reader_leaves_the_body_usable():
         await reader
     body.feed(b"x")
     assert await anext(body) == b"x"
+
+
+async def test_what_is_pushed_goes_straight_to_the_sink_and_waits_behind_what_waits():
+    body, seen = Body(Recorder()), []
+    full = asyncio.get_running_loop().create_future()
+
+    def sink(piece):
+        seen.append(piece)
+        return full if piece == b"b" else None
+
+    body.push(b"early")
+    pouring = asyncio.create_task(body.pour(sink))
+    await asyncio.sleep(0)
+    body.push(b"a")
+    assert seen == [b"early", b"a"]
+    body.push(b"b")
+    body.push(b"c")
+    body.push(b"d")
+    assert seen == [b"early", b"a", b"b"], "the sink is full"
+    full.set_result(None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert seen == [b"early", b"a", b"b", b"cd"]
+    body.finish()
+    body.push(b"late")
+    await pouring
+    assert seen[-1] == b"cd"
+
+
+async def test_what_a_sink_raises_ends_the_pouring_and_nothing_more_is_given_to_it():
+    body, seen = Body(Recorder()), []
+
+    def sink(piece):
+        seen.append(piece)
+        raise ValueError("enough")
+
+    pouring = asyncio.create_task(body.pour(sink))
+    await asyncio.sleep(0)
+    body.push(b"a")
+    body.push(b"b")
+    with pytest.raises(ValueError, match="enough"):
+        await pouring
+    assert seen == [b"a"]

@@ -46,3 +46,31 @@ def test_a_size_line_that_never_ends_is_refused_early():
         assert decoder.feed(b"1") == []
     with pytest.raises(ProtocolError, match="too long"):
         decoder.feed(b"1")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"4\r\nhell",
+        b"5\r\nhello\r\n5\r\n",
+        b"5;e=1\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"5\r\nhello\n\n",
+        b"x\r\nhello\r\n",
+        b"1\r\nx\r\n",
+        b"",
+    ],
+)
+def test_what_is_not_exactly_one_plain_chunk_is_left_to_the_decoder(data: bytes):
+    decoder = ChunkedDecoder()
+    assert decoder.one(data) == b""
+    assert decoder.one(b"5\r\nhello\r\n") == b"hello", "nothing was done with it"
+
+
+def test_one_chunk_is_none_in_the_middle_of_another():
+    decoder = ChunkedDecoder()
+    assert decoder.feed(b"5\r\nhel") == [b"hel"]
+    assert decoder.one(b"5\r\nhello\r\n") == b""
+    held = ChunkedDecoder()
+    assert held.feed(b"5") == []
+    assert held.one(b"5\r\nhello\r\n") == b""
