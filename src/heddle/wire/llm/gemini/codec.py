@@ -38,6 +38,7 @@ __all__ = [
     "rewrite",
 ]
 
+_ROLES = (None, "", "user", "model", "function")
 _ANSWER = msgspec.json.Decoder(Chunk)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.encode
@@ -48,10 +49,9 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:
     wanted = read_target(target)
     if wanted.method not in ("generateContent", "streamGenerateContent"):
         raise ProtocolError(f"`{wanted.method}` is no generation of content.", status=404)
-    parse_strict(body)
+    check_contents(parse_strict(body))
     fields = Fields(body)
     check_named(fields.text("model") or None, wanted, "model")
-    check_contents(fields)
     settings = fields.object("generationConfig")
     choices, most = 1, None
     if settings is not None:
@@ -71,15 +71,34 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:
     )
 
 
-def check_contents(fields: Fields) -> None:
-    """Raise ProtocolError unless there is a content, and each has an acceptable role and parts."""
-    contents = fields.objects("contents")
+def check_contents(request: Any, at: str = "") -> None:
+    """Raise ProtocolError unless a parsed request has a content, and each has an acceptable role and parts."""
+    if not isinstance(request, dict):
+        raise ProtocolError(f"{at or 'The request body'}: expected an object.", param=at or None)
+    at = f"{at}.contents" if at else "contents"
+    contents = request.get("contents")
     if not contents:
-        raise fields.refusal("contents", "expected at least one content")
-    for content in contents:
-        if content.text("role") not in ("", "user", "model", "function"):
-            raise content.refusal("role", "expected user or model")
-        content.objects("parts")
+        raise ProtocolError(f"{at}: expected at least one content.", param=at)
+    listed = isinstance(contents, list)
+    for index, content in enumerate(contents if listed else [contents]):
+        where = f"{at}[{index}]" if listed else at
+        if not isinstance(content, dict):
+            raise ProtocolError(f"{where}: expected an object.", param=where)
+        if content.get("role") not in _ROLES:
+            raise ProtocolError(f"{where}.role: expected user or model.", param=f"{where}.role")
+        check_parts(content.get("parts"), f"{where}.parts")
+
+
+def check_parts(parts: Any, at: str) -> None:
+    """Raise ProtocolError unless `parts` is a list of objects, or one that stands for a list of one; or absent."""
+    if parts is None or isinstance(parts, dict):
+        return
+    wrong = (
+        next((i for i, part in enumerate(parts) if not isinstance(part, dict)), None) if isinstance(parts, list) else -1
+    )
+    if wrong is not None:
+        at = at if wrong < 0 else f"{at}[{wrong}]"
+        raise ProtocolError(f"{at}: expected {'a list' if wrong < 0 else 'an object'}.", param=at)
 
 
 def rewrite(body: bytes, *, model: str | None, include_usage: bool) -> bytes:

@@ -52,14 +52,17 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:
     wanted = read_target(target)
     if wanted.method != METHOD:
         raise ProtocolError(f"`{wanted.method}` is no counting of tokens.", status=404)
-    parse_strict(body)
+    parsed = parse_strict(body)
     fields = Fields(body)
     whole = fields.object(_WHOLE[0])
     if whole is not None and "contents" in fields:
         raise fields.refusal("contents", f"cannot be given with {_WHOLE[0]}")
     for asked in [fields] if whole is None else [fields, whole]:
         check_named(asked.text("model") or None, wanted, asked.path("model"))
-    check_contents(whole or fields)
+    if whole is None:
+        check_contents(parsed)
+    else:
+        check_contents(next(parsed[name] for name in _WHOLE if parsed.get(name) is not None), _WHOLE[0])
     return ModelCall(
         operation="count_tokens", dialect=DIALECT, model=wanted.model, body=body, max_output_tokens=0, choices=1
     )
@@ -100,7 +103,7 @@ def estimate_count(body: bytes) -> bytes:
 
     One token for four characters of text, names and schemas, and a fixed number for each file.
     """
-    chars, files = _size(msgspec.json.decode(body))
+    chars, files = _size(parse_strict(body))
     return msgspec.json.encode({"totalTokens": estimate_tokens(chars) + files * MEDIA_TOKENS})
 
 

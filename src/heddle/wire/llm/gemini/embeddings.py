@@ -43,6 +43,7 @@ class _Answer(msgspec.Struct, gc=False, rename="camel"):
     usage_metadata: counts.WireUsage | None = None
 
 
+_BLANKS = dict.fromkeys(map(ord, " \t\r\n"))
 _ANSWER = msgspec.json.Decoder(_Answer)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
@@ -63,7 +64,7 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:
     for request in requests:
         check_named(request.text("model") or None, wanted, request.path("model"))
         content = request.object("content")
-        if content is None or not content.objects("parts"):
+        if content is None or "parts" not in content or content.raw("parts").translate(_BLANKS) == "[]":
             raise request.refusal("content", "expected a content with parts")
     return ModelCall(
         operation="embeddings", dialect=dialect, model=wanted.model, body=body, max_output_tokens=0, choices=1

@@ -18,9 +18,11 @@ import msgspec
 
 from heddle.wire.errors import ProtocolError
 
+MAX_ITEMS = 20_000
+"""Longest list that is read item by item: more than a conversation has, and no burden to refuse."""
+
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
-_ANY = msgspec.json.Decoder()
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _SNAKE = re.compile(r"_+([a-z0-9])")
 _TO_STANDARD = str.maketrans("-_", "+/")
@@ -34,6 +36,14 @@ def camel(name: str) -> str:
 def is_list(value: msgspec.Raw) -> bool:
     """Whether a JSON value is a list."""
     return memoryview(value)[:1].tobytes() == b"["
+
+
+def value_of(raw: bytes | msgspec.Raw, at: str) -> Any:
+    """A JSON value. Raises ProtocolError for numbers that nobody can hold (`1e999` is grammatical)."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise ProtocolError(f"{at}: not an acceptable value.", param=at) from exc
 
 
 class Fields:
@@ -137,7 +147,7 @@ class Fields:
         """A list of strings, or one that stands for a list of one; empty when it is not stated."""
         items = []
         for item, at in self._items(name):
-            value = _ANY.decode(item)
+            value = value_of(item, at)
             if not isinstance(value, str):
                 raise ProtocolError(f"{at}: expected a string.", param=at)
             items.append(value)
@@ -149,7 +159,10 @@ class Fields:
         value, at = self._given[name], self.path(name)
         if not is_list(value):
             return [(value, at)]
-        return [(item, f"{at}[{index}]") for index, item in enumerate(_LIST.decode(value))]
+        items = _LIST.decode(value)
+        if len(items) > MAX_ITEMS:
+            raise self.refusal(name, f"more than {MAX_ITEMS} items cannot be translated")
+        return [(item, f"{at}[{index}]") for index, item in enumerate(items)]
 
     def _value(self, name: str) -> Any:
-        return _ANY.decode(self._given[name]) if name in self._given else None
+        return value_of(self._given[name], self.path(name)) if name in self._given else None

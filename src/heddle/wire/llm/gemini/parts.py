@@ -14,7 +14,7 @@ import msgspec
 from heddle.wire.canonical.request import Media, Message, Part, Role, Text, Thinking, ToolCall, ToolResult
 from heddle.wire.canonical.rules import UntranslatableError
 from heddle.wire.llm.gemini import signatures
-from heddle.wire.llm.gemini.fields import Fields
+from heddle.wire.llm.gemini.fields import MAX_ITEMS, Fields
 
 _KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 _ONLY_GOOGLE = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "audioTranscription")
@@ -28,9 +28,10 @@ _AS_TEXT = ("output", "result")
 class Reader:
     """Reads the contents of one request, in order."""
 
-    __slots__ = ("_open", "_seen")
+    __slots__ = ("_left", "_open", "_seen")
 
     def __init__(self) -> None:
+        self._left = MAX_ITEMS
         self._open: list[tuple[str, str]] = []
         """(id, name) of calls without an answer so far."""
         self._seen = 0
@@ -40,10 +41,15 @@ class Reader:
         role = _ROLES.get(content.text("role"))
         if role is None:
             raise content.refusal("role", "expected user or model")
-        parts: list[Part] = []
-        for part in content.objects("parts"):
-            parts += self.part(part)
-        return Message(role=role, parts=tuple(parts))
+        return Message(role=role, parts=tuple(self.parts(content)))
+
+    def parts(self, content: Fields) -> list[Part]:
+        """The parts of one content. Raises ProtocolError, also when all of them together are too many."""
+        given = content.objects("parts")
+        self._left -= len(given)
+        if self._left < 0:
+            raise content.refusal("parts", f"more than {MAX_ITEMS} parts cannot be translated")
+        return [read for part in given for read in self.part(part)]
 
     def part(self, part: Fields) -> list[Part]:
         """One part; two when a text carries a signature. Raises ProtocolError."""
@@ -105,8 +111,7 @@ def _said(answer: Fields, into: list[Text | Media]) -> bool:
 
 def _plain(text: str) -> str:
     """A JSON string's contents; other JSON as it is written."""
-    value = msgspec.json.decode(text)
-    return value if isinstance(value, str) else text
+    return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 
 def _text(part: Fields, signature: str, redacted: str) -> list[Part]:

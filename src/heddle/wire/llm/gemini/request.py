@@ -15,7 +15,6 @@ from heddle.wire.canonical.request import (
     Format,
     HostedTool,
     Message,
-    Part,
     Reasoning,
     Tool,
     ToolChoice,
@@ -89,10 +88,8 @@ def _refuse_stateful(fields: Fields, settings: Fields) -> None:
 def _messages(fields: Fields) -> tuple[Message, ...]:
     reader = Reader()
     messages = [reader.message(content) for content in fields.objects("contents")]
-    said: list[Part] = []
     system = fields.object("systemInstruction")
-    for part in system.objects("parts") if system is not None else ():
-        said += reader.part(part)
+    said = reader.parts(system) if system is not None else []
     if said:
         messages.insert(0, Message(role="system", parts=tuple(said)))
     return tuple(messages)

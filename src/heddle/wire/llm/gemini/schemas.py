@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.gemini.fields import camel
+from heddle.wire.llm.gemini.fields import camel, value_of
 
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _CARRIED = ("title", "description", "format", "enum", "required", "pattern", "minimum", "maximum", "default", *_COUNTS)
@@ -20,7 +20,7 @@ _TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 
 def to_json_schema(text: str, at: str) -> str:
     """The JSON text of a `Schema` as JSON text of a JSON Schema. Raises ProtocolError, which names the place."""
-    return msgspec.json.encode(_schema(msgspec.json.decode(text), at)).decode()
+    return msgspec.json.encode(_schema(value_of(text.encode(), at), at)).decode()
 
 
 def _schema(given: Any, at: str) -> dict[str, Any]:

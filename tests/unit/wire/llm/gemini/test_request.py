@@ -1,8 +1,11 @@
 """A caller's Gemini request as a canonical one: every field in its place, and what has none is refused or named."""
 
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import strategies as st
 
 from heddle.wire.canonical.request import (
     Format,
@@ -17,9 +20,9 @@ from heddle.wire.canonical.request import (
     ToolChoice,
     ToolResult,
 )
-from heddle.wire.canonical.rules import UntranslatableError
+from heddle.wire.canonical.rules import Notes, UntranslatableError
 from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.gemini import codec, signatures
+from heddle.wire.llm.gemini import codec, count, signatures, vendor
 from heddle.wire.llm.gemini.dialect import decode_chat
 
 TARGET = "/v1beta/models/g:generateContent"
@@ -295,3 +298,65 @@ def test_refused_with_its_place(fields, param):
     with pytest.raises(ProtocolError) as caught:
         decode(**fields)
     assert caught.value.param == param
+
+
+def test_more_than_a_conversation_has():
+    body = b'{"contents":[{"parts":[%b]}]}' % b",".join([b"{}"] * 20_001)
+    call = codec.decode_request(body, TARGET)
+    with pytest.raises(ProtocolError) as caught:
+        decode_chat(body, call)
+    assert caught.value.param == "contents[0].parts"
+    content = b'{"parts":[%b]}' % b",".join([b"{}"] * 150)
+    body = b'{"contents":[%b]}' % b",".join([content] * 150)
+    with pytest.raises(ProtocolError):
+        decode_chat(body, codec.decode_request(body, TARGET))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"temperature":1e999}}',
+        b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"seed":%b}}' % (b"9" * 4000),
+        b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"stopSequences":[1e999]}}',
+        b'{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"responseSchema":{"minimum":1e999}}}',
+        b'{"contents":[{"parts":[{"text":"a"}]}],"tools":[{"functionDeclarations":[{"name":1e999}]}]}',
+    ],
+)
+def test_numbers_that_nobody_can_hold(body):
+    with pytest.raises(ProtocolError):
+        decode_chat(body, codec.decode_request(body, TARGET))
+    assert json.loads(count.estimate_count(body))["totalTokens"] > 0
+
+
+NAMES = (
+    "contents", "parts", "role", "text", "thought", "thoughtSignature", "inlineData", "inline_data", "mimeType", "data",
+    "functionCall", "functionResponse", "name", "id", "args", "response", "output", "error", "fileData", "fileUri",
+    "tools", "functionDeclarations", "parameters", "type", "items", "generationConfig", "responseSchema",
+    "thinkingConfig", "thinkingBudget", "topK", "stopSequences", "toolConfig", "functionCallingConfig", "mode",
+)  # fmt: skip
+WORDS = st.sampled_from(["user", "model", "f", "ANY", "STRING", "ARRAY", "aGk=", "image/png", "https://x/y", "1"])
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | WORDS
+    | st.text(max_size=4)
+)
+ANYTHING = st.recursive(
+    LEAF,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=30,
+)
+PARTS = st.lists(st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=2), max_size=3)
+CONTENTS = st.lists(
+    st.fixed_dictionaries({"parts": PARTS | ANYTHING}, optional={"role": WORDS}), min_size=1, max_size=3
+)
+
+
+@hypothesis_given(CONTENTS | ANYTHING, st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=4))
+def test_garbage_is_refused_and_never_crashes(contents, fields):
+    body = json.dumps({**fields, "contents": contents}).encode()
+    with suppress(ProtocolError):
+        call = codec.decode_request(body, TARGET)
+        vendor.encode_chat(decode_chat(body, call), "gemini-3-pro", Notes())
