@@ -79,7 +79,7 @@ def judge(status: int, message: str, words: frozenset[str]) -> FailureKind:
     if status in (400, 413, 422) and _TOO_LONG.search(message):
         return "context_length"
     if kinds:
-        return kinds.pop()
+        return min(kinds)
     known = _STATUSES.get(status)
     return known or ("bad_request" if 400 <= status < 500 else "")
 

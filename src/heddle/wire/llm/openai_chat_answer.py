@@ -289,4 +289,10 @@ class ChunkEncoder:
 
 
 def _delta_logprobs(content: str) -> bytes:
-    return b'{"content":%b,"refusal":null}' % content.encode() if content else b"null"
+    if not content:
+        return b"null"
+    text = content.encode()
+    if b"\n" in text or b"\r" in text:
+        # A vendor may write JSON over several lines; inside an event they would end it.
+        text = msgspec.json.format(text, indent=-1)
+    return b'{"content":%b,"refusal":null}' % text

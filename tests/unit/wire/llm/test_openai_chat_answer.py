@@ -225,6 +225,15 @@ def test_every_chunk_is_one_of_the_sdks(events):
     assert json.loads(pieces[0][6:])["choices"][0]["delta"]["role"] == "assistant"
 
 
+def test_what_a_vendor_wrote_over_several_lines_stays_one_event():
+    token = '[{"token":"a",\n\n\r\n"logprob":-0.5}]'
+    delta = PartDelta(index=0, text="a", logprobs=token)
+    piece = chunks((Began(), PartBegan(index=0, kind="text"), delta))[-1]
+    assert piece.count(b"\n") == 2
+    assert b"\r" not in piece
+    assert json.loads(piece[6:])["choices"][0]["logprobs"]["content"] == [{"token": "a", "logprob": -0.5}]
+
+
 def test_nothing_is_said_before_the_first_part():
     assert chunks([Began(id="c1")]) == [b""]
 
