@@ -24,7 +24,8 @@ from heddle.model.snapshot import ProviderSpec
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 VERSION = b"2023-06-01"
-"""`anthropic-version` where the caller states none."""
+"""`anthropic-version` where the caller states none. Not 2026-10-21, which differs in what it refuses: callers of other
+formats send `temperature`, and models up to 4.6 take it."""
 
 PATHS = {"anthropic_messages": "/v1/messages", "anthropic_count": "/v1/messages/count_tokens"}
 """`ModelCall.dialect` -> path under the base URL."""

@@ -1,7 +1,8 @@
 """The provider's side of a translated call, when it speaks Anthropic messages.
 
 Owns the rules of what Anthropic cannot do, and the body of a request. How turns, thinking and schemas are written
-stands in `vendor_turns`, `vendor_thinking` and `vendor_schema`; `vendor_answer` and `vendor_stream` read answers.
+stands in `vendor_turns`, `vendor_models`, `vendor_thinking` and `vendor_schema`; `vendor_answer` and `vendor_stream`
+read answers.
 
 *Source:* Anthropic API reference, "Create a message" and "Structured outputs"; "OpenAI SDK compatibility", which says
 what becomes of OpenAI's fields there, as of 2026-11.
@@ -13,6 +14,7 @@ from heddle.wire.canonical.request import ChatRequest, Tool
 from heddle.wire.canonical.rules import Notes, Outcome, Rule, Rules, apply
 from heddle.wire.llm.anthropic.answer import Block
 from heddle.wire.llm.anthropic.vendor_answer import decode_answer
+from heddle.wire.llm.anthropic.vendor_models import sampling
 from heddle.wire.llm.anthropic.vendor_schema import fit
 from heddle.wire.llm.anthropic.vendor_stream import open_decoder
 from heddle.wire.llm.anthropic.vendor_thinking import bounds
@@ -47,10 +49,8 @@ RULES: Rules = {
     # "Structured outputs" wants a schema; without one the model is told, and nothing enforces it.
     Rule.FORMAT_JSON: Outcome.EMULATED,
     Rule.OTHER: Outcome.DROPPED,
+    # Samplers and thinking depend on the model: `vendor_models` and `vendor_thinking` note what becomes of them.
 }
-
-MAX_TEMPERATURE = 1.0
-"""`temperature` "ranges from 0.0 to 1.0"; "values greater than 1 are capped at 1" ("OpenAI SDK compatibility")."""
 
 JSON_ONLY = "Answer with one JSON object and nothing else: no prose around it and no code fence."
 
@@ -78,6 +78,8 @@ def encode_chat(request: ChatRequest, model: str, notes: Notes) -> bytes:
     output = _output_config(request, limits.effort, notes)
     if output:
         body["output_config"] = output
+    thinks = limits.thinking is not None and limits.thinking["type"] != "disabled"
+    body.update(sampling(request, model, thinks, notes))
     body.update(_simple(request, notes))
     return msgspec.json.encode(body)
 
@@ -126,14 +128,6 @@ def _output_config(request: ChatRequest, effort: str, notes: Notes) -> Block:
 def _simple(request: ChatRequest, notes: Notes) -> Block:
     """The fields that are one value. Absent ones are left out, never null."""
     fields: Block = {}
-    if request.temperature is not None:
-        fields["temperature"] = min(request.temperature, MAX_TEMPERATURE)
-        if request.temperature > MAX_TEMPERATURE:
-            notes.emulated.append("temperature")
-    if request.top_p is not None:
-        fields["top_p"] = request.top_p
-    if request.top_k is not None:
-        fields["top_k"] = request.top_k
     # "Each stop sequence must contain non-whitespace."
     stops = [stop for stop in request.stop if stop.strip()]
     if len(stops) < len(request.stop):

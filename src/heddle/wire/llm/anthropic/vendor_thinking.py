@@ -8,11 +8,11 @@ the other, and noted.
 least 1,024 and less than `max_tokens`), "Adaptive thinking" and "Effort" (supported models), as of 2026-11.
 """
 
-import re
 from typing import NamedTuple
 
 from heddle.wire.canonical.request import ChatRequest, Reasoning
 from heddle.wire.canonical.rules import Notes
+from heddle.wire.llm.anthropic.vendor_models import must_think, takes_budgets, thinks_unasked
 
 DEFAULT_MAX_TOKENS = 8_192
 """Sent when the caller states no bound: the field is required, and every model still served can write as much."""
@@ -22,8 +22,6 @@ MIN_BUDGET = 1_024
 
 BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 32_768}
 """Effort -> budget, for models that only know budgets."""
-
-_BUDGET_MODELS = re.compile(r"claude-(?:3-|(?:opus|sonnet|haiku)-4(?:-[0-5])?(?:$|[-@]\d{8}|[-@]latest))")
 
 
 class Bounds(NamedTuple):
@@ -39,10 +37,13 @@ def bounds(request: ChatRequest, model: str, notes: Notes) -> Bounds:
     reasoning = request.reasoning or Reasoning()
     if reasoning.enabled is False or reasoning.effort == "none":
         effort = "" if reasoning.effort == "none" else _effort(reasoning.effort, notes)
+        if must_think(model):
+            _note(notes.dropped, "reasoning_off")
+            return Bounds(_max_tokens(request, THINKING_MAX_TOKENS, notes), None, effort)
         return Bounds(_max_tokens(request, 0, notes), {"type": "disabled"}, effort)
     if not (reasoning.enabled or reasoning.effort or reasoning.budget_tokens is not None):
-        return Bounds(_max_tokens(request, 0, notes))
-    if _BUDGET_MODELS.search(model):
+        return Bounds(_max_tokens(request, THINKING_MAX_TOKENS if thinks_unasked(model) else 0, notes))
+    if takes_budgets(model):
         return _budgeted(request, reasoning, notes)
     return _adaptive(request, reasoning, notes)
 

@@ -23,6 +23,7 @@ from heddle.wire.canonical.request import (
 )
 from heddle.wire.canonical.rules import Notes, UntranslatableError
 from heddle.wire.llm.anthropic import vendor
+from heddle.wire.llm.anthropic.vendor_models import generation
 from heddle.wire.llm.anthropic.vendor_schema import fit
 
 NEW, OLD = "claude-opus-4-7", "claude-sonnet-4-5-20250929"
@@ -59,6 +60,7 @@ def test_the_least():
 
 def test_nothing_unstated_is_sent_and_all_that_is_stated_is():
     body, header = noted(
+        model="another",
         temperature=0.5,
         top_p=0.9,
         top_k=3,
@@ -85,7 +87,7 @@ def test_nothing_unstated_is_sent_and_all_that_is_stated_is():
 
 
 def test_a_temperature_beyond_the_scale_is_its_end():
-    body, header = noted(temperature=1.7)
+    body, header = noted(temperature=1.7, model=OLD)
     assert (body["temperature"], header) == (1.0, "emulated=temperature")
 
 
@@ -352,6 +354,7 @@ def test_tool_choice(choice, parallel, expected):
         (Reasoning(enabled=False), NEW, {"type": "disabled"}, None, ""),
         (Reasoning(enabled=False, effort="low"), NEW, {"type": "disabled"}, "low", ""),
         (Reasoning(effort="none"), OLD, {"type": "disabled"}, None, ""),
+        (Reasoning(enabled=False), "claude-fable-5", None, None, "dropped=reasoning_off"),
         (Reasoning(effort="high"), NEW, {"type": "adaptive"}, "high", ""),
         (Reasoning(effort="minimal"), NEW, {"type": "adaptive"}, "low", "emulated=reasoning_effort"),
         (
@@ -408,6 +411,10 @@ def test_a_bound_too_small_to_think_in():
     ("model", "reasoning", "most"),
     [
         (NEW, None, 8192),
+        ("claude-opus-5", None, 16384),
+        ("claude-opus-5", Reasoning(enabled=False), 8192),
+        ("claude-mythos-preview", Reasoning(enabled=False), 16384),
+        ("another", None, 8192),
         (NEW, Reasoning(effort="high"), 16384),
         (OLD, Reasoning(budget_tokens=10000), 18192),
         (OLD, Reasoning(enabled=False), 8192),
@@ -491,3 +498,50 @@ def test_bounds_move_into_descriptions_wherever_they_are():
         "items": {"type": "array", "items": {"$ref": "#/$defs/d"}, "description": "(minItems: 2)"},
     }
     assert fit("{")[1] is False
+
+
+@pytest.mark.parametrize(
+    ("model", "reasoning", "stated", "kept"),
+    [
+        ("another", None, {"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature", "top_p", "top_k"}),
+        (
+            "claude-3-7-sonnet-20250219",
+            None,
+            {"temperature": 0.5, "top_p": 0.9, "top_k": 3},
+            {"temperature", "top_p", "top_k"},
+        ),
+        (OLD, None, {"temperature": 0.5, "top_p": 0.9, "top_k": 3}, {"temperature", "top_k"}),
+        (OLD, None, {"top_p": 0.9}, {"top_p"}),
+        ("claude-opus-4-6", None, {"temperature": 0.5, "top_p": 0.9}, {"temperature"}),
+        (OLD, Reasoning(effort="low"), {"temperature": 0.5, "top_p": 0.96, "top_k": 3}, {"top_p"}),
+        (OLD, Reasoning(effort="low"), {"temperature": 1.0, "top_k": 3}, {"temperature"}),
+        (OLD, Reasoning(enabled=False), {"temperature": 0.5, "top_k": 3}, {"temperature", "top_k"}),
+        (NEW, None, {"temperature": 1.7, "top_p": 0.9, "top_k": 3}, set()),
+        ("claude-mythos-preview", None, {"temperature": 0.5}, set()),
+        ("claude-opus-5.5", None, {"temperature": 0.5}, set()),
+    ],
+)
+def test_samplers_that_a_model_refuses_are_left_out_and_noted(model, reasoning, stated, kept):
+    body, header = noted(model=model, reasoning=reasoning, **stated)
+    assert {name: body[name] for name in stated if name in body} == {name: stated[name] for name in kept}
+    dropped = header.partition("dropped=")[2].partition(";")[0]
+    assert set(filter(None, dropped.split(","))) == stated.keys() - kept
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [
+        ("claude-3-7-sonnet-20250219", (3, 7)),
+        ("claude-3-opus-latest", (3, 0)),
+        ("claude-opus-4-20250514", (4, 0)),
+        ("anthropic/claude-sonnet-4-6", (4, 6)),
+        ("claude-haiku-4-5@20251001", (4, 5)),
+        ("claude-opus-5", (5, 0)),
+        ("claude-fable-5-1", (5, 1)),
+        ("claude-mythos-preview", (5, 0)),
+        ("claude-instant", None),
+        ("gpt-4.1", None),
+    ],
+)
+def test_versions_are_read_from_names(model, version):
+    assert generation(model) == version
