@@ -7,7 +7,6 @@ not every 429 is a limit that passes (`insufficient_quota` is money). Nothing of
 Ollama for their forms of error bodies; RFC 9110 section 10.2.3 for `retry-after`; as of 2026-11.
 """
 
-import math
 import re
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -109,7 +108,8 @@ def _number(text: bytes) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and 0 <= number <= _MAX_WAIT_S * 1_000 else None
+    # Neither infinity nor what is no number lies between.
+    return number if 0 <= number <= _MAX_WAIT_S * 1_000 else None
 
 
 def _until(moment: bytes, now: bytes) -> float | None:

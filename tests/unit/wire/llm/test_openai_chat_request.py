@@ -262,6 +262,12 @@ def test_every_documented_field_is_read_or_named():
     assert set(decode(**dict.fromkeys(unread, "x")).other) == unread
 
 
+@pytest.mark.parametrize("data", ["aG k=", "aGk=\n", "aGk", "aGk=aGk=", "a_k=", "é"])
+def test_base64_has_one_form(data):
+    with pytest.raises(ProtocolError, match="base64"):
+        parts({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}})
+
+
 def said(content):
     return [{"role": "user", "content": content}]
 

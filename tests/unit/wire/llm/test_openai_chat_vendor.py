@@ -205,6 +205,7 @@ def test_results_come_first_and_their_media_after_all_of_them():
             ],
         },
     ]
+    assert [one["role"] for one in said(Text(text="go on"), ToolResult(call_id="a"))] == ["tool", "user"]
     assert said(ToolResult(call_id="a")) == [{"role": "tool", "tool_call_id": "a", "content": ""}]
 
 
