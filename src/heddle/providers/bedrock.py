@@ -246,7 +246,7 @@ def build(spec: ProviderSpec) -> Bedrock:
 
 
 def _keys(spec: ProviderSpec, options: Options) -> _Keys | None:
-    """The access key, if the credential is one."""
+    """The access key, if the credential is one. Its secret may be absent: configurations are checked without it."""
     if spec.credential.lstrip().startswith("{"):
         try:
             document = msgspec.json.decode(spec.credential, type=_KeyDocument)
@@ -260,8 +260,6 @@ def _keys(spec: ProviderSpec, options: Options) -> _Keys | None:
         return None
     if not _ACCESS_KEY_ID.fullmatch(keys.access_key_id):
         raise OptionError("options.access_key_id: expected 16 to 128 letters and digits")
-    if not keys.secret_access_key and not spec.credential_error:
-        raise OptionError("options.access_key_id: its secret access key is required as the provider's api_key")
     for part in keys:
         check_credential(part.encode("utf-8", "replace"))
     return keys
