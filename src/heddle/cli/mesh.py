@@ -14,6 +14,7 @@ from pathlib import Path
 
 from heddle import __version__
 from heddle.cli.announce import announcement
+from heddle.cli.books import Books
 from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
 from heddle.cli.state import StartError, StateLock, refusal
 from heddle.cli.watch import Watch
@@ -69,6 +70,7 @@ class Mesh:
         self._reload = asyncio.Event()
         self._admin: AdminServer | None = None
         self._exporter: Export | None = None
+        self._books: Books | None = None
         self._watch = Watch(settings.paths)
         self._spool = Spool(settings.state_dir / "spool", PARENT_SLOT)
 
@@ -79,6 +81,7 @@ class Mesh:
         counters = await self._counters()
         try:
             metrics = self._fresh_metrics()
+            self._books = Books(settings.state_dir, settings.workers, self._spool.audit)
             exporter = self._exporter = (ExporterProcess if settings.export else ExporterFile)(settings.state_dir)
         except OSError as exc:
             raise refusal(settings.state_dir, exc) from exc
@@ -92,6 +95,8 @@ class Mesh:
             if self._admin is not None:
                 await self._admin.stop()
             await self._supervisor.stop(settings.grace_s)
+            if self._books is not None:
+                self._books.close()
             self._spool.close()
             await exporter.stop()
             counters.close()
@@ -106,7 +111,7 @@ class Mesh:
         path, until_s, told = self._settings.state_dir / "limits.bin", time.monotonic() + ORPHANS_S, False
         while True:
             try:
-                return prepare(path, self._settings.workers)
+                return prepare(path, self._settings.workers + 1)  # one for the parent itself
             except BlockingIOError as exc:
                 if time.monotonic() > until_s:
                     raise StartError(f"{path} is in use by workers of an earlier run; end them, and try again") from exc
@@ -153,7 +158,7 @@ class Mesh:
         if snapshot is None:
             raise StartError("the configuration has errors; nothing was started")
         try:
-            await self._supervisor.apply(snapshot)
+            await self._apply(snapshot)
             self._spool.configure(snapshot.observability)
             self._admin = await self._serve_admin(snapshot.admin)
             await self._export(snapshot)
@@ -165,8 +170,19 @@ class Mesh:
         self._audit("applied", snapshot)
         self._announce(snapshot)
 
+    async def _apply(self, snapshot: Snapshot) -> None:
+        """Have every worker run it, its balances being what the ledger knows. Raises what the supervisor raises."""
+        assert self._books is not None
+        told = await self._books.prepare(snapshot)
+        if told:
+            self._report(told)
+        await self._supervisor.apply(snapshot)
+        self._books.follow(snapshot)
+
     async def _serve_admin(self, spec: AdminSpec) -> AdminServer:
+        assert self._books is not None
         sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config, self._spool.audit)
+        sources.usage, sources.budgets = self._books.usage, self._books.spent
         server = AdminServer(spec, write_token(self._settings.state_dir), sources)
         await server.start()
         return server
@@ -181,6 +197,8 @@ class Mesh:
         while not stop.done():
             await asyncio.wait([stop], timeout=POLL_S)
             counters.flush()
+            if self._books is not None:
+                self._books.tick()
             self._spool.flush()
             await exporter.revive()
             asked, changed = self._reload.is_set(), self._watch.changed()
@@ -218,7 +236,7 @@ class Mesh:
         if current is not None and current.admin != snapshot.admin:
             self._report("admin: a changed address is used from the next start")
         try:
-            await self._supervisor.apply(snapshot)
+            await self._apply(snapshot)
         except (BindError, SnapshotRefusedError) as exc:
             return str(exc)
         self._loaded = loaded

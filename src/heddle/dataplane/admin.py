@@ -1,10 +1,11 @@
-"""What operators and probes ask: /healthz, /readyz, /metrics, /config.
+"""What operators and probes ask: /healthz, /readyz, /metrics, /config, /usage, /budgets.
 
 Served by the supervisor, never by a worker: a scrape costs no call anything. No anonymous administration, loopback
 included: everything but the probes (and /metrics on loopback) needs the bearer token that is written to
 `admin.token` (mode 0600) in the state directory at each start.
 """
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -53,6 +54,10 @@ class Sources:
         self.metrics = metrics
         self.config = config
         self.audit = audit
+        self.usage: Callable[[str], dict[str, object]] = lambda query: {}  # noqa: ARG005
+        """A report of the ledger by a query; ValueError for one that makes no sense. May block: asked in a thread."""
+        self.budgets: Callable[[], list[dict[str, object]]] = list
+        """Balances of all budgets, likewise."""
 
 
 def write_token(state_dir: Path) -> str:
@@ -82,6 +87,10 @@ class AdminServer:
             "/metrics": self._metrics,
             "/config": self._config,
         }
+        self._reports: dict[str, Callable[[Request], object]] = {
+            "/usage": lambda request: sources.usage(request.query),
+            "/budgets": lambda request: sources.budgets(),  # noqa: ARG005
+        }
         self.address = (spec.address, spec.port)
 
     async def start(self) -> None:
@@ -99,12 +108,12 @@ class AdminServer:
         """Answer one request; failures become answers here, as on the data path."""
         try:
             self._admission.check(request)
-            page = self._paths.get(request.path)
-            if page is None:
-                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join(self._paths)}.")
+            page, report = self._paths.get(request.path), self._reports.get(request.path)
+            if page is None and report is None:
+                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join([*self._paths, *self._reports])}.")
             if request.method not in ("GET", "HEAD"):
                 raise CallError(Reason.METHOD_NOT_ALLOWED, "Use GET here.", headers=[(b"allow", b"GET, HEAD")])
-            return page(request)
+            return page(request) if page is not None else await self._report(request)
         except CallError as error:
             return answer(error)
         except Exception:
@@ -129,6 +138,16 @@ class AdminServer:
         self._authenticate(request)
         self._audit(request, "allow", "")
         return Reply(200, [_JSON], msgspec.json.format(msgspec.json.encode(self._sources.config()), indent=2))
+
+    async def _report(self, request: Request) -> Reply:
+        """What takes a while to read, without holding up the process that keeps workers alive."""
+        self._authenticate(request)
+        self._audit(request, "allow", "")
+        try:
+            shown = await asyncio.to_thread(self._reports[request.path], request)
+        except ValueError as exc:
+            raise CallError(Reason.BAD_REQUEST, f"{exc}.") from exc
+        return Reply(200, [_JSON], msgspec.json.format(msgspec.json.encode(shown), indent=2))
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, token = (request.header(b"authorization") or b"").partition(b" ")

@@ -127,6 +127,16 @@ class Heads:
         self._map.flush()
 
 
+def read_heads(directory: Path) -> dict[str, str]:
+    """The heads by slot, as they are anchored elsewhere. Raises OSError, LedgerError."""
+    heads = Heads(directory)
+    try:
+        found = {slot: heads.read(slot) for slot in range(heads.slots)}
+    finally:
+        heads.close()
+    return {str(slot): one.text() for slot, one in found.items() if one is not None and one.entries}
+
+
 def _checksum(data: bytes) -> int:
     # Of nothing but zeros it must not be zero: a hole in the file is no head.
     return zlib.crc32(data, 0x4C48)
