@@ -1,9 +1,12 @@
 """What is written down when a call ends: price, then settlement, metrics, access record, span.
 
-Runs once per call, in microseconds, without await. Calls of one kind (same caller, model, outcome) share metric
-children and the constant part of their access record, both made for the first of them; what is kept is bounded.
+Runs once per call, in microseconds, without await. A call is settled the moment it ends. It is counted and recorded at
+the end of that turn of the loop: one after the other the calls of a busy turn cost half of what each costs between two
+others' parsing. Calls of one kind (same caller, model, outcome) share metric children and the constant part of their
+access record, both made for the first of them; what is kept is bounded.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -29,6 +32,9 @@ MAX_KEPT_CHARS = 96
 """Longest model name of a kind that is remembered: a configured name is shorter, and a caller's costs memory."""
 _NOTHING = Usage()
 
+_Ended = tuple[Exchange, int, int, bytes | Listening, float]
+"""A call, the status and bytes of its answer, the answer, and the monotonic second at which it was complete."""
+
 
 class _Kind:
     """What calls of one kind have in common."""
@@ -48,7 +54,12 @@ class Recorder:
 
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
         self.inflight = 0
-        """Calls begun and not finished."""
+        """Calls begun and not written down."""
+        self._ended: list[_Ended] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoch_s = 0.0
+        """Unix time at which the monotonic clock was 0."""
+        tools.closers.append(self.write_down)
         self._metrics = tools.metrics
         self._monotonic, self._now = tools.clock.monotonic, tools.clock.now
         self._spool = spool
@@ -70,45 +81,43 @@ class Recorder:
 
     def finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening = b"") -> None:
         """A call has ended. Never raises: a failure to record must not become a failure to answer."""
-        self.inflight -= 1
         try:
-            self._finish(exchange, status, bytes_out, answer)
+            self._settle(exchange, status)
         except Exception:
-            _log.exception("a call could not be recorded")
+            _log.exception("a call could not be settled")
+        ended = self._ended
+        if not ended:
+            loop = self._loop = self._loop or asyncio.get_running_loop()
+            loop.call_soon(self.write_down)
+        ended.append((exchange, status, bytes_out, answer, self._monotonic()))
 
-    def _finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening) -> None:
-        self._settle(exchange, status)
-        call, usage = exchange.call, exchange.usage
-        now, started = self._monotonic(), exchange.started_s
-        duration = now - started
-        upstream = now - exchange.upstream_s if exchange.upstream_s else 0.0
+    def write_down(self) -> None:
+        """Count and record what has ended. Never raises."""
+        ended, self._ended = self._ended, []
+        self._epoch_s = self._now() - self._monotonic()
+        for end in ended:
+            self.inflight -= 1
+            try:
+                self._write_down(*end)
+            except Exception:
+                _log.exception("a call could not be recorded")
+
+    def _write_down(
+        self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening, ended_s: float
+    ) -> None:
+        usage, started = exchange.usage, exchange.started_s
+        duration = ended_s - started
+        upstream = ended_s - exchange.upstream_s if exchange.upstream_s else 0.0
         first = exchange.first_byte_s - started if exchange.first_byte_s else 0.0
         kind = self._kind(exchange, status)
         kind.series.count(duration, upstream, first, exchange.events)
         if usage is not None:
             (kind.usage or self._bind_usage(kind, exchange)).count(usage, exchange.cost_usd)
-        else:
-            usage = _NOTHING
         sampled = self._traced and exchange.trace.sampled
         if not (self._access or sampled):
             return
-        trace, began = exchange.trace, self._now() - duration
-        facts = AccessFacts(
-            timestamp(began),
-            trace.trace_id,
-            trace.span_id,
-            int(duration * 1e6) / 1e3,
-            int(upstream * 1e6) / 1e3,
-            int(first * 1e6) / 1e3,
-            len(call.body) if call is not None else 0,
-            bytes_out,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_input_tokens,
-            usage.reasoning_tokens,
-            usage.estimated,
-            exchange.cost_usd,
-        )
+        began = self._epoch_s + started
+        facts = _facts(exchange, timestamp(began), (duration, upstream, first), bytes_out)
         if self._access and not self._bodies:
             self._spool.access_line(access_line(facts, kind.tail))
         if sampled or self._bodies:
@@ -143,11 +152,16 @@ class Recorder:
 
     def _kind(self, exchange: Exchange, status: int) -> _Kind:
         call = exchange.call
-        model, stream = (call.model, call.stream) if call is not None else ("", False)
+        # The provider's name for the model, too: a virtual model's calls go to different places.
+        model, upstream, provider, stream = (
+            (call.model, call.upstream_model, call.provider, call.stream) if call is not None else ("", "", "", False)
+        )
         principal = exchange.principal
         key = (
             id(principal),
             model,
+            upstream,
+            provider,
             status,
             exchange.reason,
             exchange.operation,
@@ -186,6 +200,28 @@ class Recorder:
             usage = self._usages[key] = UsageSeries(self._metrics, *key)
         kind.usage = usage
         return usage
+
+
+def _facts(exchange: Exchange, began: str, spans_s: tuple[float, float, float], bytes_out: int) -> AccessFacts:
+    """The part of a record that is the call's own; `spans_s`: the whole, that of the upstream, that to its answer."""
+    call, trace, usage = exchange.call, exchange.trace, exchange.usage or _NOTHING
+    duration_s, upstream_s, first_s = spans_s
+    return AccessFacts(
+        began,
+        trace.trace_id,
+        trace.span_id,
+        int(duration_s * 1e6) / 1e3,
+        int(upstream_s * 1e6) / 1e3,
+        int(first_s * 1e6) / 1e3,
+        len(call.body) if call is not None else 0,
+        bytes_out,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.reasoning_tokens,
+        usage.estimated,
+        exchange.cost_usd,
+    )
 
 
 def _completion(answer: bytes | Listening, heard: Heard) -> str:

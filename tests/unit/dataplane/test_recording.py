@@ -1,5 +1,6 @@
 """What is written when a call ends: bodies where they are wanted, spans that tell of the answer, bounded memory."""
 
+import asyncio
 import hashlib
 import json
 import time
@@ -13,6 +14,7 @@ import pytest
 from heddle.dataplane import recording
 from heddle.dataplane.gateway import Door, Gateway, Runtime
 from heddle.dataplane.listening import Listening
+from heddle.model.call import ModelCall
 from heddle.model.snapshot import (
     ApiKeyAuthn,
     KeySpec,
@@ -29,10 +31,12 @@ from heddle.net.body import Body
 from heddle.net.client import Client
 from heddle.net.message import Peer, Reply, Request
 from heddle.pipeline.assembly import Clock, Tools
+from heddle.pipeline.exchange import Exchange
 from heddle.telemetry import names
 from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.records import MAX_BODY_CHARS
 from heddle.telemetry.spool import Spool
+from heddle.telemetry.trace import fresh
 
 KEY = b"sk-test-123"
 LISTENER = ListenerSpec(name="llm", address="127.0.0.1", port=0, protocol="HTTP")
@@ -84,12 +88,19 @@ class World:
         request = Request("POST", path, "", fields, Body.of(json.dumps(asked).encode()), Peer("127.0.0.1", 1, False))
         reply = await self.door.handle(request)
         if isinstance(reply.body, bytes):
+            await self.turn()
             return reply, reply.body
         sent = b"".join([piece async for piece in reply.body])
         await reply.body.aclose()  # type: ignore[attr-defined]
         assert reply.ended is not None
         reply.ended(None, len(sent))
+        await self.turn()
         return reply, sent
+
+    @staticmethod
+    async def turn() -> None:
+        """Calls are written down at the end of the loop's turn."""
+        await asyncio.sleep(0)
 
     def written(self, kind: str) -> list[dict[str, Any]]:
         self.spool.flush()
@@ -265,3 +276,49 @@ async def test_names_that_callers_choose_cost_bounded_memory(world: Make, monkey
     assert (await made.call(model="claude-" + "x" * 200))[0].status == 200
     assert len(kept) == before
     assert made.written("access")[-1]["model"] == "claude-" + "x" * 200
+
+
+def nowhere() -> Request:
+    return Request("GET", "/nothing", "", [(b"host", b"127.0.0.1")], Body.of(b""), Peer("127.0.0.1", 1, False))
+
+
+async def test_what_ended_is_written_down_when_its_snapshot_is_dropped_in_the_same_turn(world: Make):
+    made = world()
+    recorder = made.gateway.runtime.recorder
+    reply = await made.door.handle(nowhere())
+    assert (reply.status, recorder.inflight, made.written("access")) == (404, 1, [])
+    made.gateway.runtime.close()
+    assert recorder.inflight == 0
+    assert [record["status"] for record in made.written("access")] == [404]
+
+
+async def test_a_failure_to_record_one_call_keeps_none_of_the_others(world: Make, caplog: pytest.LogCaptureFixture):
+    made = world()
+    recorder = made.gateway.runtime.recorder
+    broken = Exchange(nowhere(), LISTENER, "chat", fresh(0.0), 0.0)
+    broken.finishers.append(lambda _: 1 / 0)
+    unreadable = Exchange(nowhere(), LISTENER, "chat", fresh(0.0), 0.0)
+    unreadable.trace = None  # type: ignore[assignment]
+    recorder.inflight += 2
+    recorder.finish(broken, 201, 0)
+    recorder.finish(unreadable, 202, 0)
+    await made.call()
+    assert [record["status"] for record in made.written("access")] == [201, 200]
+    assert recorder.inflight == 0
+    assert "a call could not be settled" in caplog.text
+    assert "a call could not be recorded" in caplog.text
+
+
+async def test_calls_of_one_model_that_go_to_different_providers_are_told_apart(world: Make):
+    made = world()
+    recorder = made.gateway.runtime.recorder
+    for provider, upstream in (("east", "m-1"), ("west", "m-1"), ("west", "m-2")):
+        exchange = Exchange(nowhere(), LISTENER, "chat", fresh(0.0), 0.0)
+        exchange.call = ModelCall(
+            operation="chat", dialect="openai_chat", model="any", body=b"{}", provider=provider, upstream_model=upstream
+        )
+        recorder.inflight += 1
+        recorder.finish(exchange, 200, 0)
+    await made.turn()
+    told = [(record["provider"], record["upstream_model"]) for record in made.written("access")]
+    assert told == [("east", "m-1"), ("west", "m-1"), ("west", "m-2")]
