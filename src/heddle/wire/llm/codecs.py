@@ -3,6 +3,8 @@
 *Source:* the modules named.
 """
 
+from collections.abc import Callable
+
 from heddle.wire.canonical.embeddings import EmbedDialect, EmbedVendor
 from heddle.wire.llm import (
     openai_chat,
@@ -35,12 +37,12 @@ from heddle.wire.llm.openai_responses import vendor as openai_responses_vendor
 
 CODECS: dict[str, Codec] = {
     bedrock.DIALECT: bedrock,
+    anthropic_messages.DIALECT: anthropic_messages,
+    anthropic_count.DIALECT: anthropic_count,
     gemini.DIALECT: gemini,
     gemini_count.DIALECT: gemini_count,
     gemini_embed_content.DIALECT: gemini_embed_content,
     gemini_embeddings.DIALECT: gemini_embeddings,
-    anthropic_messages.DIALECT: anthropic_messages,
-    anthropic_count.DIALECT: anthropic_count,
     openai_chat.DIALECT: openai_chat,
     openai_completions.DIALECT: openai_completions,
     openai_embeddings.DIALECT: openai_embeddings,
@@ -51,8 +53,8 @@ CODECS: dict[str, Codec] = {
 
 DIALECTS: dict[str, Dialect] = {
     bedrock.DIALECT: bedrock_dialect,
-    gemini.DIALECT: gemini_dialect,
     anthropic_messages.DIALECT: anthropic_dialect,
+    gemini.DIALECT: gemini_dialect,
     openai_chat.DIALECT: openai_chat_dialect,
     openai_completions.DIALECT: openai_completions_dialect,
     openai_responses.DIALECT: openai_responses_dialect,
@@ -61,8 +63,8 @@ DIALECTS: dict[str, Dialect] = {
 
 VENDORS: dict[str, Vendor] = {
     bedrock.DIALECT: bedrock_vendor,
-    gemini.DIALECT: gemini_vendor,
     anthropic_messages.DIALECT: anthropic_vendor,
+    gemini.DIALECT: gemini_vendor,
     openai_chat.DIALECT: openai_chat_vendor,
     openai_responses.DIALECT: openai_responses_vendor,
 }
@@ -80,3 +82,17 @@ EMBED_VENDORS: dict[str, EmbedVendor] = {
     openai_embeddings.DIALECT: openai_embeddings_translate,
 }
 """Embeddings' dialect of a provider (one of `HttpProvider.dialects`) -> the provider's side of a translation."""
+
+EMBEDDINGS = {
+    "openai_chat": "openai_embeddings",
+    "openai_responses": "openai_embeddings",
+    "gemini": "gemini_embeddings",
+}
+"""Format of a provider (`HttpProvider.speaks`) -> the format of its embeddings."""
+
+COUNTS: dict[str, Callable[[bytes], bytes]] = {
+    anthropic_count.DIALECT: anthropic_count.estimate_count,
+    gemini_count.DIALECT: gemini_count.estimate_count,
+    openai_responses_count.DIALECT: openai_responses_count.estimate_count,
+}
+"""`ModelCall.dialect` of a call that counts tokens -> an estimated answer, for providers that do not count."""
