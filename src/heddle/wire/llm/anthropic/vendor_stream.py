@@ -137,7 +137,7 @@ class StreamDecoder:
             elif not _is_new(text):
                 said.append(self._fail("The provider sent an event that cannot be read."))
             return
-        kind = b"error" if name == b"error" or event.error is not None else event.type.encode()
+        kind = "error" if name == b"error" or event.error is not None else event.type
         reader = _READERS.get(kind)
         if reader is not None:
             reader(self, event, said)
@@ -245,20 +245,20 @@ class StreamDecoder:
 
 
 _READERS = {
-    b"message_start": StreamDecoder._start,
-    b"content_block_start": StreamDecoder._block,
-    b"content_block_delta": StreamDecoder._delta,
-    b"content_block_stop": StreamDecoder._stop,
-    b"message_delta": StreamDecoder._learn,
-    b"message_stop": StreamDecoder._end,
-    b"error": StreamDecoder._report,
+    "message_start": StreamDecoder._start,
+    "content_block_start": StreamDecoder._block,
+    "content_block_delta": StreamDecoder._delta,
+    "content_block_stop": StreamDecoder._stop,
+    "message_delta": StreamDecoder._learn,
+    "message_stop": StreamDecoder._end,
+    "error": StreamDecoder._report,
 }
 
 
 def _is_new(text: bytes) -> bool:
     """Whether an event that cannot be read is of a type unknown here, with fields of its own."""
     try:
-        return _decode_name(text).type.encode() not in _READERS
+        return _decode_name(text).type not in _READERS
     except _DECODE_ERRORS:
         return False
 
