@@ -40,7 +40,10 @@ MAX_MESSAGE_CHARS = 2_000
 """Longer messages of the provider are not repeated in another dialect."""
 
 _REGION = re.compile(r"[a-z]{2}[a-z-]{0,20}-[0-9]{1,2}")
-_HOST_REGION = re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)")
+_HOST_REGION = re.compile(r"bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.(?:com|com\.cn|eu)|api\.aws)")
+_DOMAIN = "amazonaws.com"
+_DOMAINS = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+"""Where regions are not under `_DOMAIN`, by the first word of their names."""
 _ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _EXCEPTION = re.compile(r"[A-Za-z]{1,64}")
 _REFUSED = "The provider refused the gateway's credential; its operator has to renew it or grant it the model."
@@ -233,7 +236,7 @@ def build(spec: ProviderSpec) -> Bedrock:
         raise OptionError("options.region: expected the name of an AWS region, e.g. eu-west-1")
     if not region and not spec.base_url:
         raise OptionError("options.region: this is required where base_url is not given")
-    base_url = spec.base_url or f"https://bedrock-runtime.{region}.amazonaws.com{'.cn' * region.startswith('cn-')}"
+    base_url = spec.base_url or f"https://bedrock-runtime.{region}.{_DOMAINS.get(region.partition('-')[0], _DOMAIN)}"
     path_prefix(base_url)
     keys = _keys(spec, options)
     if keys is None:

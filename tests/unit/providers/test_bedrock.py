@@ -75,6 +75,7 @@ def test_the_model_is_one_segment_of_the_path(model, stream, target):
     [
         ("eu-west-1", BASE),
         ("us-gov-west-1", "https://bedrock-runtime.us-gov-west-1.amazonaws.com"),
+        ("eusc-de-east-1", "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu"),
         ("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
     ],
 )

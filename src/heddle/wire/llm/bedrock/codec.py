@@ -19,7 +19,7 @@ from heddle.wire import eventstream
 from heddle.wire.errors import ProtocolError
 from heddle.wire.json import convert, parse_strict
 from heddle.wire.llm.bedrock import usage as bedrock_usage
-from heddle.wire.llm.bedrock.names import DIALECT, STREAM_TYPE, exception_in_stream, exception_of
+from heddle.wire.llm.bedrock.names import BOUNDS, DIALECT, STREAM_TYPE, exception_in_stream, exception_of
 from heddle.wire.llm.bedrock.reader import StreamReader
 from heddle.wire.llm.codec import estimate_tokens
 from heddle.wire.llm.openai_chat import check_model
@@ -43,8 +43,7 @@ MAX_TOKENS = 2**31 - 1
 _TARGET = re.compile(r"/model/([^/?#]+)/(converse|converse-stream)(?:\?|\Z)")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PROMPT = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]*:[0-9]*:prompt/")
-_BOUNDS = ("max_tokens", "max_completion_tokens", "max_tokens_to_sample", "max_gen_len", "max_new_tokens", "maxTokens")
-"""What models call their bound in `additionalModelRequestFields`."""
+_SPENT = frozenset(("budget_exceeded", "insufficient_quota"))
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -118,9 +117,10 @@ def _output_bound(request: _Request) -> int | None:
     if stated is not None and not 1 <= stated <= MAX_TOKENS:
         param = "inferenceConfig.maxTokens"
         raise ProtocolError(f"{param}: expected an integer from 1 to {MAX_TOKENS}.", param=param)
-    named = [extra.get(name) for name in _BOUNDS] if isinstance(extra, dict) else []
-    bounds = [bound for bound in (stated, *named) if type(bound) is int and 1 <= bound <= MAX_TOKENS]
-    return max(bounds, default=None)
+    named = list(extra.items()) if isinstance(extra, dict) else []
+    named += [inner for _, value in named if isinstance(value, dict) for inner in value.items()]
+    bounds = [stated, *[value for name, value in named if name in BOUNDS]]
+    return max([bound for bound in bounds if type(bound) is int and 1 <= bound <= MAX_TOKENS], default=None)
 
 
 def rewrite(body: bytes, *, model: str | None, include_usage: bool) -> bytes:
@@ -158,9 +158,9 @@ def encode_error(status: int, kind: str, code: str, detail: str, param: str | No
 
 
 def error_fields(status: int, code: str) -> list[tuple[bytes, bytes]]:
-    """The field by which SDKs choose the exception's class."""
-    del code
-    return [(b"x-amzn-errortype", exception_of(status).encode())]
+    """The field by which SDKs choose the exception's class. What is spent is no throttling, which they would retry."""
+    name = "ServiceQuotaExceededException" if code in _SPENT else exception_of(status)
+    return [(b"x-amzn-errortype", name.encode())]
 
 
 def encode_error_event(status: int, kind: str, code: str, detail: str, param: str | None) -> bytes:

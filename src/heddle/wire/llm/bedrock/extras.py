@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from heddle.wire.json import type_error
+from heddle.wire.llm.bedrock.names import BOUNDS
 
 PARENT = "additionalModelRequestFields"
 
@@ -76,7 +77,7 @@ def _understand(found: Extras, name: str, value: msgspec.Raw) -> bool:
         found.top_k = msgspec.json.decode(value, type=int)
     else:
         # A bound of tokens under the model's own name has been read with the request.
-        return name in ("max_tokens", "max_completion_tokens", "max_tokens_to_sample", "max_gen_len", "max_new_tokens")
+        return name in BOUNDS
     return True
 
 

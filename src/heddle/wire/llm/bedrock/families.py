@@ -31,15 +31,13 @@ _Object = dict[str, Any]
 class Asked:
     """What a request asks of one family: members of the body, to be merged into it."""
 
-    __slots__ = ("effort", "fields", "stop_sequence")
+    __slots__ = ("effort", "fields")
 
     def __init__(self) -> None:
         self.fields: _Object = {}
         """For `additionalModelRequestFields`."""
         self.effort = ""
         """For `outputConfig.effort`."""
-        self.stop_sequence = False
-        """Ask which stop sequence it was: Claude tells only on demand."""
 
 
 def family(model: str) -> str:
@@ -64,7 +62,6 @@ def ask(request: ChatRequest, model: str, notes: Notes) -> Asked:
     kind = family(model)
     if request.top_k is not None:
         _ask_top_k(asked, kind, request.top_k, notes)
-    asked.stop_sequence = kind == "claude" and bool(request.stop)
     reasoning = request.reasoning
     if reasoning is None or reasoning.enabled is False or reasoning.effort == "none":
         return asked

@@ -91,6 +91,20 @@ FROM_STOP: dict[Stop, str] = {
     "pause": "end_turn",
 }
 
+BOUNDS = frozenset(
+    (
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_tokens_to_sample",
+        "max_gen_len",
+        "max_new_tokens",
+        "maxTokens",
+        "maxTokenCount",
+    )
+)
+"""What models call their bound in `additionalModelRequestFields`, some of them in an object there (Nova, Titan)."""
+
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MEDIA_TYPES: dict[str, dict[str, str]] = {

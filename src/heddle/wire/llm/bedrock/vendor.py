@@ -101,7 +101,8 @@ def encode_chat(request: ChatRequest, model: str, notes: Notes) -> bytes:
         "requestMetadata": _metadata(request.metadata, notes),
         "serviceTier": _tier(request.service_tier, notes),
         "additionalModelRequestFields": asked.fields,
-        "additionalModelResponseFieldPaths": ["/stop_sequence"] if asked.stop_sequence else None,
+        # Which one it was is told only on demand; models that do not know are not asked again.
+        "additionalModelResponseFieldPaths": ["/stop_sequence"] if request.stop else None,
     }
     body["system"] = _system(request.messages, told)
     return msgspec.json.encode({name: value for name, value in body.items() if value})

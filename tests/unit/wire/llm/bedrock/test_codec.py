@@ -70,6 +70,8 @@ def test_paths_that_name_no_model(target):
         ({"additionalModelRequestFields": {"max_gen_len": 9, "max_tokens": True}}, 9),
         ({"additionalModelRequestFields": {"max_tokens": "9"}}, None),
         ({"additionalModelRequestFields": "x"}, None),
+        ({"additionalModelRequestFields": {"inferenceConfig": {"max_new_tokens": 9}}}, 9),
+        ({"additionalModelRequestFields": {"thinking": {"budget_tokens": 9}}}, None),
     ],
 )
 def test_the_bound_on_output_is_the_largest_stated(fields, bound):

@@ -184,6 +184,11 @@ def test_errors_are_raised_as_their_classes(status, name):
         assert caught.value.response["Error"] == {"Message": "what went wrong", "Code": name}
 
 
+@pytest.mark.parametrize("code", ["budget_exceeded", "insufficient_quota"])
+def test_what_is_spent_is_no_throttling(code):
+    assert codec.error_fields(429, code) == [(b"x-amzn-errortype", b"ServiceQuotaExceededException")]
+
+
 def test_the_statuses_are_the_service_models():
     shapes = [SERVICE.shape_for(name) for name in SERVICE.shape_names]
     theirs = {s.name: s.metadata["error"]["httpStatusCode"] for s in shapes if s.metadata.get("exception")}
