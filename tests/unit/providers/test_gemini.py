@@ -181,7 +181,7 @@ def test_a_stated_project_wins():
     assert b"/projects/mine/" in on_vertex(credential=document(), project="mine").target(call())
 
 
-def test_a_key_that_could_not_be_read_stops_nobody_else():
+def test_a_key_that_is_not_at_hand_stops_nobody_else():
     spec = ProviderSpec(name="v", type="vertex", credential_error="the secret `x` is missing")
     assert b"authorization" not in dict(vertex(spec).headers(call(), []))
 

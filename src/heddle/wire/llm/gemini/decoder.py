@@ -26,7 +26,7 @@ from heddle.wire.canonical.answer import (
 )
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.gemini import logprobs, usage
-from heddle.wire.llm.gemini.reader import MAX_CANDIDATES, reported
+from heddle.wire.llm.gemini.reader import MAX_CANDIDATES, reported, single
 from heddle.wire.llm.gemini.response import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
 from heddle.wire.sse import Splitter, payload
 
@@ -72,6 +72,10 @@ class Decoder:
         if self._over:
             return said
         try:
+            end = 0 if self._splitter.kept else single(data)
+            if end:
+                self._read(decode(data[6:end]), said)
+                return said
             for event in self._splitter.feed(data):
                 text = payload(event)
                 if text and not self._over:

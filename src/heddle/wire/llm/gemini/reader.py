@@ -91,7 +91,7 @@ class StreamReader:
         """Whole events that may go to the caller now. Stops at the first that breaks the stream; see `failure`."""
         if self.done or self.failure is not None:
             return b""
-        end = 0 if self._splitter.kept else _single(data)
+        end = 0 if self._splitter.kept else single(data)
         if end:
             return data if self._judge(data[6:end]) else b""
         try:
@@ -165,7 +165,7 @@ class StreamReader:
         self.text_chars += text_chars(candidate)
 
 
-def _single(data: bytes) -> int:
+def single(data: bytes) -> int:
     """Where the payload ends of bytes that are one whole event in one line, as nearly all are; 0 for any others."""
     if data[:7] != b"data: {" or len(data) > MAX_EVENT_BYTES:
         return 0
