@@ -6,6 +6,7 @@ not ask); otherwise it is a translation. Answers are bounded. An attempt that fa
 seen says so in a form that tells whether another target may do better.
 """
 
+import re
 from collections.abc import Awaitable
 
 import msgspec
@@ -33,6 +34,12 @@ MAX_FAILURE_BYTES = 64 * 1024
 """Largest error body that is read."""
 
 _JSON = (b"content-type", b"application/json")
+
+
+_PROOF = re.compile(
+    rb'"(?:signature|thoughtSignature|thought_signature|encrypted_content|data|redactedContent)"\s*:\s*"'
+    rb"(?:redacted\.|call\.(?:[^\"|]{0,256}\|)?)?(?:anthropic|bedrock|gemini|openai)\."
+)
 
 
 class AttemptError(Exception):
@@ -84,7 +91,7 @@ class Attempt:
         if sender.spec.credential_error:
             detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
             raise AttemptError(error=CallError(Reason.PROVIDER_UNCONFIGURED, detail), kind="credential")
-        if call.dialect in sender.dialects:
+        if call.dialect in sender.dialects and not (call.targets and carries_proofs(call)):
             return self._same(generating)
         if call.dialect in DIALECTS and sender.speaks in VENDORS:
             return self._translated(generating)
@@ -274,6 +281,15 @@ _CODES: dict[FailureKind, str] = {
     "content": "content_filter",
 }
 """Kind -> `code` in OpenAI's terms; other dialects derive theirs from the status."""
+
+
+def carries_proofs(call: ModelCall) -> bool:
+    """Whether the caller replays thinking that was translated for it: proofs with their vendor's name before them.
+
+    A provider of the caller's own format would refuse another vendor's proof, so such a call is read and written anew,
+    which leaves it out, when a model leads to several places.
+    """
+    return call.dialect in VENDORS and _PROOF.search(call.body) is not None
 
 
 def _code(failure: Failure) -> str:

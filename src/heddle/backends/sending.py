@@ -152,7 +152,8 @@ class HttpSender:
             return self._send_authorized(exchange, call, body)
         by_name = caller.fields()
         for name in self._from_caller:
-            if name in by_name:
+            # What a caller says in its own format's fields means nothing in another one.
+            if name in by_name and not _translated(exchange, call):
                 lines = encode_request_fields(provider.headers(call, caller.headers))
                 break
         else:
@@ -166,7 +167,7 @@ class HttpSender:
     async def _send_authorized(self, exchange: Exchange, call: ModelCall, body: bytes) -> Answer:
         """Send with a credential that is made for this request, or fetched and renewed."""
         target = self._provider.target(call)
-        fields = self._provider.headers(call, exchange.request.headers)
+        fields = self._provider.headers(call, [] if _translated(exchange, call) else exchange.request.headers)
         if self._credentials is not None:
             fields = fields + (self._credentials.ready() or await self._credentials.fields())
         if self._signing is not None:
@@ -216,6 +217,10 @@ class PlayedSender:
     def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
         """The error as it was scripted."""
         return Failure(status, self.answer_headers(headers), body, f"The offline model answered with status {status}.")
+
+
+def _translated(exchange: Exchange, call: ModelCall) -> bool:
+    return exchange.call is not None and exchange.call.dialect != call.dialect
 
 
 def upstream_error(error: NetError, provider: str, exchange: Exchange) -> CallError:
