@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import chat, memory, reload, start, stream, sweep
+from bench import chat, guards, memory, reload, start, stream, sweep
 from bench.figures import Options, Result, page, record, recorded
 from bench.gateways import GATEWAYS, HOME, ROOT, available
 
@@ -20,8 +20,9 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "memory": memory.run,
     "start": start.run,
     "reload": reload.run,
+    "guards": guards.run,
 }
-ABOUT_OURS_ALONE = {"sweep", "memory", "reload"}
+ABOUT_OURS_ALONE = {"sweep", "memory", "reload", "guards"}
 
 
 def arguments() -> argparse.Namespace:

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, kills, slow
+from tests.proofs import fuzz, guards, kills, slow
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
     "slow": (1_000, slow.run),
     "kills": (20, kills.run),
+    "guards": (10_000, guards.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"

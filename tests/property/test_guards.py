@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from tests.property.guards_reference import Wanted, chopped, compiled, told, whole
 
 from heddle.guards import automaton as automaton_module
+from heddle.guards import whole as whole_module
 from heddle.guards.expression import PatternError
 from heddle.guards.scanner import Scanner, scan
+from heddle.guards.whole import WholeScanner
 
 ATOMS = st.sampled_from(["a", "b", "1", ".", "[ab]", "[^a]", r"\d", r"\w", " ", "ab", "1a"])
 COUNTS = st.sampled_from(["", "", "", "?", "{2}", "{0,2}", "{1,3}", "{2,4}"])
@@ -53,6 +55,9 @@ def test_any_chunking_finds_what_is_there(wanted: list[Wanted], text: str, seed:
     expected = whole(text, wanted)
     assert told(scan(engine, text)) == expected
     assert chopped(engine, text, random.Random(seed)) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole_module, "SHORT_CHARS", 0)
+        assert told(WholeScanner(engine).scan(text)) == expected
 
 
 @settings(deadline=None, max_examples=100)

@@ -171,6 +171,8 @@ class Automaton:
         self._steps = 0
         self.dead = State(self, frozenset(), frozenset())
         """Nothing can match any more. One object: compare with `is`."""
+        self.firsts = firsts
+        """By recogniser, the positions a match can begin at."""
         self.roots = _Roots(self, firsts)
 
     def kind_of(self, char: str) -> int:

@@ -6,6 +6,7 @@ and the next may begin where it ends. A `Scanner` holds back what could still be
 everything in front of the first place where some match is still possible is given out at once.
 """
 
+import re
 from typing import NamedTuple
 
 from heddle.guards.automaton import Automaton, State
@@ -31,10 +32,12 @@ _Ends = list[tuple[int, tuple[Recogniser, ...]]]
 class Scanner:
     """One text, arriving in pieces. Not shared between texts."""
 
-    __slots__ = ("_at", "_automaton", "_before", "_ends", "_held", "_state")
+    __slots__ = ("_at", "_automaton", "_before", "_ends", "_held", "_jump", "_state")
 
-    def __init__(self, automaton: Automaton) -> None:
+    def __init__(self, automaton: Automaton, jump: "re.Pattern[str] | None" = None) -> None:
+        """`jump` finds every place where a match may begin, and perhaps others."""
         self._automaton = automaton
+        self._jump = jump
         self._held = ""
         self._before = ""
         """The character in front of what is held."""
@@ -85,6 +88,11 @@ class Scanner:
         """The first place from `start` on where a match may begin; the end of what is held when there is none."""
         text, size = self._held, len(self._held)
         roots, dead, before = self._automaton.roots, self._automaton.dead, self._before
+        jump = self._jump
+        if jump is not None:
+            found = jump.search(text, start)
+            start = found.start() if found is not None else size
+            before = text[start - 1] if start else before
         while start < size and roots[before][text[start]] is dead:
             before = text[start]
             start += 1

@@ -12,6 +12,7 @@ from heddle.guards.automaton import Automaton
 from heddle.guards.phrases import phrase
 from heddle.guards.recogniser import Recogniser, recogniser
 from heddle.guards.scanner import Found, Scanner
+from heddle.guards.whole import WholeScanner
 from heddle.model.snapshot_guards import SCOPES, Direction, GuardSpec, Scope
 from heddle.pipeline.guarding import Decision, GuardRefusalError, Judge, Tell, Text, Vault
 
@@ -68,13 +69,14 @@ class Hidden:
 class _Stage:
     """Guards of one kind, compiled together."""
 
-    __slots__ = ("automaton", "owners")
+    __slots__ = ("automaton", "owners", "whole")
 
     def __init__(self, found: Sequence[tuple[GuardSpec, Recogniser]]) -> None:
         self.owners: _Owned = {}
         for spec, one in found:
             self.owners.setdefault(id(one), spec)
         self.automaton = Automaton(dict.fromkeys(one for _, one in found))
+        self.whole = WholeScanner(self.automaton)
 
 
 class Lane:
@@ -120,6 +122,15 @@ class LaneText:
         if self._masks is not None:
             text = self._mask(self._masks.feed(text))
         return text
+
+    def whole(self, text: str) -> str:
+        """All of a text at once. Raises GuardRefusalError."""
+        lane = self._lane
+        if lane.logs is not None:
+            self._log(lane.logs.whole.scan(text))
+        if lane.refuses is not None:
+            self._refuse(lane.refuses.whole.scan(text))
+        return self._mask(lane.masks.whole.scan(text)) if lane.masks is not None else text
 
     def finish(self) -> str:
         """The rest. Raises GuardRefusalError."""

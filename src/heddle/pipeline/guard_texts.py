@@ -20,6 +20,10 @@ class Untouched:
         """The text."""
         return text
 
+    def whole(self, text: str) -> str:
+        """The text."""
+        return text
+
     def finish(self) -> str:
         """Nothing is held back."""
         return ""
@@ -50,8 +54,7 @@ class Treatment:
         value = slot.holder[slot.key]
         if slot.form == "json":
             return treat_tree(value, self._opener(slot))
-        text = self.open(slot)
-        return text.feed(value) + text.finish()
+        return self.open(slot).whole(value)
 
     def _opener(self, slot: Slot) -> Callable[[], Text]:
         lanes, scope, vault = self._lanes, slot.scope, self._vault

@@ -30,6 +30,10 @@ class StringText(Protocol):
         """The rest."""
         ...
 
+    def whole(self, text: str) -> str:
+        """What becomes of a text that is all there."""
+        ...
+
 
 def quoted(text: str) -> str:
     """`text` as the inside of a JSON string."""
@@ -65,6 +69,10 @@ class JsonText:
                 at = self._outside(data, at, out)
         return "".join(out)
 
+    def whole(self, text: str) -> str:
+        """A text that is all there."""
+        return self.feed(text) + self.finish()
+
     def finish(self) -> str:
         """The rest. A string that was not closed stays so."""
         out: list[str] = []
@@ -97,8 +105,8 @@ class JsonText:
         return end
 
     def _end_number(self, out: list[str]) -> None:
-        text, number = self._open(), self._number
-        treated = text.feed(number) + text.finish()
+        number = self._number
+        treated = self._open().whole(number)
         out.append(number if treated == number else f'"{quoted(treated)}"')
         self._number = ""
 
@@ -151,8 +159,7 @@ class JsonText:
 def treat_tree(value: Any, open_string: Callable[[], StringText]) -> Any:
     """A decoded JSON value with every string, key and number treated; the same objects where nothing changes."""
     if isinstance(value, str):
-        text = open_string()
-        return text.feed(value) + text.finish()
+        return open_string().whole(value)
     if isinstance(value, list):
         return [treat_tree(item, open_string) for item in value]
     if isinstance(value, dict):
@@ -160,8 +167,7 @@ def treat_tree(value: Any, open_string: Callable[[], StringText]) -> Any:
     if value is None or isinstance(value, bool):
         return value
     number = _number_text(value)
-    text = open_string()
-    treated = text.feed(number) + text.finish()
+    treated = open_string().whole(number)
     return value if treated == number else treated
 
 
