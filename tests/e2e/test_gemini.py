@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google import genai
 from google.genai import errors, types
+from google.oauth2.credentials import Credentials
 from openai import OpenAI
 from tests.e2e.running import RunningMesh, running_mesh
 
@@ -32,6 +33,7 @@ llm:
     - {{name: renamed, provider: google, model: gemini-3-flash}}
     - {{name: on-vertex, provider: cloud, model: gemini-3-pro}}
     - {{name: embedder, provider: google, model: gemini-embedding-001}}
+    - {{name: gemini-embedding-001, provider: google}}
     - {{name: offline, provider: offline}}
 security:
   authentication: {{type: api_key, keys: [{{key: "sk-test-123", user: alice, tenant: t, agent: a}}]}}
@@ -72,6 +74,8 @@ class Google:
         if method == "batchEmbedContents":
             count = len(json.loads(body)["requests"])
             return 200, json.dumps({"embeddings": [{"values": [0.5, 1.0]}] * count}).encode()
+        if method == "embedContent":
+            return 200, b'{"embedding":{"values":[0.5,1.0]}}'
         if method == "countTokens":
             return 200, b'{"totalTokens":42}'
         parts = CALLS if b"functionDeclarations" in body else [{"text": "hm", "thought": True}, TEXT]
@@ -238,6 +242,22 @@ def test_vertex_with_a_service_account(gemini, google):
     assert path == "/v1/projects/p/locations/europe-west4/publishers/google/models/gemini-3-pro:generateContent"
     assert headers["authorization"] == "Bearer ya29.token"
     assert google.tokens - before <= 1
+
+
+def test_googles_sdk_for_vertex_to_a_key(mesh, google):
+    options = types.HttpOptions(base_url=f"http://127.0.0.1:{mesh.port}")
+    credentials = Credentials(KEY)
+    with genai.Client(
+        vertexai=True, project="x", location="y", credentials=credentials, http_options=options
+    ) as client:
+        assert client.models.generate_content(model="gemini-3-pro", contents="hi").text == "hello"
+        chunks = list(client.models.generate_content_stream(model="models/offline", contents="hi"))
+        assert "".join(chunk.text or "" for chunk in chunks)
+        config = types.EmbedContentConfig(output_dimensionality=2)
+        embed = client.models.embed_content
+        assert len(embed(model="gemini-embedding-001", contents=["a", "b"], config=config).embeddings) == 2
+        assert google.last()["requests"][0]["outputDimensionality"] == 2
+        assert len(embed(model="gemini-embedding-001", contents="a", config=config).embeddings) == 1
 
 
 def test_limits_of_google(gemini, openai, google):

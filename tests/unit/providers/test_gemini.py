@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from heddle import plugins
 from heddle.model.call import ModelCall
-from heddle.model.provider import HttpProvider, OptionError, Tokened
+from heddle.model.provider import Adapting, HttpProvider, OptionError, Tokened
 from heddle.model.snapshot import ProviderSpec
 from heddle.providers.gemini import Gemini, Vertex, vertex
 from heddle.wire.errors import ProtocolError
@@ -144,6 +144,34 @@ def test_options_that_cannot_be_used(options, name):
 def test_credentials_that_no_header_can_carry(credential):
     with pytest.raises(ValueError, match="no header"):
         gemini(credential=credential)
+
+
+FLAT = b'{"requests":[{"model":"models/e","content":{"parts":[{"text":"\\u00e9"}]},"taskType":"X"},{"content":{}}]}'
+NESTED = (
+    b'{"requests":[{"content":{"parts":[{"text":"\\u00e9"}]},"embedContentConfig":{"taskType":"X"}},{"content":{}}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "at_google", "at_vertex"),
+    [
+        (FLAT, FLAT, NESTED),
+        (NESTED, NESTED.replace(b'"embedContentConfig":{"taskType":"X"}', b'"taskType":"X"'), NESTED),
+        (
+            b'{"content":{},"output_dimensionality":8,"embed_content_config":{"title":"t"}}',
+            b'{"content":{},"outputDimensionality":8,"title":"t"}',
+            b'{"content":{},"embedContentConfig":{"outputDimensionality":8,"title":"t"}}',
+        ),
+        (b'{"content": {}}', b'{"content": {}}', b'{"content": {}}'),
+        (b'{"embedContentConfig":3}', b'{"embedContentConfig":3}', b'{"embedContentConfig":3}'),
+    ],
+)
+def test_the_settings_of_embeddings_stand_where_the_address_has_them(body, at_google, at_vertex):
+    asked = call(dialect="gemini_embeddings")
+    assert isinstance(gemini(), Adapting)
+    assert gemini().adapt(body, asked, False) == (at_google, ())
+    assert on_vertex(project="p").adapt(body, asked, True) == (at_vertex, ())
+    assert on_vertex(project="p").adapt(FLAT, call(), False) == (FLAT, ())
 
 
 # Service accounts

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from heddle import __version__
 from heddle.model.call import ModelCall
-from heddle.model.provider import Failure, Fields
+from heddle.model.provider import Adapted, Failure, Fields
 from heddle.model.provider_http import check_credential, path_prefix
 from heddle.model.snapshot import ProviderSpec
 from heddle.providers.gemini.failures import failure_of
+from heddle.wire.llm.gemini.embed_places import for_gemini
 
 METHODS = {
     "gemini_count": "countTokens",
@@ -21,6 +22,9 @@ METHODS = {
     "gemini_embeddings": "batchEmbedContents",
 }
 """Dialect that is sent -> method in the path; `gemini` has two."""
+
+EMBEDDINGS = ("gemini_embed_content", "gemini_embeddings")
+"""Dialects whose settings stand in another place at the other address."""
 
 TO_CALLER = frozenset((b"x-gemini-service-tier",))
 """Answer fields that pass."""
@@ -32,9 +36,19 @@ class Google:
     """What both have in common, given the base URL's path with what stands before the model."""
 
     __slots__ = (
-        "_credential", "_fixed", "_prefix", "_publisher", "_stream_fixed", "base_url", "dialects", "from_caller",
-        "speaks", "stream_usage",
-    )  # fmt: skip
+        "_credential",
+        "_fixed",
+        "_place",
+        "_prefix",
+        "_publisher",
+        "_stream_fixed",
+        "adapts_own",
+        "base_url",
+        "dialects",
+        "from_caller",
+        "speaks",
+        "stream_usage",
+    )
 
     def __init__(self, base_url: str, credential: bytes, field: tuple[bytes, bytes] | None) -> None:
         self.base_url = base_url
@@ -46,6 +60,9 @@ class Google:
         self._credential = credential
         self._prefix = path_prefix(base_url)
         self._publisher = ""
+        self._place = for_gemini
+        # A caller may have used the SDK for the other address.
+        self.adapts_own = True
         common = _common() if field is None else [*_common(), field]
         self._fixed: Fields = [*common, (b"accept", b"application/json")]
         self._stream_fixed: Fields = [*common, (b"accept", b"text/event-stream")]
@@ -68,6 +85,11 @@ class Google:
     def answer_headers(self, headers: Fields) -> Fields:
         """The fields in TO_CALLER."""
         return [field for field in headers if field[0] in TO_CALLER]
+
+    def adapt(self, body: bytes, call: ModelCall, translated: bool) -> Adapted:
+        """Embeddings with their settings where this address has them; everything else as it is."""
+        del translated
+        return Adapted(self._place(body) if call.dialect in EMBEDDINGS else body, ())
 
     def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
         """What the caller is told: its own mistakes in the provider's words, anything else in ours."""

@@ -13,6 +13,7 @@ import msgspec
 from heddle.model.provider import OptionError, TokenRequest, decode_options
 from heddle.model.snapshot import ProviderSpec
 from heddle.providers.gemini.google import Google, credential_of
+from heddle.wire.llm.gemini.embed_places import for_vertex
 from heddle.wire.llm.gemini.service_account import ServiceAccount, read_token
 
 _LOCATION = re.compile(r"[a-z0-9-]{1,40}")
@@ -49,6 +50,7 @@ class Vertex(Google):
         super().__init__(base_url, token, (b"authorization", b"Bearer " + token) if token else None)
         self._prefix += f"/projects/{project}/locations/{options.location}"
         self._publisher = "google"
+        self._place = for_vertex
 
 
 class VertexAccount(Vertex):
