@@ -23,6 +23,7 @@ import uvloop
 from heddle.dataplane import control, sockets
 from heddle.dataplane.answer import answer_status
 from heddle.dataplane.bookkeeping import close_ledger, open_ledger
+from heddle.dataplane.counting import Counting
 from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
 from heddle.dataplane.guards import build_guards
@@ -99,6 +100,7 @@ class Worker:
             guards=build_guards,
             ledger=Ledger(state_dir / "ledger", slot),
         )
+        self._counting = Counting(self._counters)
         self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None
         self._servers: dict[str, _Serving] = {}
@@ -107,6 +109,7 @@ class Worker:
     async def apply(self, snapshot: Snapshot, bound: dict[str, socket.socket]) -> None:
         """Run `snapshot`. Raises ValueError or OSError and leaves everything as it was when it cannot be built."""
         open_ledger(snapshot.ledger, self.tools)
+        self._counting.follow(snapshot.state, self.tools)
         runtime = Runtime(snapshot, self.tools, self.spool)
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
@@ -169,6 +172,7 @@ class Worker:
             server.stop_accepting()
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
         await self._settled()
+        await self._counting.close()
 
     async def _settled(self) -> None:
         """Wait until the calls that were cut off have written down that they were."""
