@@ -16,6 +16,7 @@ from bench.processes import LOAD_CORE, Process, pinned
 CONF = Path(__file__).parent / "conf"
 KEY = "sk-bench-0123456789abcdef0123456789"
 MODEL = "gpt-4o-mini"
+CHAT = "/v1/chat/completions"
 CONNECTIONS = 32
 
 
@@ -62,6 +63,13 @@ def chat_body(model: str = MODEL, *, stream: bool = False) -> bytes:
     return json.dumps(body).encode()
 
 
+def messages_body(model: str = MODEL) -> bytes:
+    """The call of `chat_body`, as Anthropic's SDK would write it."""
+    call = json.loads(chat_body(model))
+    system, *turns = call.pop("messages")
+    return json.dumps({**call, "system": system["content"], "messages": turns}).encode()
+
+
 def ask(port: int, model: str = MODEL, key: str = KEY, timeout_s: float = 5.0) -> int:
     """Sends one chat call on a new connection; its status, or 0 when nobody answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -91,9 +99,9 @@ def wait_ready(process: Process, port: int, model: str = MODEL, key: str = KEY, 
     raise RuntimeError(f"{process.name} does not answer (last status {status}):\n{tail}")
 
 
-def wrk(port: int, seconds: float, body: Path, keys: Path | None = None) -> Report:
+def wrk(port: int, seconds: float, body: Path, keys: Path | None = None, path: str = CHAT) -> Report:
     """Loads a port for some seconds; `body` holds the call, `keys` a line `key model` per caller to rotate over."""
-    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    url = f"http://127.0.0.1:{port}{path}"
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(CONF / "chat.lua")]
     command = pinned(LOAD_CORE, ["wrk", *options, url, "--", str(body), KEY, str(keys or "")])
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
@@ -103,10 +111,12 @@ def wrk(port: int, seconds: float, body: Path, keys: Path | None = None) -> Repo
     return Report(**json.loads(line))
 
 
-def measure(process: Process, port: int, seconds: float, body: Path, keys: Path | None = None) -> Cost:
+def measure(
+    process: Process, port: int, seconds: float, body: Path, keys: Path | None = None, path: str = CHAT
+) -> Cost:
     """Loads a gateway and charges the CPU it used meanwhile to the answers it gave."""
     before = process.cpu_s()
-    report = wrk(port, seconds, body, keys)
+    report = wrk(port, seconds, body, keys, path)
     used = {pid: after - before.get(pid, 0.0) for pid, after in process.cpu_s().items()}
     worker = max(used, key=lambda pid: used[pid])
     count = max(report.requests, 1)
