@@ -181,6 +181,9 @@ class Attempt:
             error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
             raise AttemptError(error=error, kind="content") from exc
         sent = msgspec.structs.replace(call, dialect=vendor_name)
+        if sender.adapting is not None:
+            body, dropped = sender.adapting.adapt(body, sent, True)
+            notes.dropped += dropped
         try:
             answer = await sender.send(self._exchange, sent, body)
         except NetError as exc:

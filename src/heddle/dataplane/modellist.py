@@ -42,6 +42,10 @@ PATHS = {"/v1/models": openai_chat.DIALECT, "/v1beta/models": gemini.DIALECT}
 """Where lists are served, and in which dialect."""
 
 
+_GOOGLE = (b"x-goog-api-key", b"x-goog-api-client")
+"""Fields that Google's SDK sends: it asks at OpenAI's path unless it is told another version of the API."""
+
+
 class ModelList:
     """Answers `GET` at one of PATHS."""
 
@@ -76,6 +80,8 @@ class ModelList:
     def _form(self, exchange: Exchange) -> Form:
         if exchange.request.header(b"anthropic-version") is not None:
             return FORMS[anthropic.DIALECT]
+        if any(exchange.request.header(name) is not None for name in _GOOGLE):
+            return FORMS[gemini.DIALECT]
         return FORMS[self.dialect]
 
     def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:
