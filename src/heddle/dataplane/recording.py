@@ -141,6 +141,7 @@ class Recorder:
         heard = heard_of(answer) if call is not None and record.status == 200 else Heard()
         for name in AccessFacts.__struct_fields__:
             setattr(record, name, getattr(facts, name))
+        record.guards = " ".join([f"{name}={times}" for name, times in exchange.guarded.items()])
         if self._access and self._bodies:
             if call is not None:
                 record.request_body = _text(call.body)

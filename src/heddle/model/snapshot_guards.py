@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from heddle.model.config_base import Secret
 from heddle.model.redact import hidden_repr
 from heddle.model.snapshot_match import MatchSpec
 
@@ -28,7 +29,7 @@ class WebhookSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     format: Literal["heddle", "openai_moderation"] = "heddle"
-    credential: str = ""
+    credential: Secret = ""
     """Sent as `Authorization: Bearer`; empty sends none."""
     credential_error: str = ""
     """Why a configured secret could not be resolved; the webhook is then not asked, which is a failure."""

@@ -69,6 +69,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     bytes_out: int = 0
     policy: str = ""
     """The policy or limit that decided, where one refused."""
+    guards: str = ""
+    """What guards found, as `guard:action:scope=times`; only where a span or bodies are recorded."""
     request_body: str | None = None
     """The prompt; only with `logging.bodies`."""
     response_body: str | None = None
