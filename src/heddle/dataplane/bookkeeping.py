@@ -37,7 +37,7 @@ def bookkeeper(spec: LedgerSpec, tools: Tools) -> Callable[[Exchange, int], None
     """What enters the calls of a snapshot."""
     if not spec.enabled or tools.ledger is None:
         return _nothing
-    append, now = tools.ledger.append, tools.clock.now
+    append, now, monotonic = tools.ledger.append, tools.clock.now, tools.clock.monotonic
 
     def enter(exchange: Exchange, status: int) -> None:
         usage, call = exchange.usage, exchange.call
@@ -48,6 +48,7 @@ def bookkeeper(spec: LedgerSpec, tools: Tools) -> Callable[[Exchange, int], None
             Entry(
                 0,
                 round(now(), 3),
+                round(monotonic() - exchange.started_s, 3),
                 principal.tenant,
                 principal.user,
                 principal.agent,

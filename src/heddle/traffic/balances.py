@@ -46,7 +46,7 @@ def balances(entries: Iterable[Entry], budgets: tuple[BudgetSpec, ...], now_s: f
             for tally in scope.tallies:
                 if not tally.ends_s:
                     tally.enter(now_s)
-                if tally.starts_s <= entry.t < tally.ends_s:
+                if tally.starts_s <= entry.t - entry.took < tally.ends_s:
                     used = found[id(tally)][2] if id(tally) in found else 0
                     found[id(tally)] = (scope, tally, used + amount)
     return [Balance(scope, tally, used) for scope, tally, used in found.values()]

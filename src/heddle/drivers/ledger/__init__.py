@@ -25,6 +25,8 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     """Number in the chain of its writer, from 1 without gaps; given when it is appended."""
     t: float = 0.0
     """Unix time at which the call ended, in seconds."""
+    took: float = 0.0
+    """Seconds from its beginning: a budget counts a call in the window that it began in."""
     tenant: str = ""
     user: str = ""
     agent: str = ""
