@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.running import CONFIG, RunningMesh, eventually, running_mesh
+from tests.property.guards_streams import read_bedrock
 
 CARD = "4111 1111 1111 1111"
 GUARDS = """\
@@ -48,6 +49,41 @@ def test_an_answer_is_masked_whole_and_streamed(mesh: RunningMesh):
     assert streamed(body) == expected
     assert body.rstrip().endswith(b"data: [DONE]")
     assert b"1111 1111" not in body.replace(b"4111 1111 1111 1112", b"")
+
+
+def said_in(dialect: str, mesh: RunningMesh, prompt: str) -> tuple[str, bytes]:
+    """What a stream of another dialect says, as its SDK would gather it, and its bytes."""
+    turn = {"role": "user", "content": prompt}
+    path, body = {
+        "anthropic": ("/v1/messages", {"model": "gpt-4o-mini", "max_tokens": 99, "stream": True, "messages": [turn]}),
+        "responses": ("/v1/responses", {"model": "gpt-4o-mini", "stream": True, "input": [turn]}),
+        "gemini": (
+            "/v1beta/models/gpt-4o-mini:streamGenerateContent?alt=sse",
+            {"contents": [{"role": "user", "parts": [{"text": prompt}]}]},
+        ),
+        "bedrock": (
+            "/model/gpt-4o-mini/converse-stream",
+            {"messages": [{"role": "user", "content": [{"text": prompt}]}]},
+        ),
+    }[dialect]
+    status, _, data = mesh.post(body, path=path)
+    assert status == 200, data
+    if dialect == "bedrock":
+        return read_bedrock(data).text, data
+    events = [json.loads(line[6:]) for line in data.decode().splitlines() if line.startswith("data: {")]
+    if dialect == "gemini":
+        parts = [part for event in events for part in event["candidates"][0].get("content", {}).get("parts", ())]
+        return "".join(part.get("text", "") for part in parts), data
+    kinds = ("content_block_delta", "response.output_text.delta")
+    deltas = [event["delta"] for event in events if event["type"] in kinds]
+    return "".join(delta if isinstance(delta, str) else delta.get("text", "") for delta in deltas), data
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "responses", "gemini", "bedrock"])
+def test_streams_of_other_dialects_are_masked_alike(mesh: RunningMesh, dialect: str):
+    text, data = said_in(dialect, mesh, f"[[say Pay with {CARD}, or not.]]")
+    assert text == "Pay with [CARD], or not."
+    assert b"1111 1111" not in data
 
 
 def test_a_secret_never_leaves(mesh: RunningMesh):

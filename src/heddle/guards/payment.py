@@ -18,8 +18,10 @@ _IBAN_LENGTHS = {
 
 def is_card(text: str) -> bool:
     """Whether a text of 13 to 19 digits is a number of a card scheme, and its check digit is right."""
+    if text[0] not in "23456":
+        return False
     digits = digits_of(text)
-    if len(set(digits)) < 2 or digits[0] not in "23456":
+    if len(set(digits)) < 2:
         return False
     if digits[0] == "2" and not "2200" <= digits[:4] <= "2720":
         return False

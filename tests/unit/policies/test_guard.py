@@ -242,6 +242,25 @@ async def test_of_a_broken_stream_nothing_held_back_goes_out():
         await gathered(reply)
 
 
+@pytest.mark.parametrize("event", [b"data: {nonsense\n\n", b"data: " + b"[" * 5000 + b"\n\n", b"data:  words\n\n"])
+async def test_an_event_that_guards_cannot_read_does_not_pass(event: bytes):
+    world = World(mask())
+    world.body = Body([chunk(content="fine. "), event])
+    reply = await world.ask()
+    taken: list[bytes] = []
+    with pytest.raises(CallError) as cut:
+        await passed_on(reply, Body, taken)
+    assert cut.value.reason is Reason.UPSTREAM_BROKEN
+    assert event not in taken
+
+
+@pytest.mark.parametrize("event", [b": ping\n\n", b"event: ping\n\n"])
+async def test_events_without_a_value_pass(event: bytes):
+    world = World(mask())
+    world.body = Body([event, *streamed("fine. ")])
+    assert (await gathered(await world.ask())).startswith(event)
+
+
 async def test_a_guard_that_refuses_sees_what_another_masks():
     world = World(mask(recognisers=(), phrases=("mail joe@example.com",)), mask(name="r", action="refuse"))
     with pytest.raises(CallError, match="'r'"):

@@ -15,10 +15,14 @@ import msgspec
 
 from heddle.model.snapshot_guards import Scope
 from heddle.wire import sse
+from heddle.wire.errors import ProtocolError
 
 Form = Literal["text", "json_text", "json"]
 """`text`: a string. `json_text`: a string that holds JSON, or in a stream a piece of it. `json`: a JSON value."""
 Channel = tuple[object, ...]
+
+
+_DONE = b"[DONE]"
 
 
 class Slot(NamedTuple):
@@ -79,7 +83,7 @@ class Frames(Protocol):
         ...
 
     def read(self, frame: bytes) -> Any:
-        """The JSON value of a frame; None when it has none that could be read."""
+        """The JSON value of a frame; None when it has none. Raises ProtocolError for one that cannot be read."""
         ...
 
     def write(self, event: Any, frame: bytes) -> bytes:
@@ -143,14 +147,14 @@ class SseFrames:
         return self._splitter.feed(data)
 
     def read(self, frame: bytes) -> Any:
-        """The value of an event; None when it has none."""
-        text = sse.payload(frame)
-        if text[:1] not in (b"{", b"["):
+        """The value of an event; None when it has none. Raises ProtocolError for one that cannot be read."""
+        text = sse.payload(frame).strip()
+        if not text or text == _DONE:
             return None
         try:
             return _decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise unreadable() from exc
 
     def write(self, event: Any, frame: bytes) -> bytes:
         """An event with this value."""
@@ -165,7 +169,12 @@ class SseFrames:
 
     def ends(self, frame: bytes) -> bool:
         """`[DONE]`."""
-        return sse.payload(frame) == b"[DONE]"
+        return sse.payload(frame).strip() == _DONE
+
+
+def unreadable() -> ProtocolError:
+    """What no guard can look into must not pass."""
+    return ProtocolError("The provider sent an event that guards cannot read.", malformed=True)
 
 
 def items(value: Any) -> list[Any]:

@@ -10,8 +10,7 @@ import msgspec
 
 from heddle.model.snapshot_guards import Scope
 from heddle.wire import eventstream
-from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.slots import Channel, Close, CloseAll, Slot, Step, decode, encode, field_slots, objects
+from heddle.wire.llm.slots import Channel, Close, CloseAll, Slot, Step, decode, encode, field_slots, objects, unreadable
 
 _EVENT = "contentBlockDelta"
 _FIELDS = {"text": "text", "reasoning": "text", "tool": "input"}
@@ -131,13 +130,15 @@ class ConverseFrames:
         return frames
 
     def read(self, frame: bytes) -> Any:
-        """The value of an event; None for exceptions, and for what cannot be read."""
-        try:
-            told = eventstream.decode(frame)
-            name = told.headers.get(":event-type")
-            return {name: decode(told.payload)} if isinstance(name, str) else None
-        except (ProtocolError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        """The value of an event; None for exceptions. Raises ProtocolError for one that cannot be read."""
+        told = eventstream.decode(frame)
+        name = told.headers.get(":event-type")
+        if not isinstance(name, str):
             return None
+        try:
+            return {name: decode(told.payload)}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise unreadable() from exc
 
     def write(self, event: Any, frame: bytes) -> bytes:
         """A frame with this value; one that was made has the headers of its kind."""
