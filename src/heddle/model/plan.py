@@ -26,7 +26,9 @@ from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerPa
 
 T = TypeVar("T")
 _SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
-_CONCERNS = ("authentication", "authorization", "rate_limit", "budget", "guard", "prices", "retry", "media", "observability")
+_CONCERNS = (
+    "authentication", "authorization", "rate_limit", "budget", "guard", "prices", "retry", "media", "observability",
+)  # fmt: skip
 
 
 class Placed(NamedTuple, Generic[T]):
