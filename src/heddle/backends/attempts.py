@@ -73,9 +73,19 @@ class AttemptError(Exception):
 class Attempt:
     """A call on its way to one sender."""
 
-    __slots__ = ("_call", "_clock", "_codec", "_exchange", "_media", "_sender")
+    __slots__ = ("_alone", "_call", "_clock", "_codec", "_exchange", "_media", "_sender")
 
-    def __init__(self, exchange: Exchange, call: ModelCall, sender: Sender, clock: Clock, media: MediaFetcher) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        call: ModelCall,
+        sender: Sender,
+        clock: Clock,
+        media: MediaFetcher,
+        alone: bool = False,
+    ) -> None:
+        """`alone`: no other attempt follows, so a failure is the caller's answer."""
+        self._alone = alone
         self._exchange = exchange
         self._call = call
         """Its provider and upstream model are this attempt's."""
@@ -90,18 +100,33 @@ class Attempt:
         sender, call = self._sender, self._call
         if sender.spec.credential_error:
             detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
-            raise AttemptError(error=CallError(Reason.PROVIDER_UNCONFIGURED, detail), kind="credential")
+            return self._nowhere(CallError(Reason.PROVIDER_UNCONFIGURED, detail), "credential")
         if call.dialect in sender.dialects and not (call.targets and carries_proofs(call)):
             return self._same(generating)
         if call.dialect in DIALECTS and sender.speaks in VENDORS:
-            return self._translated(generating)
+            return self._answered(self._translated(generating))
         embeds = EMBEDDINGS.get(sender.speaks, "")
         if call.dialect in EMBED_DIALECTS and embeds in EMBED_VENDORS:
-            return self._embedded(embeds)
+            return self._answered(self._embedded(embeds))
         if call.dialect in COUNTS:
             return self._estimated()
         detail = f"The provider `{sender.spec.name}` does not serve {call.operation} calls in this form."
-        raise AttemptError(error=CallError(Reason.BAD_REQUEST, detail, param="model"), kind="bad_request")
+        return self._nowhere(CallError(Reason.BAD_REQUEST, detail, param="model"), "bad_request")
+
+    async def _nowhere(self, error: CallError, kind: FailureKind) -> Reply:
+        return self._given_up(AttemptError(error=error, kind=kind))
+
+    async def _answered(self, attempt: Awaitable[Reply]) -> Reply:
+        try:
+            return await attempt
+        except AttemptError as failed:
+            return self._given_up(failed)
+
+    def _given_up(self, failed: AttemptError) -> Reply:
+        """The caller's answer if no other attempt follows. Raises `failed` otherwise, or its CallError."""
+        if not self._alone:
+            raise failed
+        return final(self._exchange, failed)
 
     async def _same(self, generating: bool) -> Reply:
         call, sender, codec = self._call, self._sender, self._codec
@@ -111,22 +136,25 @@ class Attempt:
         body = call.body
         if renamed is not None or hide_usage:
             body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
-        if sender.adapting is not None and sender.adapting.adapts_own:
+        if sender.adapting is not None and (sender.adapting.adapts_own or call.altered):
             body = sender.adapting.adapt(body, call, False).body
         try:
             answer = await sender.send(self._exchange, call, body)
         except NetError as exc:
-            raise self._broken(exc) from exc
+            return self._given_up(self._broken(exc))
         try:
             if answer.status != 200:
-                raise await self._failed(answer, same=True)
+                return self._given_up(await self._failed(answer, same=True))
             if call.stream:
                 self._check_stream(answer, codec)
                 return await self._stream(answer, codec.open_stream(hide_usage), generating)
             return await self._whole(answer)
         except NetError as exc:
             answer.close()
-            raise self._broken(exc) from exc
+            return self._given_up(self._broken(exc))
+        except AttemptError as failed:
+            answer.close()
+            return self._given_up(failed)
         except BaseException:
             answer.close()
             raise
@@ -284,6 +312,16 @@ _CODES: dict[FailureKind, str] = {
     "content": "content_filter",
 }
 """Kind -> `code` in OpenAI's terms; other dialects derive theirs from the status."""
+
+
+def final(exchange: Exchange, failed: AttemptError) -> Reply:
+    """The provider's own error as a reply. Raises CallError when there was none."""
+    if failed.reply is None:
+        raise failed.error or CallError(Reason.INTERNAL, "The call failed for an unknown reason.")
+    exchange.usage = Usage()
+    exchange.reason = Reason.UPSTREAM_ERROR
+    exchange.detail = failed.detail
+    return failed.reply
 
 
 def carries_proofs(call: ModelCall) -> bool:

@@ -11,16 +11,16 @@ does not lead on. After the first token nothing does: the stream ends with an er
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from random import Random
 from typing import Any
 
 import msgspec
 
-from heddle.backends.attempts import Attempt, AttemptError
+from heddle.backends.attempts import Attempt, AttemptError, final
 from heddle.backends.media import MediaFetcher
 from heddle.backends.sending import HttpSender, PlayedSender, Sender
-from heddle.model.call import ModelCall, Target, Usage
+from heddle.model.call import ModelCall, Target
 from heddle.model.provider import HttpProvider, Provider
 from heddle.model.snapshot import MediaSpec, ProviderSpec, RetrySpec
 from heddle.net.message import Reply
@@ -68,17 +68,15 @@ class LlmBackend:
             spec.name: _sender(spec, providers[spec.name], tools, propagation) for spec in specs
         }
 
-    async def handle(self, exchange: Exchange) -> Reply:
+    def handle(self, exchange: Exchange) -> Awaitable[Reply]:
         """Answer a decoded and resolved call. Raises CallError."""
         call = exchange.call
         if call is None:
             raise CallError(Reason.INTERNAL, "The call was not decoded.")
         if call.targets:
-            return await self._over_targets(exchange, call)
-        try:
-            return await Attempt(exchange, call, self._senders[call.provider], self._clock, self._media).run()
-        except AttemptError as failed:
-            return _final(exchange, failed)
+            return self._over_targets(exchange, call)
+        sender = self._senders[call.provider]
+        return Attempt(exchange, call, sender, self._clock, self._media, alone=True).run()
 
     async def _over_targets(self, exchange: Exchange, call: ModelCall) -> Reply:
         """Attempts at the call's targets in their order, until one is good or no other may be made."""
@@ -94,7 +92,7 @@ class LlmBackend:
                 self._note(target, failed, retry)
                 following = self._next(exchange, call, failed, target, left)
                 if following is None or call.attempts >= retry.attempts or not budget.withdraw():
-                    return _final(exchange, failed)
+                    return final(exchange, failed)
                 target, pause_s = following
                 if pause_s:
                     await asyncio.sleep(pause_s)
@@ -170,16 +168,6 @@ def _leads_on(failed: AttemptError) -> bool:
         # What cannot be translated for one provider, another may take as it is.
         return failed.error.reason is not Reason.BAD_REQUEST or failed.kind == "content"
     return failed.status >= 500 or (failed.status in _LEADS_ON and failed.kind not in ("bad_request", "content"))
-
-
-def _final(exchange: Exchange, failed: AttemptError) -> Reply:
-    """The provider's own error as a reply. Raises CallError when there was none."""
-    if failed.reply is None:
-        raise failed.error or CallError(Reason.INTERNAL, "The call failed for an unknown reason.")
-    exchange.usage = Usage()
-    exchange.reason = Reason.UPSTREAM_ERROR
-    exchange.detail = failed.detail
-    return failed.reply
 
 
 def _sender(spec: ProviderSpec, provider: Provider, tools: Tools, propagation: tuple[str, ...]) -> Sender:

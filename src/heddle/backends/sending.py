@@ -24,8 +24,10 @@ from heddle.net.errors import (
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.telemetry.trace import inject
+from heddle.telemetry.trace import inject_lines
 from heddle.wire.http1_heads import encode_request_fields
+
+_NONE: Fields = []
 
 
 class AnswerBody(Protocol):
@@ -158,9 +160,8 @@ class HttpSender:
                 break
         else:
             lines = self._lines.get(call.stream) or self._write_lines(call)
-        trace: Fields = []
-        inject(exchange.trace, trace, self._propagation)
-        request = OutboundRequest("POST", provider.target(call), trace, body, lines)
+        lines += inject_lines(exchange.trace, self._propagation)
+        request = OutboundRequest("POST", provider.target(call), _NONE, body, lines)
         exchange.upstream_s = self._monotonic()
         return self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 
@@ -172,9 +173,8 @@ class HttpSender:
             fields = fields + (self._credentials.ready() or await self._credentials.fields())
         if self._signing is not None:
             fields = self._signing.sign(target, fields, body, self._now())
-        trace: Fields = []
-        inject(exchange.trace, trace, self._propagation)
-        request = OutboundRequest("POST", target, trace, body, encode_request_fields(fields))
+        lines = encode_request_fields(fields) + inject_lines(exchange.trace, self._propagation)
+        request = OutboundRequest("POST", target, _NONE, body, lines)
         exchange.upstream_s = self._monotonic()
         return await self._client.send(self._origin, request, self.spec.timeouts, exchange.deadline_s)
 

@@ -1,16 +1,17 @@
 """From bytes to a call: reads the body, within bounds, and lets the route's codec make a ModelCall of it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from heddle.dataplane.admission import check_json
 from heddle.model.call import ModelCall
 from heddle.net.decompress import decompress
 from heddle.net.errors import BodyError, PeerGone
-from heddle.net.message import Reply, Request
+from heddle.net.message import Request
 from heddle.pipeline.errors import CallError, Reason
-from heddle.pipeline.exchange import Exchange, Handler, Phase
+from heddle.pipeline.exchange import Exchange, Phase
 from heddle.traffic.models import ModelTable, Resolved
 from heddle.wire.errors import ProtocolError
+from heddle.wire.llm.parameters import foresee
 
 Decoder = Callable[[bytes, str], ModelCall]
 """From a body and a request target to a call."""
@@ -29,33 +30,37 @@ class Decode:
         self._decode = decoder
         self._models = models
 
-    def wrap(self, handler: Handler) -> Handler:
-        """Decode, resolve, hand on."""
-        decode, resolve, choose = self._decode, self._models.resolve, self._choose
+    def check(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Decode and resolve; waits only for a body that is not all there. Raises CallError."""
+        request = exchange.request
+        fields = request.fields()
+        if fields.get(b"content-type") != b"application/json":
+            check_json(request)
+        max_bytes = exchange.listener.limits.max_body_bytes
+        body = request.body.whole(max_bytes)
+        if body is None or b"content-encoding" in fields:
+            return self._later(exchange, body, max_bytes)
+        self._take(exchange, body)
+        return None
 
-        async def decoded(exchange: Exchange) -> Reply:
-            request = exchange.request
-            fields = request.fields()
-            if fields.get(b"content-type") != b"application/json":
-                check_json(request)
-            max_bytes = exchange.listener.limits.max_body_bytes
-            body = request.body.whole(max_bytes)
-            if body is None or b"content-encoding" in fields:
-                body = await read_body(request, body, max_bytes)
-            try:
-                call = decode(body, f"{request.path}?{request.query}" if request.query else request.path)
-            except ProtocolError as exc:
-                raise bad_request(exc) from exc
-            exchange.call = call
-            model = resolve(call.model)
-            call.entry = model.entry
-            call.provider = model.provider
-            call.upstream_model = model.upstream_model or call.model
-            if model.targets or model.access is not None:
-                choose(exchange, call, model)
-            return await handler(exchange)
+    async def _later(self, exchange: Exchange, body: bytes | None, max_bytes: int) -> None:
+        self._take(exchange, await read_body(exchange.request, body, max_bytes))
 
-        return decoded
+    def _take(self, exchange: Exchange, body: bytes) -> None:
+        request = exchange.request
+        try:
+            call = self._decode(body, f"{request.path}?{request.query}" if request.query else request.path)
+        except ProtocolError as exc:
+            raise bad_request(exc) from exc
+        exchange.call = call
+        model = self._models.resolve(call.model)
+        call.entry = model.entry
+        call.provider = model.provider
+        call.upstream_model = model.upstream_model or call.model
+        if model.changes is not None:
+            foresee(call, model.changes)
+        if model.targets or model.access is not None:
+            self._choose(exchange, call, model)
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:
         """Decoding hides no model."""
