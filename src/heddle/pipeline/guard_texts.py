@@ -5,12 +5,18 @@ back, the empty rest goes out in its place and time, and the text follows in a l
 made for it before that text ends.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from heddle.pipeline.guarding import Decision, Judged, Lanes, Tell, Text, Vault
 from heddle.wire.json_text import JsonText, treat_tree
 from heddle.wire.llm.slots import Channel, Close, Frames, Slot, Slots, Step, StreamSlots, decode, encode
+
+LARGE_BYTES = 32 * 1024
+"""From here on a body is treated in turns."""
+SLICE_CHARS = 8 * 1024
+"""Characters that are searched in one turn: some 2 ms of prose."""
 
 
 class Untouched:
@@ -88,6 +94,35 @@ def treat_body(body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment
         texts.append(Judged(slot.scope, _shown(treated), slot.aside))
         changed = _put(slot, treated) or changed
     return encode(value) if changed else body
+
+
+async def treat_large_body(
+    body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment, texts: list[Judged]
+) -> bytes:
+    """The same as `treat_body`, in turns of some milliseconds between which other calls have theirs."""
+    value = decode(body)
+    changed, chars = False, 0
+    for slot in list(slots_of(value)):
+        said = slot.holder[slot.key]
+        if slot.form != "json" and len(said) > SLICE_CHARS:
+            treated = await _in_slices(treatment.open(slot), said)
+        else:
+            treated = treatment.whole(slot)
+            chars += len(said) if isinstance(said, str) else SLICE_CHARS
+            if chars > SLICE_CHARS:
+                chars = 0
+                await asyncio.sleep(0)
+        texts.append(Judged(slot.scope, _shown(treated), slot.aside))
+        changed = _put(slot, treated) or changed
+    return encode(value) if changed else body
+
+
+async def _in_slices(text: Text, said: str) -> str:
+    parts = []
+    for at in range(0, len(said), SLICE_CHARS):
+        parts.append(text.feed(said[at : at + SLICE_CHARS]))
+        await asyncio.sleep(0)
+    return "".join([*parts, text.finish()])
 
 
 class _Channel:

@@ -26,7 +26,7 @@ from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
-from heddle.pipeline.guard_texts import StreamTreatment, Treatment, treat_body
+from heddle.pipeline.guard_texts import LARGE_BYTES, StreamTreatment, Treatment, treat_body, treat_large_body
 from heddle.pipeline.guarding import (
     Decision,
     GuardRefusalError,
@@ -134,7 +134,8 @@ class _Work:
             return
         texts: list[Judged] = []
         try:
-            call.body = treat_body(call.body, slots.request_slots, Treatment(lanes, self._vault, self.tell), texts)
+            treatment = Treatment(lanes, self._vault, self.tell)
+            call.body = await _treated(call.body, slots.request_slots, treatment, texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
         await self._ask("request", texts)
@@ -160,7 +161,7 @@ class _Work:
     async def _whole(self, body: bytes, slots: Slots, treatment: Treatment) -> bytes:
         texts: list[Judged] = []
         try:
-            body = treat_body(body, slots.answer_slots, treatment, texts)
+            body = await _treated(body, slots.answer_slots, treatment, texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -328,6 +329,13 @@ class GuardedStream:
         close: Any = getattr(self._body, "aclose", None)
         if close is not None:
             await close()
+
+
+async def _treated(body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment, texts: list[Judged]) -> bytes:
+    """A body after its guards; a large one lets other calls have their turns meanwhile."""
+    if len(body) < LARGE_BYTES:
+        return treat_body(body, slots_of, treatment, texts)
+    return await treat_large_body(body, slots_of, treatment, texts)
 
 
 async def _written(full: "asyncio.Future[None] | None") -> None:

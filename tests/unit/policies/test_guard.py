@@ -1,5 +1,6 @@
 """Which guards apply, what callers and providers get to see, and what is written down of it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
@@ -156,6 +157,34 @@ async def test_what_no_guard_changes_keeps_its_bytes():
     pieces = streamed("nothing. ", "here. ")
     world.body = Body(list(pieces))
     assert await gathered(await world.ask()) == b"".join(pieces)
+
+
+async def test_a_large_body_lets_others_have_their_turns():
+    world = World(mask())
+    world.body = whole(f"to {MAIL}, " * 20_000)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(other())
+    reply = await world.ask(
+        f"from {MAIL}, " * 20_000,
+        messages=[
+            {"role": "user", "content": f"from {MAIL}, " * 20_000},
+            *({"role": "user", "content": MAIL * 9} for _ in range(500)),
+            {"role": "assistant", "tool_calls": [{"function": {"arguments": json.dumps({"k": f" {MAIL}" * 900})}}]},
+        ],
+    )
+    beside.cancel()
+    assert turns > 60
+    sent = json.loads(world.sent)["messages"]
+    assert sent[0]["content"] == "from [EMAIL], " * 20_000
+    assert json.loads(sent[-1]["tool_calls"][0]["function"]["arguments"]) == {"k": " [EMAIL]" * 900}
+    assert json.loads(reply.body)["choices"][0]["message"]["content"] == "to [EMAIL], " * 20_000
 
 
 async def test_only_the_named_scopes_and_directions_are_touched():
