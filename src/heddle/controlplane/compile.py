@@ -13,6 +13,7 @@ import msgspec
 
 from heddle.controlplane.compile_authn import compile_authentication
 from heddle.controlplane.compile_budgets import compile_budgets, compile_ledger, compile_state, with_prices
+from heddle.controlplane.compile_caching import compile_caching
 from heddle.controlplane.compile_guards import compile_guards
 from heddle.controlplane.compile_observability import compile_observability
 from heddle.controlplane.paths import absolute
@@ -70,6 +71,7 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
         limits=tuple(_limit(placed.value) for placed in plan.limits),
         budgets=compile_budgets(plan, secrets, report),
         guards=compile_guards(plan, secrets, report),
+        caching=compile_caching(plan),
         ledger=compile_ledger(plan, secrets, report),
         state=compile_state(plan, secrets, report),
         observability=compile_observability(plan.observability, secrets, report),

@@ -42,7 +42,7 @@ def compile_ledger(plan: Plan, secrets: Secrets, report: Report) -> LedgerSpec:
 
 
 def compile_state(plan: Plan, secrets: Secrets, report: Report) -> StateSpec:
-    """Where limits and budgets are counted."""
+    """Where limits and budgets are counted, and what workers remember for each other."""
     if not plan.states:
         return StateSpec()
     state, place = plan.states[0]
@@ -51,7 +51,7 @@ def compile_state(plan: Plan, secrets: Secrets, report: Report) -> StateSpec:
         password = secrets.resolve(state.password, place.source.folder) if state.password else ""
     except SecretError as exc:
         report.error(place.at("password"), str(exc))
-    return StateSpec(counters=state.counters, username=state.username, password=password)
+    return StateSpec(counters=state.counters, kv=state.kv, username=state.username, password=password)
 
 
 def with_prices(table: PriceTable, provider: str, prices: list[Placed[Price]]) -> PriceTable:

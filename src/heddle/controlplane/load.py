@@ -30,6 +30,7 @@ from heddle.model.resources import KINDS, LATER_GROUPS, AnyResource, Declared
 from heddle.model.rules import check_rules, is_served
 from heddle.model.rules_access import check_access
 from heddle.model.rules_budgets import check_budgets
+from heddle.model.rules_caching import check_caching
 from heddle.model.rules_guards import check_guards
 from heddle.model.rules_models import check_models
 from heddle.model.snapshot import Snapshot
@@ -147,6 +148,7 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
     check_models(plan, report)
     check_access(plan, now_s, report)
     check_guards(plan, report)
+    check_caching(plan, report)
     check_budgets(plan, report)
     verify_plan(plan, environ, report)
     snapshot, secret_files = _compiled(plan, environ, report, prices)

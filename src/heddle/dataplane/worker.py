@@ -27,6 +27,7 @@ from heddle.dataplane.counting import Counting
 from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
 from heddle.dataplane.guards import build_guards
+from heddle.dataplane.keeping import Keeping
 from heddle.dataplane.upkeep import Upkeep
 from heddle.drivers.counters.shared import SharedCounters
 from heddle.drivers.ledger.writer import Ledger
@@ -101,6 +102,7 @@ class Worker:
             ledger=Ledger(state_dir / "ledger", slot),
         )
         self._counting = Counting(self._counters)
+        self._keeping = Keeping(self.tools)
         self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None
         self._servers: dict[str, _Serving] = {}
@@ -110,6 +112,7 @@ class Worker:
         """Run `snapshot`. Raises ValueError or OSError and leaves everything as it was when it cannot be built."""
         open_ledger(snapshot.ledger, self.tools)
         self._counting.follow(snapshot.state, self.tools)
+        self._keeping.follow(snapshot.state)
         runtime = Runtime(snapshot, self.tools, self.spool)
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
@@ -173,6 +176,7 @@ class Worker:
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
         await self._settled()
         await self._counting.close()
+        await self._keeping.close()
 
     async def _settled(self) -> None:
         """Wait until the calls that were cut off have written down that they were."""

@@ -6,6 +6,7 @@ It expands to resources (`expand`), and everything after that knows only those.
 
 from heddle.model.config_base import Part, TrustDomain
 from heddle.model.config_budgets import Ledger, NamedBudget, State
+from heddle.model.config_caching import NamedCache
 from heddle.model.config_guards import NamedGuard
 from heddle.model.config_listeners import Admin, Listener
 from heddle.model.config_llm import Llm, Mcp
@@ -40,9 +41,11 @@ class Config(Part, frozen=True, kw_only=True):
     """What may be spent."""
     guards: tuple[NamedGuard, ...] = ()
     """What may be said, by callers and by models."""
+    caching: tuple[NamedCache, ...] = ()
+    """Which answers are kept and given again."""
     ledger: Ledger | None = None
     """The record of what was spent."""
     state: State | None = None
-    """Where limits and budgets are counted."""
+    """Where limits and budgets are counted, and what workers remember for each other."""
     observability: Observability | None = None
     """Where traces and records go."""

@@ -96,8 +96,11 @@ class State(Part, frozen=True, kw_only=True):
     counters: RedisUrl = ""
     """Redis where limits and budgets are counted, exact over all machines that share it: `redis://host:6379/0`, or
     `rediss://` with TLS. Unset counts in the state directory, exact on this machine."""
+    kv: RedisUrl = ""
+    """Redis for what workers remember for each other: cached answers, proofs of thinking, owners of what vendors keep.
+    Unset keeps it in the state directory, for this machine's workers."""
     username: Annotated[str, msgspec.Meta(max_length=256)] = ""
-    """User of the Redis. Unset is its default user."""
+    """User of either Redis. Unset is its default user."""
     password: Secret = ""
     """Password of that user."""
 

@@ -10,6 +10,7 @@ import msgspec
 
 from heddle.model.config import Config
 from heddle.model.config_budgets import Budget
+from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Listener, ListenerSettings
 from heddle.model.config_llm import ModelEntry, Provider
@@ -56,6 +57,7 @@ def expand(config: Config, source: Source | None = None, name: str = "gateway") 
         *_limits(config, at),
         *_budgets(config, at),
         *_guards(config, at),
+        *_caching(config, at),
         *_prices(config, at, name),
         *_model_settings(config, at, name),
         *_observability(config, at, name),
@@ -168,6 +170,12 @@ def _guards(config: Config, source: Source) -> Iterator[Declared]:
     for index, guard in enumerate(config.guards):
         spec = PolicySpec(guard=Guard(**_fields(guard, Guard)))
         yield _policy(f"guard-{guard.name}", spec, source, {"spec.guard": f"guards[{index}]"})
+
+
+def _caching(config: Config, source: Source) -> Iterator[Declared]:
+    for index, rule in enumerate(config.caching):
+        spec = PolicySpec(cache=Cache(**_fields(rule, Cache)))
+        yield _policy(f"cache-{rule.name}", spec, source, {"spec.cache": f"caching[{index}]"})
 
 
 def _budgets(config: Config, source: Source) -> Iterator[Declared]:

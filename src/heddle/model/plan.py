@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from heddle.model.config_budgets import Budget, Ledger, Price, State
+from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Admin, Listener, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
@@ -27,8 +28,11 @@ from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerPa
 T = TypeVar("T")
 _SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
 _CONCERNS = (
-    "authentication", "authorization", "rate_limit", "budget", "guard", "prices", "retry", "media", "observability",
+    "authentication", "authorization", "rate_limit", "budget", "guard", "cache", "prices", "retry", "media",
+    "observability",
 )  # fmt: skip
+
+_NAMED = ("rate_limit", "budget", "guard", "cache")
 
 
 class Placed(NamedTuple, Generic[T]):
@@ -60,6 +64,7 @@ class Plan:
         self.limits: list[Placed[RateLimit]] = []
         self.budgets: list[Placed[Budget]] = []
         self.guards: list[Placed[Guard]] = []
+        self.caching: list[Placed[Cache]] = []
         self.prices: list[Placed[Price]] = []
         self.ledgers: list[Placed[Ledger]] = []
         self.states: list[Placed[State]] = []
@@ -180,13 +185,13 @@ def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan:
         place = one.place("spec.prices")
         plan.prices.extend(Placed(price, place.at(index)) for index, price in enumerate(spec.prices))
     plain: dict[str, list[Placed[Any]]] = {
-        "rate_limit": plan.limits, "budget": plan.budgets, "guard": plan.guards,
+        "rate_limit": plan.limits, "budget": plan.budgets, "guard": plan.guards, "cache": plan.caching,
         "retry": plan.retries, "media": plan.media, "observability": plan.observability,
     }  # fmt: skip
     for concern, found_so_far in plain.items():
         value = getattr(spec, concern)
         if value is not None:
-            value = _named(value, name) if concern in ("rate_limit", "budget", "guard") else value
+            value = _named(value, name) if concern in _NAMED else value
             found_so_far.append(Placed(value, one.place(f"spec.{camel(concern)}")))
 
 
@@ -220,7 +225,7 @@ def _authorization(
     )
 
 
-N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit, Budget)
+N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit, Budget, Guard, Cache)
 
 
 def _named(value: N, name: str) -> N:

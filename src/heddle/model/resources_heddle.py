@@ -9,6 +9,7 @@ import msgspec
 
 from heddle.model.config_base import Name, Part, TrustDomain
 from heddle.model.config_budgets import Budget, Ledger, Price, State
+from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Admin, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
@@ -67,6 +68,8 @@ class PolicySpec(Part, frozen=True, kw_only=True):
     """How much of it."""
     guard: Guard | None = None
     """What may be said."""
+    cache: Cache | None = None
+    """Which answers are kept."""
     budget: Budget | None = None
     """What may be spent."""
     prices: tuple[Price, ...] | None = None
@@ -111,7 +114,7 @@ class GatewayParametersSpec(Part, frozen=True, kw_only=True):
     ledger: Ledger | None = None
     """The record of what was spent."""
     state: State | None = None
-    """Where limits and budgets are counted."""
+    """Where limits and budgets are counted, and what workers remember for each other."""
 
 
 class GatewayParameters(Resource, frozen=True, kw_only=True):

@@ -36,10 +36,13 @@ def check_budgets(plan: Plan, report: Report) -> None:
     for ledger in plan.ledgers:
         _check_ledger(ledger, bool(plan.budgets), report)
     for state, place in plan.states:
-        if state.password and not state.counters:
-            report.error(place.at("password"), "is for a Redis; give its address in `counters`")
-        elif state.password and state.counters.startswith("redis://") and not _is_near(state.counters):
-            report.warning(place.at("counters"), "the password crosses the network without TLS", "use rediss://")
+        if state.password and not (state.counters or state.kv):
+            report.error(place.at("password"), "is for a Redis; give its address in `counters` or `kv`")
+        for field in ("counters", "kv"):
+            url = getattr(state, field)
+            if url.startswith("redis://") and not _is_near(url) and (state.password or field == "kv"):
+                what = "the password crosses" if state.password else "answers cross"
+                report.warning(place.at(field), f"{what} the network without TLS", "use rediss://")
 
 
 def _is_near(url: str) -> bool:

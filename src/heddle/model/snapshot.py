@@ -12,6 +12,7 @@ import msgspec
 from heddle.model.prices import PriceTable
 from heddle.model.redact import hidden_repr
 from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
+from heddle.model.snapshot_caching import CacheSpec
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.model.snapshot_match import MatchSpec
 
@@ -345,6 +346,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitSpec, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()
     guards: tuple[GuardSpec, ...] = ()
+    caching: tuple[CacheSpec, ...] = ()
     ledger: LedgerSpec = LedgerSpec()
     state: StateSpec = StateSpec()
     observability: ObservabilitySpec = ObservabilitySpec()

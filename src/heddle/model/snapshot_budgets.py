@@ -65,6 +65,8 @@ class StateSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     counters: str = ""
     """Address of a Redis; empty counts in the state directory."""
+    kv: str = ""
+    """Address of a Redis; empty keeps values in the state directory."""
     username: str = ""
     password: Secret = ""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heddle.drivers.counters import Counters
+from heddle.drivers.kv import Stores
+from heddle.drivers.kv.memory import MemoryStores
 from heddle.drivers.ledger.writer import Ledger
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.net.client import Client
@@ -45,5 +47,7 @@ class Tools:
     """Number of this worker, 0-based."""
     guards: Callable[[Sequence[GuardSpec], "Tools"], GuardSet] = _no_guards
     """Builds the guards of a snapshot."""
+    kv: Stores = field(default_factory=MemoryStores)
+    """Spaces in which workers remember for each other."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     """Run when the snapshot that asked for them is dropped (background refreshes, say)."""
