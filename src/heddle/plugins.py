@@ -16,6 +16,7 @@ POLICIES: dict[str, str] = {
     "rate_limiting": "heddle.policies.rate_limit:build",
     # Of one phase with `rate_limiting`, and by the order of names within it.
     "spending": "heddle.policies.budget:build",
+    "transforming": "heddle.policies.transform:build",
 }
 """name -> `build(snapshot: Snapshot, tools: Tools) -> Policy | None`; None when the snapshot declares none of it."""
 

@@ -50,6 +50,19 @@ class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     one attempt."""
     attempts: int = 1
     """Attempts made so far, the current one included."""
+    input_bound: int | None = None
+    """Most tokens of input it can be; None is one for each byte of the body."""
+    altered: bool = False
+    """Configuration wrote parameters into the body, under the dialect's own names."""
+    content_type: bytes = b""
+    """Of the body; empty is JSON."""
+    accepts: bytes = b""
+    """Kinds of answers it can have; empty is JSON, or events when it is a stream."""
+
+    @property
+    def input_size(self) -> int:
+        """Most tokens of input."""
+        return len(self.body) if self.input_bound is None else self.input_bound
 
 
 class Heard(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -135,7 +135,8 @@ class Prompt(Part, frozen=True, kw_only=True):
     """Instructions that every call of a model gets."""
 
     system: Annotated[str, msgspec.Meta(max_length=65_536)] = ""
-    """Stands before the caller's own instructions."""
+    """Stands before the caller's own instructions, the same for every call, so that prompt caches find it. Guards do
+    not read it."""
 
 
 class ModelEntry(Part, frozen=True, kw_only=True):
@@ -157,9 +158,10 @@ class ModelEntry(Part, frozen=True, kw_only=True):
     """What happens when a target fails. Unset is `llm.retry`."""
     defaults: Free = msgspec.field(default_factory=dict)
     """Parameters for calls that do not state them: `temperature`, `top_p`, `top_k`, `max_output_tokens`, `seed`,
-    `stop`, `presence_penalty`, `frequency_penalty`, `reasoning_effort`, `service_tier`. In any dialect."""
+    `stop` (a list), `presence_penalty`, `frequency_penalty`, `reasoning_effort`, `service_tier`. Written where the
+    caller's dialect has them; one that it has no place for is not sent, and said in `x-heddle-translation`."""
     overrides: Free = msgspec.field(default_factory=dict)
-    """The same, whatever the call states."""
+    """The same, whatever the call states. Limits and budgets reserve by a `max_output_tokens` from here."""
     prompt: Prompt | None = None
     """Instructions that every call gets."""
     max_output_tokens: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0

@@ -1,13 +1,14 @@
 """Does every model lead somewhere? Names, aliases, providers, targets.
 
-Owns the checks of `llm.models` that need nothing but the configuration itself. Refusing is for what cannot work;
-what works but is probably not meant is a warning.
+Owns the checks of `llm.models` that need nothing but the configuration itself, their parameters included. Refusing is
+for what cannot work; what works but is probably not meant is a warning.
 """
 
 from heddle.model.config_llm import ModelEntry, Target
 from heddle.model.match import is_glob
+from heddle.model.parameters import PARAMETERS
 from heddle.model.plan import Placed, Plan
-from heddle.model.problem import Place, Report, did_you_mean
+from heddle.model.problem import Place, Report, child, did_you_mean, quote
 from heddle.model.rules import first_listener, is_served, unique
 
 
@@ -33,6 +34,7 @@ def check_models(plan: Plan, report: Report) -> None:
 
 def _check_model(placed: Placed[ModelEntry], providers: tuple[str, ...], report: Report) -> None:
     model, place = placed
+    _check_parameters(model, place, report)
     if not model.targets:
         _check_provider(model.provider, place, providers, report)
         return
@@ -42,6 +44,25 @@ def _check_model(placed: Placed[ModelEntry], providers: tuple[str, ...], report:
     for index, target in enumerate(model.targets):
         _check_provider(target.provider, place.at("targets", index), providers, report)
     _check_targets(model.targets, place, report)
+
+
+def _check_parameters(model: ModelEntry, place: Place, report: Report) -> None:
+    for field in ("defaults", "overrides"):
+        for name, value in getattr(model, field).items():
+            # A name of the operator's own choice keeps its spelling in either form of configuration.
+            here = Place(place.source, child(place.at(field).path, name))
+            if name not in PARAMETERS:
+                report.error(here, "is no parameter", did_you_mean(name, tuple(PARAMETERS)) or _known())
+                continue
+            holds, expected = PARAMETERS[name]
+            if not holds(value):
+                report.error(here, f"expected {expected}, got {quote(value)}")
+            elif field == "defaults" and name in model.overrides:
+                report.warning(here, "is never used: `overrides` has it too", "leave one of them out")
+
+
+def _known() -> str:
+    return f"known are {', '.join(PARAMETERS)}"
 
 
 def _check_provider(name: str, place: Place, providers: tuple[str, ...], report: Report) -> None:

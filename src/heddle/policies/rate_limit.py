@@ -143,7 +143,7 @@ class _Plan:
 
     def amount(self, call: ModelCall, bound: _Bound) -> tuple[int, int]:
         """Tokens to reserve, and how little will do (0: no less). Where it is not 0, something is a guess."""
-        stated, size, estimate = call.max_output_tokens, len(call.body) or 1, bound.estimates
+        stated, size, estimate = call.max_output_tokens, call.input_size or 1, bound.estimates
         if estimate or stated is None or stated < 0 or call.operation == "embeddings":
             return self._guess(call, estimate, size)
         known = self._known_output * call.choices
@@ -263,7 +263,7 @@ class RateLimit:
         self._counters.settle(reservation, granted if used is None else (used,) * len(granted))
         # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
         if learned is not None and usage is not None and not usage.estimated and exchange.reason is None:
-            learned.learn(usage, len(call.body), max(1, call.choices))
+            learned.learn(usage, call.input_size, max(1, call.choices))
 
     def _plan(self, principal: Principal, call: ModelCall) -> _Plan:
         entry = call.entry

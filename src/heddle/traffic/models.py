@@ -16,6 +16,7 @@ from heddle.model.snapshot import ModelSpec, ProviderSpec, TargetSpec
 from heddle.model.snapshot_match import MatchSpec
 from heddle.pipeline.errors import CallError, Reason
 from heddle.traffic.targets import places
+from heddle.wire.llm.parameters import Changes
 
 MAX_REMEMBERED = 4096
 """Names resolved by pattern that are kept, oldest out first: callers choose them, so they must not pile up."""
@@ -53,6 +54,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     access: Access | None = None
     names: tuple[str, ...] = ()
     """The entry's and its aliases."""
+    changes: Changes | None = None
+    """What is changed in its calls; None is nothing."""
 
 
 class ModelTable:
@@ -151,7 +154,15 @@ def _resolved(model: ModelSpec) -> Resolved:
         targets=places(model),
         access=Access(model.access) if model.access is not None else None,
         names=(model.name, *model.aliases),
+        changes=changes_of(model),
     )
+
+
+def changes_of(model: ModelSpec) -> Changes | None:
+    """What configuration changes in the calls of a model; None is nothing."""
+    if not (model.defaults or model.overrides or model.system):
+        return None
+    return Changes(defaults=model.defaults, overrides=model.overrides, system=model.system)
 
 
 def unknown_model(name: str) -> CallError:

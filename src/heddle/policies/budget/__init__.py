@@ -114,7 +114,7 @@ class Budget:
         self.counters.settle(held.reservation, amounts)
         # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
         if held.need.guessed and not usage.estimated and exchange.reason is None:
-            self._estimate(held.call.entry).learn(usage, len(held.call.body), held.call.choices)
+            self._estimate(held.call.entry).learn(usage, held.call.input_size, held.call.choices)
 
     def _caller(self, exchange: Exchange, call: ModelCall) -> Caller:
         session = session_of(exchange.request.fields()) if self._scopes.by_session else ""

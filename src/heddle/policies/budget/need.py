@@ -33,7 +33,7 @@ class Need:
     def __init__(self, call: ModelCall, most: Most, estimate: Estimate, known: int, guess: bool) -> None:
         """`known` is the model's bound of one choice, 0 without; `guess` prefers what was learned over bounds."""
         self._call, self._most = call, most
-        size, choices = len(call.body) or 1, max(1, call.choices)
+        size, choices = call.input_size or 1, max(1, call.choices)
         stated = call.max_output_tokens if call.max_output_tokens is None else max(0, call.max_output_tokens)
         bounds = [bound for bound in (stated, known * choices or None) if bound is not None]
         self.input_tokens = estimate.input_tokens(size) if guess else size
