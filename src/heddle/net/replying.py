@@ -171,6 +171,9 @@ class ReplyWriter:
             await _close(body)
             if reply.ended is not None:
                 reply.ended(cut, self._sent)
+        # Last of all: what a caller knows to be complete is settled, and entered in the ledger, whoever is killed now.
+        if chunked and head.method != "HEAD" and not bodiless and not self._transport.is_closing():
+            self._transport.write(LAST_CHUNK)
         return True
 
     async def _write_pieces(self, body: AsyncIterator[bytes], chunked: bool) -> None:
@@ -185,8 +188,6 @@ class ReplyWriter:
                     await full
         if self._transport.is_closing():
             raise PeerGone
-        if chunked:
-            self._transport.write(LAST_CHUNK)
 
     def _push_chunk(self, piece: bytes) -> "asyncio.Future[None] | None":
         """Write one chunk; what to wait for when the caller reads more slowly. A `body.Sink`."""
