@@ -14,6 +14,7 @@ charged it.
 from heddle.drivers.counters import Charge, CountersFullError, Refusal, Reservation
 from heddle.drivers.ledger import NANO
 from heddle.model.call import ModelCall
+from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
@@ -33,6 +34,8 @@ from heddle.wire.llm.codecs import CODECS
 _UNCHARGED = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reason.PROVIDER_UNCONFIGURED})
 _FREE = frozenset({"count_tokens"})
 MAX_ESTIMATES = 16_384
+MAX_KNOWN = 16_384
+"""Callers whose balances are remembered, then all are forgotten: sessions are names of the callers' choice."""
 
 
 class _Held:
@@ -80,6 +83,8 @@ class Budget:
         self._scopes = Scopes(snapshot.budgets)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
         self._estimates: dict[str, Estimate] = {}
+        self._known: dict[tuple[int, str, str, str], tuple[Principal, list[Scope]]] = {}
+        """With the principal, which keeps the object alive whose identity is part of the key."""
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:  # noqa: ARG002
         """A budget hides no model: it may have room again by the time of the call."""
@@ -92,7 +97,7 @@ class Budget:
             call = exchange.call
             if call is None or call.operation in _FREE:
                 return await handler(exchange)
-            scopes = self._scopes.find(self._caller(exchange, call))
+            scopes = self._scopes_of(exchange, call)
             if not scopes:
                 return await handler(exchange)
             held = await self._reserve(exchange, call, scopes)
@@ -113,13 +118,24 @@ class Budget:
         amounts = [nano if scope.spec.unit == "usd" else tokens for scope in held.scopes for _ in scope.tallies]
         self.counters.settle(held.reservation, amounts)
         # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
+        if exchange.cache == "hit":
+            return
         if held.need.guessed and not usage.estimated and exchange.reason is None:
             self._estimate(held.call.entry).learn(usage, held.call.input_size, held.call.choices)
 
-    def _caller(self, exchange: Exchange, call: ModelCall) -> Caller:
+    def _scopes_of(self, exchange: Exchange, call: ModelCall) -> list[Scope]:
+        """The balances of a call, remembered: looking them up costs as much as reserving."""
         session = session_of(exchange.request.fields()) if self._scopes.by_session else ""
-        names_of = [call.entry, *{call.model, call.upstream_model} - {call.entry, ""}]
-        return Caller(exchange.principal, tuple(names_of), session)
+        principal = exchange.principal
+        key = (id(principal), call.model, call.upstream_model, session)
+        known = self._known.get(key)
+        if known is None or known[0] is not principal:
+            names_of = [call.entry, *{call.model, call.upstream_model} - {call.entry, ""}]
+            known = principal, self._scopes.find(Caller(principal, tuple(names_of), session))
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = known
+        return known[1]
 
     def _estimate(self, entry: str) -> Estimate:
         estimate = self._estimates.get(entry)
