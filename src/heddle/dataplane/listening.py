@@ -10,7 +10,7 @@ from typing import Any
 from heddle.model.call import Heard
 from heddle.telemetry.records import MAX_BODY_CHARS, MAX_TEXT_CHARS
 from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.openai_heard import read_answer, read_events
+from heddle.wire.llm.codecs import HEARD
 
 MAX_FINISH_REASONS = 16
 
@@ -18,10 +18,11 @@ MAX_FINISH_REASONS = 16
 class Listening:
     """A streamed answer on its way, of which the text and the marks are kept. Ends and fails as its source does."""
 
-    __slots__ = ("_body", "_id", "_keep_text", "_model", "_reasons", "_size", "_text")
+    __slots__ = ("_body", "_hearing", "_id", "_keep_text", "_model", "_reasons", "_size", "_text")
 
-    def __init__(self, body: AsyncIterator[bytes], keep_text: bool) -> None:
+    def __init__(self, body: AsyncIterator[bytes], dialect: str, keep_text: bool) -> None:
         self._body = body
+        self._hearing = HEARD.get(dialect)
         self._keep_text = keep_text
         self._text: list[str] = []
         self._size = 0
@@ -48,8 +49,10 @@ class Listening:
         return Heard(model=self._model, id=self._id, finish_reasons=tuple(self._reasons), text="".join(self._text))
 
     def _take(self, data: bytes) -> None:
+        if self._hearing is None:
+            return
         try:
-            chunks = read_events(data)
+            chunks = self._hearing.read_events(data)
         except ProtocolError:
             return
         for chunk in chunks:
@@ -72,6 +75,9 @@ def marks(heard: Heard) -> Heard:
     )
 
 
-def heard_of(answer: "bytes | Listening") -> Heard:
-    """What was answered, whole or streamed."""
-    return read_answer(answer) if isinstance(answer, bytes) else answer.heard
+def heard_of(answer: "bytes | Listening", dialect: str) -> Heard:
+    """What was answered, whole or streamed, to a caller who speaks `dialect`."""
+    if not isinstance(answer, bytes):
+        return answer.heard
+    hearing = HEARD.get(dialect)
+    return hearing.read_answer(answer) if hearing is not None else Heard()

@@ -66,6 +66,7 @@ class Recorder:
         self._price = Pricer(snapshot.prices).cost
         self._enter = bookkeeper(snapshot.ledger, tools)
         self._tenants = TenantLabels(snapshot)
+        self._vendors = {spec.name: spec.type for spec in snapshot.providers}
         self._kinds: dict[tuple[object, ...], _Kind] = {}
         self._series: dict[tuple[object, ...], CallSeries] = {}
         self._usages: dict[tuple[str, str, str], UsageSeries] = {}
@@ -76,7 +77,7 @@ class Recorder:
     def listen(self, exchange: Exchange, body: AsyncIterator[bytes]) -> Listening | None:
         """The body of a stream to send instead, if its record or span will tell of it."""
         if self._bodies or (self._traced and exchange.trace.sampled):
-            return Listening(body, self._bodies)
+            return Listening(body, exchange.call.dialect if exchange.call is not None else "", self._bodies)
         return None
 
     def finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening = b"") -> None:
@@ -127,7 +128,8 @@ class Recorder:
         """Price, settlement by whoever reserved, entry in the ledger; finishers may say what was used."""
         call, usage = exchange.call, exchange.usage
         if usage is not None and call is not None:
-            exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
+            kept = exchange.cache == "hit"
+            exchange.cost_usd = 0.0 if kept else self._price(call.provider, call.upstream_model, usage)
         for settle in exchange.finishers[::-1]:
             settle(exchange)
         self._enter(exchange, status)
@@ -138,7 +140,7 @@ class Recorder:
         """The rare forms: a span, and an access record that carries bodies."""
         call = exchange.call
         # What an error says is in the record already, and it is no completion.
-        heard = heard_of(answer) if call is not None and record.status == 200 else Heard()
+        heard = heard_of(answer, call.dialect) if call is not None and record.status == 200 else Heard()
         for name in AccessFacts.__struct_fields__:
             setattr(record, name, getattr(facts, name))
         record.guards = " ".join([f"{name}={times}" for name, times in exchange.guarded.items()])
@@ -149,7 +151,8 @@ class Recorder:
             self._spool.access(record)
         if self._traced and exchange.trace.sampled:
             most = call.max_output_tokens or 0 if call is not None else 0
-            self._spool.span(finished(exchange.trace, record, began_s, marks(heard), most))
+            vendor = self._vendors.get(record.provider, "")
+            self._spool.span(finished(exchange.trace, record, began_s, marks(heard), most, vendor))
 
     def _kind(self, exchange: Exchange, status: int) -> _Kind:
         call = exchange.call
@@ -169,6 +172,7 @@ class Recorder:
             stream,
             exchange.source_address,
             exchange.policy,
+            exchange.cache,
             exchange.listener.name,
         )
         kind = self._kinds.get(key)
@@ -254,6 +258,7 @@ def _constant(exchange: Exchange, status: int) -> AccessRecord:
         authn=principal.method,
         source=exchange.source_address,
         policy=exchange.policy,
+        cache=exchange.cache,
     )
     if call is not None:
         record.model = call.model

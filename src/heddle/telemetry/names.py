@@ -31,6 +31,8 @@ BUDGET_REFUSALS = "heddle_budget_refusals_total"
 BUDGET_CUTS = "heddle_budget_cuts_total"
 BUDGET_WARNINGS = "heddle_budget_warnings_total"
 GUARD_DECISIONS = "heddle_guard_decisions_total"
+CACHE_CALLS = "heddle_cache_calls_total"
+CACHE_SAVED_TOKENS = "heddle_cache_saved_tokens_total"
 AUTHN_FAILURES = "heddle_authn_failures_total"
 AUTHZ_DECISIONS = "heddle_authz_decisions_total"
 RECORDS_LOST = "heddle_records_lost_total"
@@ -135,6 +137,18 @@ _SPECS = (
         "What guards found: action is refuse, mask, mask_reversible or log; of webhooks and schemas also allow, error.",
         ("guard", "action", "scope", "direction"),
     ),
+    MetricSpec(
+        CACHE_CALLS,
+        "counter",
+        "Calls that a caching rule matches; result is hit, miss or bypass.",
+        ("cache", "model", "result"),
+    ),
+    MetricSpec(
+        CACHE_SAVED_TOKENS,
+        "counter",
+        "Tokens that were not used because the answer was kept.",
+        ("cache", "model", "type"),
+    ),
     MetricSpec(AUTHN_FAILURES, "counter", "Calls whose caller could not be established.", ("method", "reason")),
     MetricSpec(
         AUTHZ_DECISIONS,
@@ -161,8 +175,9 @@ METRICS: dict[str, MetricSpec] = {spec.name: spec for spec in _SPECS}
 """Every metric by its name, in the order of exposition."""
 
 GEN_AI_OPERATION = "gen_ai.operation.name"
-"""`chat` or `embeddings`."""
+"""`chat`, `embeddings` and so on; the conventions' word where they have one (`GEN_AI_OPERATIONS`)."""
 GEN_AI_PROVIDER = "gen_ai.provider.name"
+"""Whose API was called; the conventions' word where they have one (`GEN_AI_PROVIDERS`)."""
 GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
@@ -181,6 +196,7 @@ ERROR_TYPE = "error.type"
 USER_ID = "user.id"
 LISTENER = "heddle.listener"
 OPERATION = "heddle.operation"
+PROVIDER = "heddle.provider"
 WORKLOAD = "heddle.workload"
 TENANT = "heddle.tenant"
 AGENT = "heddle.agent"
@@ -193,3 +209,18 @@ MODEL_REQUESTED = "heddle.model.requested"
 MODEL_ENTRY = "heddle.model.entry"
 STREAM = "heddle.stream"
 USAGE_ESTIMATED = "heddle.usage.estimated"
+
+GEN_AI_PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "vertex": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+"""`ProviderSpec.type` -> the well-known value of `gen_ai.provider.name`, where it is not the same word."""
+
+GEN_AI_OPERATIONS = {("gemini", "chat"): "generate_content", ("vertex", "chat"): "generate_content"} | {
+    ("", "completions"): "text_completion"
+}
+"""(`ProviderSpec.type` or empty for any, our operation) -> the well-known value of `gen_ai.operation.name`."""

@@ -40,6 +40,8 @@ class SpanRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What the answer said of itself, without its text."""
     max_tokens: int = 0
     """Most tokens the caller asked for; 0 when it did not say."""
+    vendor: str = ""
+    """Type of the provider; empty is not known."""
 
 
 _MODELS = "/v1/models/"
@@ -62,7 +64,12 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def finished(
-    context: SpanContext, call: AccessRecord, started_unix_s: float, heard: Heard = _SILENCE, max_tokens: int = 0
+    context: SpanContext,
+    call: AccessRecord,
+    started_unix_s: float,
+    heard: Heard = _SILENCE,
+    max_tokens: int = 0,
+    vendor: str = "",
 ) -> SpanRecord:
     """What to keep of a call that ended; `call` must be complete, and is clipped in place."""
     bound(call)
@@ -75,6 +82,7 @@ def finished(
         state=context.state,
         heard=heard,
         max_tokens=max_tokens,
+        vendor=vendor,
     )
 
 
@@ -107,7 +115,7 @@ def spans(record: SpanRecord) -> list[Span]:
     if not record.upstream_id or not call.upstream_ms:
         return [server]
     client = Span(
-        name=f"{call.operation} {call.upstream_model or call.model}".rstrip(),
+        name=f"{_operation(record)} {call.upstream_model or call.model}".rstrip(),
         kind=Kind.CLIENT,
         trace_id=call.trace_id,
         span_id=record.upstream_id,
@@ -116,7 +124,7 @@ def spans(record: SpanRecord) -> list[Span]:
         start_ns=max(record.start_ns, end_ns - int(call.upstream_ms * 1e6)),
         end_ns=end_ns,
         error=call.reason if call.reason.startswith("upstream") else "",
-        attributes=_model_attributes(call, record.heard, record.max_tokens),
+        attributes=_model_attributes(record),
     )
     return [server, client]
 
@@ -150,13 +158,21 @@ def _server_attributes(call: AccessRecord) -> dict[str, Value]:
     )
 
 
-def _model_attributes(call: AccessRecord, heard: Heard, max_tokens: int) -> dict[str, Value]:
+def _operation(record: SpanRecord) -> str:
+    ours = record.call.operation
+    known = names.GEN_AI_OPERATIONS
+    return known.get((record.vendor, ours)) or known.get(("", ours)) or ours
+
+
+def _model_attributes(record: SpanRecord) -> dict[str, Value]:
+    call, heard = record.call, record.heard
     return _known(
         {
-            names.GEN_AI_OPERATION: call.operation,
-            names.GEN_AI_PROVIDER: call.provider,
+            names.GEN_AI_OPERATION: _operation(record),
+            names.GEN_AI_PROVIDER: names.GEN_AI_PROVIDERS.get(record.vendor, record.vendor) or call.provider,
+            names.PROVIDER: call.provider,
             names.GEN_AI_REQUEST_MODEL: call.upstream_model or call.model,
-            names.GEN_AI_REQUEST_MAX_TOKENS: max_tokens,
+            names.GEN_AI_REQUEST_MAX_TOKENS: record.max_tokens,
             names.GEN_AI_RESPONSE_ID: heard.id,
             names.GEN_AI_RESPONSE_MODEL: heard.model,
             names.GEN_AI_FINISH_REASONS: heard.finish_reasons,

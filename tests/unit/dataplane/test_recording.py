@@ -184,14 +184,14 @@ async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
 
 async def test_what_is_kept_of_a_stream_is_bounded():
     long = CHUNK % (b"x" * 10_000)
-    listening = Listening(_pieces(*[long] * 50), keep_text=True)
+    listening = Listening(_pieces(*[long] * 50), "openai_chat", keep_text=True)
     assert sum([len(piece) async for piece in listening]) == 50 * len(long)
     assert MAX_BODY_CHARS < len(listening.heard.text) <= MAX_BODY_CHARS + 10_001
 
 
 async def test_listening_passes_everything_on_as_it_is():
     odd = [CHUNK % b"a" + CHUNK % b"b", b": comment\n\n", b"data: [DONE]\n\n", b'data: {"choices": 7}\n\n', b"garbage"]
-    listening = Listening(_pieces(*odd), keep_text=True)
+    listening = Listening(_pieces(*odd), "openai_chat", keep_text=True)
     assert [piece async for piece in listening] == odd
     await listening.aclose()
     assert (listening.heard.text, listening.heard.model, listening.heard.id) == ("ab", "m-2026", "c1")

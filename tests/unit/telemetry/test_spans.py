@@ -1,8 +1,11 @@
 """The spans of a call: names and attributes of the conventions, and what must not be in them."""
 
 import msgspec
+import pytest
 
 from heddle.model.call import Heard
+from heddle.plugins import PROVIDERS
+from heddle.telemetry import names
 from heddle.telemetry.records import AccessRecord
 from heddle.telemetry.spans import Kind, decode_span, encode_span, finished, spans
 from heddle.telemetry.trace import fresh, inject
@@ -109,3 +112,32 @@ def test_names_of_spans_do_not_have_what_a_caller_wrote() -> None:
     (span,) = spans(finished(fresh(1.0), call, 1.0))
     assert span.name == "GET /v1/models/{model}"
     assert span.attributes["url.path"] == "/v1/models/anything-at-all"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "operation", "provider", "said"),
+    [
+        ("", "chat", "upstream", "chat"),
+        ("openai", "chat", "openai", "chat"),
+        ("azure", "embeddings", "azure.ai.openai", "embeddings"),
+        ("bedrock", "chat", "aws.bedrock", "chat"),
+        ("gemini", "chat", "gcp.gemini", "generate_content"),
+        ("vertex", "chat", "gcp.vertex_ai", "generate_content"),
+        ("vllm", "completions", "vllm", "text_completion"),
+    ],
+)
+def test_vendors_and_operations_have_the_conventions_names(
+    vendor: str, operation: str, provider: str, said: str
+) -> None:
+    context = fresh(1.0)
+    inject(context, [])
+    record = finished(context, _call(operation=operation), 1.0, vendor=vendor)
+    _, client = spans(decode_span(encode_span(record)))
+    assert client.name == f"{said} gpt-4o-mini-2024"
+    assert client.attributes["gen_ai.operation.name"] == said
+    assert client.attributes["gen_ai.provider.name"] == provider
+    assert client.attributes["heddle.provider"] == "upstream"
+
+
+def test_every_word_of_the_conventions_is_of_a_provider_that_there_is() -> None:
+    assert set(names.GEN_AI_PROVIDERS) | {vendor for vendor, _ in names.GEN_AI_OPERATIONS} - {""} <= set(PROVIDERS)

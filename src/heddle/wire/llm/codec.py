@@ -10,7 +10,7 @@ of a translated call. A module is one face of one format; `codecs` lists them.
 from collections.abc import Sequence
 from typing import Protocol
 
-from heddle.model.call import ModelCall, Usage
+from heddle.model.call import Heard, ModelCall, Usage
 from heddle.wire.canonical.answer import ChatAnswer, Event
 from heddle.wire.canonical.request import ChatRequest
 from heddle.wire.canonical.rules import Notes, Rules
@@ -77,6 +77,18 @@ class Codec(Protocol):
 
     def encode_error_event(self, status: int, kind: str, code: str, detail: str, param: str | None) -> bytes:
         """An error inside a stream that has begun."""
+        ...
+
+
+class Hearing(Protocol):
+    """What is read of answers for the calls whose record or span tells of them. A module is one."""
+
+    def read_answer(self, body: bytes) -> Heard:
+        """A whole answer; what cannot be read is left out."""
+        ...
+
+    def read_events(self, data: bytes) -> list[Heard]:
+        """Each of some whole events of a stream. Raises ProtocolError when they are none."""
         ...
 
 

@@ -14,25 +14,30 @@ from heddle.wire.llm import (
     openai_completions_dialect,
     openai_embeddings,
     openai_embeddings_translate,
+    openai_heard,
 )
 from heddle.wire.llm.anthropic import codec as anthropic_messages
 from heddle.wire.llm.anthropic import count as anthropic_count
 from heddle.wire.llm.anthropic import dialect as anthropic_dialect
+from heddle.wire.llm.anthropic import heard as anthropic_heard
 from heddle.wire.llm.anthropic import vendor as anthropic_vendor
 from heddle.wire.llm.bedrock import codec as bedrock
 from heddle.wire.llm.bedrock import dialect as bedrock_dialect
+from heddle.wire.llm.bedrock import heard as bedrock_heard
 from heddle.wire.llm.bedrock import vendor as bedrock_vendor
-from heddle.wire.llm.codec import Codec, Dialect, Vendor
+from heddle.wire.llm.codec import Codec, Dialect, Hearing, Vendor
 from heddle.wire.llm.gemini import codec as gemini
 from heddle.wire.llm.gemini import count as gemini_count
 from heddle.wire.llm.gemini import dialect as gemini_dialect
 from heddle.wire.llm.gemini import embed_content as gemini_embed_content
 from heddle.wire.llm.gemini import embed_translate as gemini_embed_translate
 from heddle.wire.llm.gemini import embeddings as gemini_embeddings
+from heddle.wire.llm.gemini import heard as gemini_heard
 from heddle.wire.llm.gemini import vendor as gemini_vendor
 from heddle.wire.llm.openai_responses import codec as openai_responses
 from heddle.wire.llm.openai_responses import count as openai_responses_count
 from heddle.wire.llm.openai_responses import dialect as openai_responses_dialect
+from heddle.wire.llm.openai_responses import heard as openai_responses_heard
 from heddle.wire.llm.openai_responses import vendor as openai_responses_vendor
 
 CODECS: dict[str, Codec] = {
@@ -69,6 +74,16 @@ VENDORS: dict[str, Vendor] = {
     openai_responses.DIALECT: openai_responses_vendor,
 }
 """Format of a provider (`HttpProvider.speaks`) -> the provider's side of a translation."""
+
+HEARD: dict[str, Hearing] = {
+    bedrock.DIALECT: bedrock_heard,
+    anthropic_messages.DIALECT: anthropic_heard,
+    gemini.DIALECT: gemini_heard,
+    openai_chat.DIALECT: openai_heard,
+    openai_completions.DIALECT: openai_heard,
+    openai_responses.DIALECT: openai_responses_heard,
+}
+"""`ModelCall.dialect` -> what is read of its answers for records and spans; others generate no text."""
 
 EMBED_DIALECTS: dict[str, EmbedDialect] = {
     gemini_embed_content.DIALECT: gemini_embed_translate,
