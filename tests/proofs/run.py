@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, slow
+from tests.proofs import fuzz, guards, kills, ledger, slow
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
     "slow": (1_000, slow.run),
     "kills": (20, kills.run),
     "guards": (10_000, guards.run),
+    "ledger": (20, ledger.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"
