@@ -7,6 +7,8 @@ and named. Values that do not change keep their bytes.
 *Source:* the presets.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from heddle.model.provider import Adapted
@@ -23,17 +25,19 @@ _encode = msgspec.json.encode
 class Adapter:
     """What one preset changes."""
 
-    __slots__ = ("_messages", "_renamed", "_stream_usage", "_without")
+    __slots__ = ("_in_messages", "_in_own", "_messages", "_renamed", "_without")
 
     def __init__(self, preset: Preset, stream_usage: bool) -> None:
         self._renamed = {**preset.renamed, _BOUNDS[preset.max_tokens]: preset.max_tokens}
-        self._without = preset.without
+        unasked = frozenset[str]() if stream_usage else frozenset(("stream_options",))
+        self._without = preset.without | unasked
         self._messages = preset.without_in_messages
-        self._stream_usage = stream_usage
+        self._in_own = _quoted(self._renamed)
+        self._in_messages = _quoted(self._messages)
 
     def own(self, body: bytes) -> bytes:
         """A caller's own body, for a server that refuses unknown fields: only names change."""
-        if not _mentions(body, self._renamed):
+        if not _mentions(body, self._in_own):
             return body
         fields = _FIELDS.decode(body)
         return _encode(fields) if self._rename(fields) else body
@@ -41,20 +45,24 @@ class Adapter:
     def translated(self, body: bytes) -> Adapted:
         """A body that was translated."""
         fields = _FIELDS.decode(body)
-        self._rename(fields)
-        if not self._stream_usage:
-            fields.pop("stream_options", None)
-        dropped = [name for name in self._without if fields.pop(name, None) is not None]
-        if self._messages and _mentions(body, self._messages):
+        changed = self._rename(fields)
+        dropped = [name for name in fields if name in self._without] if self._without else []
+        for name in dropped:
+            del fields[name]
+        if _mentions(body, self._in_messages):
             dropped += self._strip(fields)
-        return Adapted(_encode(fields), tuple(sorted({_NAMES.get(name, name) for name in dropped})))
+        if dropped:
+            return Adapted(_encode(fields), _features(dropped))
+        return Adapted(_encode(fields) if changed else body, ())
 
     def _rename(self, fields: dict[str, msgspec.Raw]) -> bool:
         """Give fields their name here, unless that is taken; whether there were any."""
-        renamed = [(old, new) for old, new in self._renamed.items() if old in fields and new not in fields]
-        for old, new in renamed:
-            fields[new] = fields.pop(old)
-        return bool(renamed)
+        changed = False
+        for old, new in self._renamed.items():
+            if old in fields and new not in fields:
+                fields[new] = fields.pop(old)
+                changed = True
+        return changed
 
     def _strip(self, fields: dict[str, msgspec.Raw]) -> list[str]:
         messages = _MESSAGES.decode(fields["messages"])
@@ -64,6 +72,19 @@ class Adapter:
         return dropped
 
 
-def _mentions(body: bytes, names: "dict[str, str] | frozenset[str]") -> bool:
-    """Whether a field of such a name may be in `body`: cheap, and right but for names written with escapes."""
-    return any(b'"%b"' % name.encode() in body for name in names)
+def _features(dropped: list[str]) -> tuple[str, ...]:
+    """What the caller is told of fields that were dropped. That usage is not asked for loses nothing."""
+    return tuple(sorted({_NAMES.get(name, name) for name in dropped if name != "stream_options"}))
+
+
+def _quoted(names: Iterable[str]) -> tuple[bytes, ...]:
+    """Fields as they stand in a body."""
+    return tuple([b'"%b"' % name.encode() for name in names])
+
+
+def _mentions(body: bytes, quoted: tuple[bytes, ...]) -> bool:
+    """Whether one of these fields may be in `body`: cheap, and right but for names written with escapes."""
+    for name in quoted:  # noqa: SIM110 - a generator costs more than what it looks for
+        if name in body:
+            return True
+    return False

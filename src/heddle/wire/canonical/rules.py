@@ -9,6 +9,7 @@ what is refused never reaches the vendor. The reference page of translations is 
 
 import enum
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 
 from heddle.wire.canonical.request import ChatRequest, Media, Message, Text, Thinking, ToolCall, ToolResult
 from heddle.wire.errors import ProtocolError
@@ -75,6 +76,27 @@ class Rule(enum.Enum):
 
 Rules = Mapping[Rule, Outcome]
 
+_KEPT = Outcome.KEPT
+_SPEAKERS = ("user", "assistant")
+_FIELDS = (
+    (Rule.TEMPERATURE, "temperature"),
+    (Rule.TOP_P, "top_p"),
+    (Rule.TOP_K, "top_k"),
+    (Rule.SEED, "seed"),
+    (Rule.PRESENCE_PENALTY, "presence_penalty"),
+    (Rule.FREQUENCY_PENALTY, "frequency_penalty"),
+    (Rule.LOGPROBS, "logprobs"),
+    (Rule.STOP, "stop"),
+    (Rule.LOGIT_BIAS, "logit_bias"),
+    (Rule.USER, "user"),
+    (Rule.METADATA, "metadata"),
+    (Rule.SERVICE_TIER, "service_tier"),
+    (Rule.OTHER, "other"),
+)
+"""Fields of `ChatRequest` that are a feature as soon as they are stated."""
+_values = attrgetter(*[name for _, name in _FIELDS])
+_UNSTATED = (None, "", ())
+
 
 class UntranslatableError(ProtocolError):
     """A request uses what the vendor cannot do. Another target may be able to."""
@@ -106,11 +128,11 @@ def apply(request: ChatRequest, rules: Rules, vendor: str, notes: Notes) -> set[
     """
     left_out: set[Rule] = set()
     for rule, param in features(request):
-        outcome = rules.get(rule, Outcome.KEPT)
+        outcome = rules.get(rule, _KEPT)
+        if outcome is _KEPT or rule in left_out:
+            continue
         if outcome is Outcome.REFUSED:
             raise UntranslatableError(f"{param}: {rule.value} cannot be carried to {vendor}.", param=param)
-        if outcome is Outcome.KEPT or rule in left_out:
-            continue
         names = [_clean(name) for name in request.other] if rule is Rule.OTHER else [rule.name.lower()]
         noted = notes.dropped if outcome is Outcome.DROPPED else notes.emulated
         noted += [name for name in names if name not in noted]
@@ -119,13 +141,37 @@ def apply(request: ChatRequest, rules: Rules, vendor: str, notes: Notes) -> set[
     return left_out
 
 
-def features(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
-    """Every feature that a request uses, with the parameter to name when it is refused; some more than once."""
+def features(request: ChatRequest) -> list[tuple[Rule, str]]:
+    """Every feature that a request uses, with the parameter to name when it is refused; some more than once.
+
+    Every translated call comes by, and most use next to nothing: what is plain is recognised first, and passed over.
+    """
+    used = _of_messages(request)
+    if request.tools or request.hosted_tools or request.tool_choice or request.parallel_tools is False:
+        used += _of_tools(request)
+    used += [feature for feature, value in zip(_FIELDS, _values(request), strict=True) if value not in _UNSTATED]
+    if request.choices > 1 or request.format is not None or request.reasoning is not None:
+        used += _of_wishes(request)
+    return used
+
+
+def _of_messages(request: ChatRequest) -> list[tuple[Rule, str]]:
+    used: list[tuple[Rule, str]] = []
+    spoken, late = False, 0
     for index, message in enumerate(request.messages):
-        yield from _of_message(message, f"messages[{index}]")
-    yield from _of_order(request)
-    yield from _of_tools(request)
-    yield from _of_fields(request)
+        role, parts = message.role, message.parts
+        if role in _SPEAKERS:
+            spoken = True
+        elif spoken:
+            late = late or index
+        plain = len(parts) == 1 and type(parts[0]) is Text and parts[0].cache is None
+        if not plain or message.name or role == "developer":
+            used += _of_message(message, f"messages[{index}]")
+    if late:
+        used.append((Rule.LATE_INSTRUCTIONS, f"messages[{late}]"))
+    if request.messages and request.messages[-1].role == "assistant":
+        used.append((Rule.PREFILL, f"messages[{len(request.messages) - 1}]"))
+    return used
 
 
 def _of_message(message: Message, at: str) -> Iterator[tuple[Rule, str]]:
@@ -165,18 +211,6 @@ def _of_media(part: Media) -> Rule:
     return _MEDIA.get((part.kind, form), Rule.VIDEO)
 
 
-def _of_order(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
-    spoken = False
-    for index, message in enumerate(request.messages):
-        if message.role in ("user", "assistant"):
-            spoken = True
-        elif spoken:
-            yield Rule.LATE_INSTRUCTIONS, f"messages[{index}]"
-            break
-    if request.messages and request.messages[-1].role == "assistant":
-        yield Rule.PREFILL, f"messages[{len(request.messages) - 1}]"
-
-
 def _of_tools(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
     if request.tools:
         yield Rule.TOOLS, "tools"
@@ -193,28 +227,7 @@ def _of_tools(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
         yield Rule.PARALLEL_TOOLS_OFF, "parallel_tool_calls"
 
 
-_STATED = (
-    ("temperature", Rule.TEMPERATURE),
-    ("top_p", Rule.TOP_P),
-    ("top_k", Rule.TOP_K),
-    ("seed", Rule.SEED),
-    ("presence_penalty", Rule.PRESENCE_PENALTY),
-    ("frequency_penalty", Rule.FREQUENCY_PENALTY),
-    ("logprobs", Rule.LOGPROBS),
-)
-_FILLED = (
-    ("stop", Rule.STOP),
-    ("logit_bias", Rule.LOGIT_BIAS),
-    ("user", Rule.USER),
-    ("metadata", Rule.METADATA),
-    ("service_tier", Rule.SERVICE_TIER),
-    ("other", Rule.OTHER),
-)
-
-
-def _of_fields(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
-    yield from ((rule, name) for name, rule in _STATED if getattr(request, name) is not None)
-    yield from ((rule, name) for name, rule in _FILLED if getattr(request, name))
+def _of_wishes(request: ChatRequest) -> Iterator[tuple[Rule, str]]:
     if request.choices > 1:
         yield Rule.CHOICES, "n"
     if request.format is not None and request.format.kind != "text":

@@ -6,6 +6,7 @@ OpenAI documents them; where a compatible server wants another spelling, its pro
 *Source:* OpenAI API reference, "Create chat completion", as of 2026-11. The reason of each rule stands beside it.
 """
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from heddle.wire.canonical.request import (
     Part,
     Reasoning,
     Refusal,
+    Role,
     Text,
     Thinking,
     Tool,
@@ -82,8 +84,10 @@ def encode_chat(request: ChatRequest, model: str, notes: Notes) -> bytes:
     apply(request, RULES, NAME, notes)
     _note_proofs(request, notes)
     body: _Object = {"model": model, "messages": _messages(request.messages)}
-    body |= _tools(request)
-    body |= _bounds(request)
+    # Without tools the API refuses what is said about them ("'tool_choice' is only allowed when 'tools' are").
+    if request.tools:
+        body |= _tools(request)
+    _bound(body, request)
     if request.format is not None:
         body["response_format"] = _format(request.format)
     effort = _effort(request.reasoning)
@@ -105,6 +109,8 @@ def encode_chat(request: ChatRequest, model: str, notes: Notes) -> bytes:
 
 def _note_proofs(request: ChatRequest, notes: Notes) -> None:
     """Thinking with a proof stays here, which is more than the rule says of thinking."""
+    if "thinking" not in notes.emulated:
+        return
     thoughts = [part for message in request.messages for part in message.parts if isinstance(part, Thinking)]
     if any(thought.signature or thought.redacted for thought in thoughts):
         notes.emulated.remove("thinking")
@@ -116,28 +122,23 @@ def _raw(json: str) -> msgspec.Raw:
 
 
 _SAME_NAME = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_same = attrgetter(*_SAME_NAME)
 
 
-def _bounds(request: ChatRequest) -> _Object:
+def _bound(body: _Object, request: ChatRequest) -> None:
     """Numbers and stop sequences. Optional fields are left out, never null: some servers refuse nulls."""
-    fields: _Object = {}
     if request.max_output_tokens is not None:
-        fields["max_completion_tokens"] = request.max_output_tokens
-    for name in _SAME_NAME:
-        value = getattr(request, name)
+        body["max_completion_tokens"] = request.max_output_tokens
+    for name, value in zip(_SAME_NAME, _same(request), strict=True):
         if value is not None:
-            fields[name] = value
+            body[name] = value
     if request.stop:
-        fields["stop"] = list(request.stop)
+        body["stop"] = request.stop
     if request.choices > 1:
-        fields["n"] = request.choices
-    return fields
+        body["n"] = request.choices
 
 
 def _tools(request: ChatRequest) -> _Object:
-    # Without tools the API refuses what is said about them ("'tool_choice' is only allowed when 'tools' are").
-    if not request.tools:
-        return {}
     fields: _Object = {"tools": [_tool(tool) for tool in request.tools]}
     choice = request.tool_choice
     if choice is not None:
@@ -182,10 +183,17 @@ def _effort(reasoning: Reasoning | None) -> str:
     return "low" if budget <= 4_096 else "medium" if budget <= 16_384 else "high"
 
 
+_ROLES: dict[Role, str] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+
+
 def _messages(messages: tuple[Message, ...]) -> list[_Object]:
     encoded: list[_Object] = []
     for index, message in enumerate(messages):
-        if message.role == "assistant":
+        parts = message.parts
+        if len(parts) == 1 and type(parts[0]) is Text and not message.name:
+            # The way of nearly every message; it reads the same whoever speaks.
+            encoded.append({"role": _ROLES[message.role], "content": parts[0].text})
+        elif message.role == "assistant":
             encoded.append(_assistant(message))
         elif message.role == "user":
             encoded += _user(message, f"messages[{index}]")

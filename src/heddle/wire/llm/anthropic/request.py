@@ -101,9 +101,15 @@ class _Body(msgspec.Struct, gc=False):
     cache_control: WireCache | None = None
 
 
+class _KnownBody(_Body, gc=False, forbid_unknown_fields=True):
+    """A body without any other field."""
+
+
 _BODY = msgspec.json.Decoder(_Body)
+_KNOWN_BODY = msgspec.json.Decoder(_KnownBody)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_KNOWN = frozenset(_Body.__struct_fields__) | {"mcp_servers", "inference_geo"}
+_READ = frozenset(_Body.__struct_fields__)
+_JUDGED = ("mcp_servers", "inference_geo")
 _LEFT_OF_TOOLS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
 
 
@@ -118,7 +124,7 @@ def decode_chat(body: bytes, call: ModelCall) -> ChatRequest:  # noqa: ARG001
     if wire.cache_control is not None:
         messages = _marked(messages, read_cache(wire.cache_control))
     for name in fields:
-        if name not in _KNOWN:
+        if name not in _JUDGED:
             left.add(name)
     hosted = _hosted(wire, fields)
     tools = tuple([_tool(tool, f"tools[{index}]", left) for index, tool in enumerate(wire.tools or ()) if _own(tool)])
@@ -146,10 +152,15 @@ def decode_chat(body: bytes, call: ModelCall) -> ChatRequest:  # noqa: ARG001
 
 
 def _decoded(body: bytes) -> tuple[_Body, list[str]]:
-    """The request, and the names of its stated fields."""
+    """The request, and the names of stated fields that are not read with it."""
+    try:
+        return _KNOWN_BODY.decode(body), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # A field is unknown, or something is wrong: what it is, is said below.
     try:
         fields = _FIELDS.decode(body)
-        return _BODY.decode(body), [name for name, value in fields.items() if bytes(value) not in _UNSTATED]
+        stated = [name for name, value in fields.items() if bytes(value) not in _UNSTATED]
+        return _BODY.decode(body), [name for name in stated if name not in _READ]
     except msgspec.ValidationError as exc:
         raise type_error(str(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -165,8 +176,11 @@ def _messages(wire: _Body, left: Leftover) -> tuple[Message, ...]:
         if role is None:
             place = f"messages[{index}].role"
             raise ProtocolError(f"{place}: expected user, assistant or system.", param=place)
-        parts = read_content(message.content, f"messages[{index}].content", left)
-        messages.append(Message(role=role, parts=parts))
+        if isinstance(message.content, str):
+            messages.append(Message(role=role, parts=(Text(text=message.content),)))
+        else:
+            parts = read_content(message.content, f"messages[{index}].content", left)
+            messages.append(Message(role=role, parts=parts))
     return tuple(messages)
 
 
