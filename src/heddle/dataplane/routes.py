@@ -51,6 +51,7 @@ DOORS = (
     Door("openai_chat", "chat", "/v1/chat/completions"),
     Door("openai_responses", "chat", "/v1/responses"),
     Door("openai_responses_count", "count_tokens", "/v1/responses/input_tokens"),
+    Door("openai_responses_count", "count_tokens", "/v1/responses/input_tokens"),
     Door("openai_completions", "completions", "/v1/completions"),
     Door("openai_embeddings", "embeddings", "/v1/embeddings"),
     Door("anthropic_messages", "chat", "/v1/messages"),

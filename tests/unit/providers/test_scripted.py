@@ -222,7 +222,15 @@ def test_a_schema_that_refers_to_itself_is_bounded():
 
 
 def test_content_parts_are_read():
-    messages = [{"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {}}]}]
+    messages = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Look"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+            ],
+        }
+    ]
     assert "“Look”" in whole(messages=messages).choices[0].message.content
 
 

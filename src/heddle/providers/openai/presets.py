@@ -14,14 +14,24 @@ CHAT = "openai_chat"
 COMPLETIONS = "openai_completions"
 EMBEDDINGS = "openai_embeddings"
 RESPONSES = "openai_responses"
+RESPONSES_COUNT = "openai_responses_count"
 
 PATHS = {
     CHAT: "/chat/completions",
     COMPLETIONS: "/completions",
     EMBEDDINGS: "/embeddings",
     RESPONSES: "/responses",
+    RESPONSES_COUNT: "/responses/input_tokens",
 }
 """Dialect -> path under the base URL."""
+
+APIS = {
+    "chat": (CHAT,),
+    "completions": (COMPLETIONS,),
+    "embeddings": (EMBEDDINGS,),
+    "responses": (RESPONSES, RESPONSES_COUNT),
+}
+"""Interface -> its dialects."""
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +67,7 @@ _REPLAYS_THINKING: frozenset[str] = frozenset()
 PRESETS: dict[str, Preset] = {
     "openai": Preset(
         base_url="https://api.openai.com/v1",
-        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES),
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, RESPONSES_COUNT),
         max_tokens="max_completion_tokens",
         prices=("openai",),
     ),

@@ -13,7 +13,7 @@ answer in an account that all callers share, so that one could ask for another's
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +26,7 @@ from heddle.model.provider_http import check_credential, may_show, path_prefix
 from heddle.model.snapshot import ProviderSpec
 from heddle.providers.openai.adapting import Adapter
 from heddle.providers.openai.failures import judge, read_error, read_wait
-from heddle.providers.openai.presets import CHAT, PATHS, PRESETS, RESPONSES, Preset
+from heddle.providers.openai.presets import APIS, CHAT, PATHS, PRESETS, RESPONSES, RESPONSES_COUNT, Preset
 
 FROM_CALLER = frozenset((b"openai-beta", b"x-client-request-id"))
 """Request fields that pass."""
@@ -61,6 +61,9 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     api_version: str = ""
     """Only for `azure`. Empty is the current `/openai/v1/`, `preview` its preview. A date (`2024-10-21`) is the older
     interface, where the model's name is that of the deployment."""
+    apis: list[Literal["chat", "completions", "embeddings", "responses"]] | None = None
+    """Which of the server's interfaces to use; unset is all that the type is known to serve. What arrives in another
+    format is translated, to chat where that is among them, else to responses: some models are only served there."""
     auth: Literal["", "api-key", "bearer"] = ""
     """Only for `azure`: whether the credential is a key of the resource (`api-key`, the default) or an access token of
     Entra ID (`bearer`)."""
@@ -98,7 +101,7 @@ class OpenAI:
         self._type = spec.type
         self.base_url = preset.base_url
         self.dialects = preset.dialects
-        self.speaks = CHAT
+        self.speaks = CHAT if CHAT in preset.dialects else RESPONSES if RESPONSES in preset.dialects else ""
         self.stream_usage = preset.stream_usage
         self.from_caller = FROM_CALLER
         self.adapts_own = preset.strict
@@ -172,9 +175,18 @@ def _preset(spec: ProviderSpec, options: Options) -> Preset:
     return msgspec.structs.replace(
         preset,
         base_url=spec.base_url or preset.base_url,
+        dialects=preset.dialects if options.apis is None else _chosen(preset, options.apis),
         max_tokens=field,
         stream_usage=preset.stream_usage if options.stream_usage is None else options.stream_usage,
     )
+
+
+def _chosen(preset: Preset, apis: Sequence[str]) -> frozenset[str]:
+    """The dialects of the chosen interfaces. Raises OptionError for one that the server is known not to have."""
+    if not apis or any(not preset.dialects.intersection(APIS[api]) for api in apis):
+        served = sorted(api for api, dialects in APIS.items() if preset.dialects.intersection(dialects))
+        raise OptionError(f"options.apis: expected some of {', '.join(served)}")
+    return preset.dialects.intersection(dialect for api in apis for dialect in APIS[api])
 
 
 def _is_openai(base_url: str) -> bool:
@@ -201,7 +213,7 @@ def _targets(prefix: str, azure_version: str | None) -> Callable[[ModelCall], by
 def _deployed(prefix: str, version: str, call: ModelCall) -> bytes:
     """The older interface of Azure: the deployment is in the path, except for responses."""
     deployment = quote(call.upstream_model or call.model, safe="")
-    middle = "" if call.dialect == RESPONSES else f"/deployments/{deployment}"
+    middle = "" if call.dialect in (RESPONSES, RESPONSES_COUNT) else f"/deployments/{deployment}"
     return f"{prefix}/openai{middle}{PATHS[call.dialect]}?api-version={version}".encode()
 
 

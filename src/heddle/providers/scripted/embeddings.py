@@ -12,14 +12,18 @@ import re
 import struct
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from heddle.model.provider import Script, Step
-from heddle.providers.scripted import envelope
+from heddle.providers.scripted import openai_chat
+from heddle.providers.scripted.asked import RefusedError
 from heddle.providers.scripted.directives import Directives, parse
-from heddle.wire.json import type_error
+from heddle.providers.scripted.openai_errors import unfit
+from heddle.providers.scripted.playing import JSON, Trouble, failed, fault_trouble, request_id, spoiled
+from heddle.providers.scripted.said import Who
+from heddle.providers.scripted.shape import ShapeError, Strict, read
 
 DIALECT = "openai_embeddings"
 MAX_DIMENSIONS = 4096
@@ -31,38 +35,49 @@ _WORD = re.compile(r"\w+")
 _PLACES = struct.Struct("<8H")
 
 
-class _Request(msgspec.Struct, gc=False):
+class _Request(Strict):
+    model: str
     input: str | list[str | int | list[int]]
-    encoding_format: str | None = None
+    encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
+    user: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Request).decode
+_DECODER = msgspec.json.Decoder(_Request)
 _encode = msgspec.json.encode
 
 
 def play(body: bytes, model: str, dimensions: int, obey: bool) -> Script:
     """The answer to an embeddings request; `dimensions` unless it asks otherwise. 400 for an invalid request."""
-    ident = envelope.request_id(body, 0)
+    who = Who(request_id(body, 0), model, 0)
     try:
-        request = _decode(body)
-    except msgspec.ValidationError as exc:
-        error = type_error(str(exc))
-        return envelope.refusal(ident, error.detail, error.param)
-    dimensions = request.dimensions or dimensions
-    if dimensions > MAX_DIMENSIONS:
-        return envelope.refusal(ident, f"dimensions: expected at most {MAX_DIMENSIONS}.", "dimensions")
+        request = _read(body)
+    except RefusedError as exc:
+        return failed(openai_chat, who, Trouble(exc.status, exc.message, exc.code, exc.param), 0.0)
     texts = _texts(request.input)
-    if len(texts) > MAX_INPUTS:
-        return envelope.refusal(ident, f"input: expected at most {MAX_INPUTS} inputs.", "input")
-    asked = parse(" ".join(texts[:1]))[1] if obey else Directives()
-    if asked.fault is not None and asked.fault.kind == "error":
-        return envelope.failure(ident, asked.fault, asked.delay_s)
+    told = parse(" ".join(texts[:1]))[1] if obey else Directives()
+    trouble = fault_trouble(told)
+    if trouble is not None:
+        return failed(openai_chat, who, trouble, told.delay_s)
     if obey:
         texts = [parse(text)[0] for text in texts]
-    steps = _steps(texts, model, dimensions, request.encoding_format == "base64")
-    first = Step(asked.delay_s, b"")
-    return Script(200, envelope.headers(envelope.JSON, ident), envelope.spoiled(_after(first, steps), asked.fault))
+    steps = _after(
+        Step(told.delay_s, b""), _steps(texts, model, request.dimensions or dimensions, request.encoding_format)
+    )
+    fields = [(b"content-type", JSON), *openai_chat.fields(who)]
+    return Script(200, fields, spoiled(steps, told.fault, openai_chat, who))
+
+
+def _read(body: bytes) -> _Request:
+    try:
+        request = read(_DECODER, body)
+    except ShapeError as exc:
+        raise unfit(exc) from exc
+    if (request.dimensions or 0) > MAX_DIMENSIONS:
+        raise RefusedError(f"dimensions: expected at most {MAX_DIMENSIONS}.", "dimensions")
+    if len(_texts(request.input)) > MAX_INPUTS:
+        raise RefusedError(f"input: expected at most {MAX_INPUTS} inputs.", "input")
+    return request
 
 
 def _texts(given: str | list[Any]) -> list[str]:
@@ -79,12 +94,12 @@ def _after(first: Step, steps: Iterator[Step]) -> Iterator[Step]:
     yield from steps
 
 
-def _steps(texts: list[str], model: str, dimensions: int, packed: bool) -> Iterator[Step]:
+def _steps(texts: list[str], model: str, dimensions: int, encoding: str | None) -> Iterator[Step]:
     """One step per input, so that a large batch does not keep others waiting."""
     yield Step(0.0, b'{"object":"list","data":[')
     for index, text in enumerate(texts):
         vector = embed(text, dimensions)
-        value = base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() if packed else vector
+        value = base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() if encoding == "base64" else vector
         item = _encode({"object": "embedding", "index": index, "embedding": value})
         yield Step(0.0, item if index == 0 else b"," + item)
     used = sum(-(-len(text) // 4) for text in texts)

@@ -10,6 +10,7 @@ from hashlib import sha256
 
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+")
 _ECHO_CHARS = 160
+REFUSAL = "I cannot help with that."
 _SENTENCES = (
     " A heddle lifts its threads so that the shuttle can pass.",
     " The warp is set before the first pick is thrown.",
@@ -32,7 +33,7 @@ def input_tokens(texts: list[str]) -> int:
     return sum(4 - (-len(text) // 4) for text in texts)
 
 
-def reply(model: str, prompt: str, turns: int) -> str:
+def reply(model: str, prompt: str, turns: int, media: int = 0) -> str:
     """The answer to a user: says what it is, repeats what it heard, counts it."""
     heard = _clip(prompt)
     if not heard:
@@ -41,14 +42,20 @@ def reply(model: str, prompt: str, turns: int) -> str:
     return (
         f"This is Heddle's offline model, answering as {model}. You said: “{heard}” "
         f"That is {_plural(words, 'word')} and {_plural(len(prompt), 'character')}, "
-        f"in a conversation of {_plural(turns, 'message')}."
+        f"in a conversation of {_plural(turns, 'message')}{_with(media, 'picture or document')}."
     )
 
 
-def tool_reply(results: list[str]) -> str:
-    """The answer after tools were called."""
+def thought(prompt: str) -> str:
+    """What is thought before an answer."""
+    return f"Somebody said {_plural(len(prompt.split()), 'word')}. I will say what I heard, and count it."
+
+
+def tool_reply(results: list[str], thoughts: int = 0) -> str:
+    """The answer after tools were called; `thoughts` of ours came back with them."""
     heard = "; ".join(f"“{_clip(result)}”" for result in results[:8])
-    return f"This is Heddle's offline model. {_plural(len(results), 'tool result')} came back: {heard}."
+    came = f"{_plural(len(results), 'tool result')}{_with(thoughts, 'sealed thought')} came back"
+    return f"This is Heddle's offline model. {came}: {heard}."
 
 
 def of_length(text: str, length: int) -> str:
@@ -61,15 +68,22 @@ def of_length(text: str, length: int) -> str:
     return "".join(pieces[:length])
 
 
-def until_stop(text: str, stops: list[str]) -> str:
-    """`text` up to the first stop sequence in it."""
-    ends = [found for stop in stops if stop and (found := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
+def until_stop(text: str, stops: list[str]) -> tuple[str, str]:
+    """`text` up to the first stop sequence in it, and that sequence; empty when there is none."""
+    ends = [(found, stop) for stop in stops if stop and (found := text.find(stop)) >= 0]
+    if not ends:
+        return text, ""
+    end, stop = min(ends)
+    return text[:end], stop
 
 
 def _clip(text: str) -> str:
     flat = " ".join(text[: 4 * _ECHO_CHARS].split())
     return flat if len(flat) <= _ECHO_CHARS else flat[: _ECHO_CHARS - 1] + "…"
+
+
+def _with(count: int, noun: str) -> str:
+    return f" with {_plural(count, noun)}" if count else ""
 
 
 def _plural(count: int, noun: str) -> str:

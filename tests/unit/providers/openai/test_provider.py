@@ -44,11 +44,33 @@ def test_the_target_is_under_the_base_url(base_url, target):
         ("openai_embeddings", b"/v1/embeddings"),
         ("openai_completions", b"/v1/completions"),
         ("openai_responses", b"/v1/responses"),
+        ("openai_responses_count", b"/v1/responses/input_tokens"),
     ],
 )
 def test_every_dialect_has_its_own_path(dialect, target):
     assert dialect in provider().dialects
     assert provider().target(call(dialect=dialect)) == target
+
+
+@pytest.mark.parametrize(
+    ("apis", "dialects", "speaks"),
+    [
+        (["chat"], {"openai_chat"}, "openai_chat"),
+        (["responses"], {"openai_responses", "openai_responses_count"}, "openai_responses"),
+        (["embeddings"], {"openai_embeddings"}, ""),
+        (["responses", "chat"], {"openai_chat", "openai_responses", "openai_responses_count"}, "openai_chat"),
+    ],
+)
+def test_some_interfaces_can_be_chosen(apis, dialects, speaks):
+    chosen = provider(options={"apis": apis})
+    assert (chosen.dialects, chosen.speaks) == (dialects, speaks)
+
+
+def test_only_what_the_server_has_can_be_chosen():
+    with pytest.raises(OptionError, match=r"options\.apis: expected some of chat, responses"):
+        OpenAI(ProviderSpec(name="up", type="groq", credential=SECRET, options={"apis": ["embeddings"]}))
+    with pytest.raises(OptionError, match=r"options\.apis: expected some of chat, completions"):
+        provider(options={"apis": []})
 
 
 @pytest.mark.parametrize(
