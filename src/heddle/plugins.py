@@ -12,6 +12,7 @@ from typing import Any
 POLICIES: dict[str, str] = {
     "authentication": "heddle.policies.authn:build",
     "authorization": "heddle.policies.authz:build",
+    "caching": "heddle.policies.cache:build",
     "guards": "heddle.policies.guard:build",
     "rate_limiting": "heddle.policies.rate_limit:build",
     # Of one phase with `rate_limiting`, and by the order of names within it.

@@ -128,7 +128,8 @@ class Recorder:
         """Price, settlement by whoever reserved, entry in the ledger; finishers may say what was used."""
         call, usage = exchange.call, exchange.usage
         if usage is not None and call is not None:
-            exchange.cost_usd = self._price(call.provider, call.upstream_model, usage)
+            kept = exchange.cache == "hit"
+            exchange.cost_usd = 0.0 if kept else self._price(call.provider, call.upstream_model, usage)
         for settle in exchange.finishers[::-1]:
             settle(exchange)
         self._enter(exchange, status)
@@ -171,6 +172,7 @@ class Recorder:
             stream,
             exchange.source_address,
             exchange.policy,
+            exchange.cache,
             exchange.listener.name,
         )
         kind = self._kinds.get(key)
@@ -256,6 +258,7 @@ def _constant(exchange: Exchange, status: int) -> AccessRecord:
         authn=principal.method,
         source=exchange.source_address,
         policy=exchange.policy,
+        cache=exchange.cache,
     )
     if call is not None:
         record.model = call.model

@@ -18,6 +18,7 @@ class Exchange:
     """A call under way: what came in, what was learned, what it used. One task owns it; never shared."""
 
     __slots__ = (
+        "cache",
         "call",
         "cost_usd",
         "deadline_s",
@@ -64,6 +65,8 @@ class Exchange:
         """Monotonic clock at the first byte of the upstream's answer body; 0 when there was none."""
         self.upstream_s = 0.0
         """Monotonic clock when the upstream request was sent; 0 when none was."""
+        self.cache = ""
+        """`hit`, `miss` or `bypass`, where a cache was asked."""
         self.limits_left = b""
         """What the answer tells of the limits that the call passed: header lines, empty when there are none."""
         self.reason: Reason | None = None

@@ -262,7 +262,9 @@ class RateLimit:
         granted = reservation.granted
         self._counters.settle(reservation, granted if used is None else (used,) * len(granted))
         # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
-        if learned is not None and usage is not None and not usage.estimated and exchange.reason is None:
+        if learned is None or usage is None or exchange.cache == "hit":
+            return
+        if not usage.estimated and exchange.reason is None:
             learned.learn(usage, call.input_size, max(1, call.choices))
 
     def _plan(self, principal: Principal, call: ModelCall) -> _Plan:

@@ -57,6 +57,8 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     upstream_model: str = ""
     provider: str = ""
     stream: bool = False
+    cache: str = ""
+    """`hit`, `miss` or `bypass`, where a cache was asked."""
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0

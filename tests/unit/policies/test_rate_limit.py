@@ -70,6 +70,7 @@ class World:
             usage=None,
             upstream_s=0.0,
             reason=None,
+            cache="",
             policy="",
             limits_left=b"",
             source_address="192.0.2.7",
@@ -341,12 +342,13 @@ async def test_what_was_only_estimated_teaches_nothing() -> None:
     assert dict(exchange.reply.headers)[b"x-ratelimit-remaining-tokens"] == b"9387"
 
 
-async def test_calls_that_fail_teach_nothing() -> None:
-    """Whoever can make a provider refuse could otherwise teach that calls cost nothing."""
+@pytest.mark.parametrize("taught_by", [{"reason": Reason.UPSTREAM_ERROR}, {"cache": "hit"}])
+async def test_calls_that_used_nothing_teach_nothing(taught_by: dict[str, object]) -> None:
+    """Whoever can make a provider refuse, or ask twice, could otherwise teach that calls cost nothing."""
     world = World(tokens(100_000))
     world.finish(await world.start(), Usage(input_tokens=50, output_tokens=5_000))
     for _ in range(40):
-        world.finish(await world.start(), Usage(), reason=Reason.UPSTREAM_ERROR)
+        world.finish(await world.start(), Usage(), **taught_by)
     world.now += 3600
     exchange = await world.start()
     held = 100_000 - int(dict(exchange.reply.headers)[b"x-ratelimit-remaining-tokens"])

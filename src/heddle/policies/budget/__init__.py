@@ -118,6 +118,8 @@ class Budget:
         amounts = [nano if scope.spec.unit == "usd" else tokens for scope in held.scopes for _ in scope.tallies]
         self.counters.settle(held.reservation, amounts)
         # A call that failed says nothing about those that do not, and whoever likes can make calls fail.
+        if exchange.cache == "hit":
+            return
         if held.need.guessed and not usage.estimated and exchange.reason is None:
             self._estimate(held.call.entry).learn(usage, held.call.input_size, held.call.choices)
 

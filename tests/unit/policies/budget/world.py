@@ -95,6 +95,7 @@ class World:
             cost_usd=None,
             upstream_s=0.0,
             reason=None,
+            cache="",
             policy="",
             source_address="192.0.2.7",
             trace=fresh(0.0),
