@@ -8,9 +8,11 @@ seen says so in a form that tells whether another target may do better.
 
 import re
 from collections.abc import Awaitable
+from typing import NamedTuple
 
 import msgspec
 
+from heddle.backends import replay
 from heddle.backends.media import MediaFetcher
 from heddle.backends.relay import Relay
 from heddle.backends.sending import Answer, Sender, upstream_error
@@ -40,6 +42,13 @@ _PROOF = re.compile(
     rb'"(?:signature|thoughtSignature|thought_signature|encrypted_content|data|redactedContent)"\s*:\s*"'
     rb"(?:redacted\.|call\.(?:[^\"|]{0,256}\|)?)?(?:anthropic|bedrock|gemini|openai)\."
 )
+
+
+class Beside(NamedTuple):
+    """What attempts at all providers share."""
+
+    media: MediaFetcher
+    proofs: replay.Proofs
 
 
 class AttemptError(Exception):
@@ -73,7 +82,7 @@ class AttemptError(Exception):
 class Attempt:
     """A call on its way to one sender."""
 
-    __slots__ = ("_alone", "_call", "_clock", "_codec", "_exchange", "_media", "_sender")
+    __slots__ = ("_alone", "_call", "_clock", "_codec", "_exchange", "_media", "_proofs", "_sender")
 
     def __init__(
         self,
@@ -81,7 +90,7 @@ class Attempt:
         call: ModelCall,
         sender: Sender,
         clock: Clock,
-        media: MediaFetcher,
+        beside: Beside,
         alone: bool = False,
     ) -> None:
         """`alone`: no other attempt follows, so a failure is the caller's answer."""
@@ -91,7 +100,7 @@ class Attempt:
         """Its provider and upstream model are this attempt's."""
         self._sender = sender
         self._clock = clock
-        self._media = media
+        self._media, self._proofs = beside
         self._codec: Codec = CODECS[call.dialect]
 
     def run(self, generating: bool = False) -> Awaitable[Reply]:
@@ -162,9 +171,14 @@ class Attempt:
     async def _translated(self, generating: bool) -> Reply:
         call, sender = self._call, self._sender
         dialect, vendor = DIALECTS[call.dialect], VENDORS[sender.speaks]
-        translation = Translation(dialect, vendor)
+        proofs = self._proofs if call.dialect in replay.DIALECTS else None
+        caller = self._exchange.principal
+        translation = Translation(dialect, vendor, proofs.keeper(caller) if proofs is not None else None)
         try:
-            request = await self._media.inline(dialect.decode_chat(call.body, call), vendor.RULES)
+            request = dialect.decode_chat(call.body, call)
+            if proofs is not None:
+                request = await proofs.restored(request, caller)
+            request = await self._media.inline(request, vendor.RULES)
             body = translation.request(request, call.upstream_model or call.model)
         except ProtocolError as exc:
             kind: FailureKind = "content" if isinstance(exc, UntranslatableError) else "bad_request"

@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from heddle.backends.attempts import Attempt, AttemptError, final
+from heddle.backends.attempts import Attempt, AttemptError, Beside, final
 from heddle.backends.media import MediaFetcher
+from heddle.backends.replay import Proofs
 from heddle.backends.sending import HttpSender, PlayedSender, Sender
 from heddle.model.call import ModelCall, Target
 from heddle.model.provider import HttpProvider, Provider
@@ -45,7 +46,7 @@ _LEADS_ON = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 class LlmBackend:
     """All providers of a snapshot. Raises ValueError when one of them cannot be built."""
 
-    __slots__ = ("_budgets", "_chooser", "_clock", "_media", "_random", "_senders")
+    __slots__ = ("_beside", "_budgets", "_chooser", "_clock", "_random", "_senders")
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class LlmBackend:
         if chooser is None:
             chooser = Chooser((), lambda target, model: None, tools.clock.monotonic, lambda: 0.0)  # noqa: ARG005
         self._chooser = chooser
-        self._media = MediaFetcher(media, tools.client)
+        self._beside = Beside(MediaFetcher(media, tools.client), Proofs(tools.kv("thinking")))
         self._random = Random()  # noqa: S311 - spreads pauses
         self._budgets = {entry: RetryBudget(spec.budget) for entry, spec in chooser.retries.items()}
         self._senders: dict[str, Sender] = {
@@ -76,7 +77,7 @@ class LlmBackend:
         if call.targets:
             return self._over_targets(exchange, call)
         sender = self._senders[call.provider]
-        return Attempt(exchange, call, sender, self._clock, self._media, alone=True).run()
+        return Attempt(exchange, call, sender, self._clock, self._beside, alone=True).run()
 
     async def _over_targets(self, exchange: Exchange, call: ModelCall) -> Reply:
         """Attempts at the call's targets in their order, until one is good or no other may be made."""
@@ -107,7 +108,7 @@ class LlmBackend:
         # Each attempt has a call of its own, so that what a stream of one still holds cannot change under it.
         own = msgspec.structs.replace(call)
         sender = self._senders[target.provider]
-        attempt = Attempt(exchange, own, sender, self._clock, self._media)
+        attempt = Attempt(exchange, own, sender, self._clock, self._beside)
         if not (call.stream and target.first_token_s and more):
             return await attempt.run(generating=more)
         try:

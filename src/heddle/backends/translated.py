@@ -7,6 +7,7 @@ and marked so.
 
 import msgspec
 
+from heddle.backends.replay import Keeper
 from heddle.model.call import ModelCall, Usage
 from heddle.model.provider import Fields
 from heddle.wire.canonical.answer import Began, ChatAnswer, Ended, Event, Failed, PartDelta, Used
@@ -21,10 +22,12 @@ NOTES_FIELD = b"x-heddle-translation"
 class Translation:
     """One attempt at one provider."""
 
-    __slots__ = ("_dialect", "_notes", "_vendor")
+    __slots__ = ("_dialect", "_keeper", "_notes", "_vendor")
 
-    def __init__(self, dialect: Dialect, vendor: Vendor) -> None:
+    def __init__(self, dialect: Dialect, vendor: Vendor, keeper: Keeper | None = None) -> None:
+        """`keeper` takes what the caller's dialect has no place for."""
         self._dialect = dialect
+        self._keeper = keeper
         self._vendor = vendor
         self._notes = Notes()
 
@@ -43,6 +46,8 @@ class Translation:
     def answer(self, body: bytes, call: ModelCall, created_s: int) -> tuple[bytes, Usage]:
         """The caller's body, and what was used. Raises ProtocolError when the provider's is no answer."""
         answer = self._vendor.decode_answer(body)
+        if self._keeper is not None:
+            self._keeper.take_whole(answer)
         usage = answer.usage or Usage(
             input_tokens=estimate_tokens(len(call.body)), output_tokens=estimate_tokens(_size(answer)), estimated=True
         )
@@ -52,16 +57,17 @@ class Translation:
 
     def stream(self, call: ModelCall, created_s: int) -> "TranslatedStream":
         """A reader for the provider's stream that yields the caller's."""
-        return TranslatedStream(self._vendor.open_decoder(), self._dialect.open_encoder(call, created_s))
+        return TranslatedStream(self._vendor.open_decoder(), self._dialect.open_encoder(call, created_s), self._keeper)
 
 
 class TranslatedStream:
     """Reads a provider's stream, writes the caller's; see `codec.Stream` for the contract."""
 
-    __slots__ = ("_chars", "_decoder", "_encoder", "_tail", "_usage", "done", "events", "failure")
+    __slots__ = ("_chars", "_decoder", "_encoder", "_keeper", "_tail", "_usage", "done", "events", "failure")
 
-    def __init__(self, decoder: Decoder, encoder: Encoder) -> None:
+    def __init__(self, decoder: Decoder, encoder: Encoder, keeper: Keeper | None = None) -> None:
         self._decoder = decoder
+        self._keeper = keeper
         self._encoder = encoder
         self._usage: Usage | None = None
         self._chars = 0
@@ -104,6 +110,8 @@ class TranslatedStream:
     def _take(self, event: Event) -> bytes:
         if self.done or self.failure is not None:
             return b""
+        if self._keeper is not None:
+            self._keeper.take(event)
         if isinstance(event, PartDelta):
             self.events += 1
             self._chars += len(event.text)

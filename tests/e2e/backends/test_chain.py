@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from heddle.backends.llm import LlmBackend
+from heddle.drivers.kv.memory import MemoryStores
 from heddle.model.snapshot import ListenerSpec, ProviderSpec, TimeoutSpec
 from heddle.net.client import Client
 from heddle.net.message import Reply
@@ -61,7 +62,7 @@ class Node:
 @pytest.fixture
 async def chain():
     client = Client()
-    tools = SimpleNamespace(client=client, closers=[], clock=Clock(time.time, time.monotonic))
+    tools = SimpleNamespace(client=client, closers=[], kv=MemoryStores(), clock=Clock(time.time, time.monotonic))
     model = ProviderSpec(name="offline", type="scripted")
     upstream = Node(Scripted(model), model, tools)
     spec = ProviderSpec(

@@ -9,6 +9,7 @@ import pytest
 
 from heddle.backends import relay as relay_module
 from heddle.backends.llm import LlmBackend
+from heddle.drivers.kv.memory import MemoryStores
 from heddle.model.call import Usage
 from heddle.model.snapshot import ListenerSpec, ProviderSpec, TimeoutSpec
 from heddle.net.body import Body
@@ -77,7 +78,9 @@ class Ticks:
 
 def backend(answer, spec=SPEC, provider=None):
     client = FakeClient(answer)
-    tools = SimpleNamespace(client=client, closers=[], clock=Clock(now=lambda: 1e9, monotonic=Ticks()))
+    tools = SimpleNamespace(
+        client=client, closers=[], kv=MemoryStores(), clock=Clock(now=lambda: 1e9, monotonic=Ticks())
+    )
     return LlmBackend((spec,), {spec.name: provider or OpenAI(spec)}, tools), client
 
 
