@@ -25,6 +25,7 @@ from heddle.net.message import Headers, Reply
 from heddle.pipeline.assembly import Clock
 from heddle.pipeline.errors import ANSWERS, CallError, Reason
 from heddle.pipeline.exchange import Exchange
+from heddle.wire.canonical.embeddings import EmbedAnswer, EmbedVendor
 from heddle.wire.canonical.rules import Notes, UntranslatableError
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.codec import Codec, Stream, estimate_tokens
@@ -233,16 +234,23 @@ class Attempt:
         try:
             if answer.status != 200:
                 raise await self._failed(answer, same=False)
-            data = await self._read_whole(answer)
-            found = vendor.decode_embeddings(data, len(request.inputs))
+            found = await self._whole_embedded(answer, vendor, len(request.inputs))
         except NetError as exc:
             answer.close()
             raise self._broken(exc) from exc
-        except ProtocolError as exc:
-            raise self._unreadable() from exc
+        except BaseException:
+            answer.close()
+            raise
         self._exchange.usage = found.usage or Usage(input_tokens=estimate_tokens(len(call.body)), estimated=True)
         fields = [_JSON, *sender.answer_headers(answer.headers), *note_fields(notes)]
         return Reply(200, fields, dialect.encode_embeddings(found, request, call))
+
+    async def _whole_embedded(self, answer: Answer, vendor: EmbedVendor, count: int) -> EmbedAnswer:
+        data = await self._read_whole(answer)
+        try:
+            return vendor.decode_embeddings(data, count)
+        except ProtocolError as exc:
+            raise self._unreadable() from exc
 
     async def _estimated(self) -> Reply:
         """A count of tokens for a provider that does not count: an estimate, which is said."""

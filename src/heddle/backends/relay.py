@@ -22,6 +22,8 @@ _log = logging.getLogger("heddle.backends")
 
 DRAIN_S = 0.25
 """How long the end of the HTTP message may come after the stream's own end, before the connection is closed."""
+MAX_HELD_BYTES = 1024 * 1024
+"""Of a stream that says much and generates nothing: what follows is sent as it comes."""
 
 
 class _OverError(Exception):
@@ -88,10 +90,14 @@ class Relay:
             raise self._error or CallError(Reason.UPSTREAM_BROKEN, "The provider's stream was empty.")
 
     async def open_generating(self) -> None:
-        """Like `open`, and wait until something was generated: until then another target may take the call."""
+        """Like `open`, and wait until something was generated: until then another target may take the call.
+
+        What was seen counts, not what the provider says it counted: some count a token before the first one is there
+        (Anthropic), others none while text is flowing (Gemini).
+        """
         await self.open()
-        held = [self._held]
-        while not self._reader.usage(0).output_tokens:
+        held, size = [self._held], len(self._held)
+        while not self._reader.text_chars and size < MAX_HELD_BYTES:
             try:
                 data = await self._advance()
             except BaseException:
@@ -100,6 +106,7 @@ class Relay:
             if not data:
                 break
             held.append(data)
+            size += len(data)
         if self._error is not None:
             self._settle()
             raise self._error

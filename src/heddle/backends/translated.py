@@ -63,18 +63,18 @@ class Translation:
 class TranslatedStream:
     """Reads a provider's stream, writes the caller's; see `codec.Stream` for the contract."""
 
-    __slots__ = ("_chars", "_decoder", "_encoder", "_keeper", "_tail", "_usage", "done", "events", "failure")
+    __slots__ = ("_decoder", "_encoder", "_keeper", "_tail", "_usage", "done", "events", "failure", "text_chars")
 
     def __init__(self, decoder: Decoder, encoder: Encoder, keeper: Keeper | None = None) -> None:
         self._decoder = decoder
         self._keeper = keeper
         self._encoder = encoder
         self._usage: Usage | None = None
-        self._chars = 0
         self._tail = b""
         self.done = False
         self.events = 0
         self.failure: ProtocolError | None = None
+        self.text_chars = 0
 
     def feed(self, data: bytes) -> bytes:
         """What the caller may now have. Stops at the first event that breaks the stream; see `failure`."""
@@ -102,7 +102,7 @@ class TranslatedStream:
         """The provider's counts; of a stream that broke, an estimate from what was seen."""
         if self._usage is not None and self.done:
             return self._usage
-        seen = estimate_tokens(self._chars)
+        seen = estimate_tokens(self.text_chars)
         if self._usage is None:
             return Usage(input_tokens=estimate_tokens(input_bytes), output_tokens=seen, estimated=True)
         return msgspec.structs.replace(self._usage, output_tokens=max(seen, self._usage.output_tokens), estimated=True)
@@ -114,7 +114,7 @@ class TranslatedStream:
             self._keeper.take(event)
         if isinstance(event, PartDelta):
             self.events += 1
-            self._chars += len(event.text)
+            self.text_chars += len(event.text)
         elif isinstance(event, Failed):
             self.failure = ProtocolError(event.detail)
             return b""

@@ -29,6 +29,8 @@ class Stream(Protocol):
     """The terminator was seen; nothing after it is forwarded."""
     events: int
     """Events with content that were read; the terminator is none."""
+    text_chars: int
+    """Characters of text, thinking and arguments that were generated so far."""
 
     def feed(self, data: bytes) -> bytes:
         """What of `data`, and of earlier bytes, may now go to the caller: whole events only. Never raises."""

@@ -113,6 +113,10 @@ class StreamReader:
         """The provider's last counts; an estimate from `input_bytes` and the text seen when there are none."""
         if self._usage is not None:
             reported = counts.read(self._usage, estimated=not self._settled)
+            if reported is not None and reported.estimated:
+                # Counts of what is not over: early chunks tell the prompt's only.
+                seen = max(reported.output_tokens, estimate_tokens(self.text_chars))
+                return msgspec.structs.replace(reported, output_tokens=seen)
             if reported is not None:
                 return reported
         return Usage(
