@@ -15,7 +15,7 @@ from heddle.model.call import ModelCall, Usage
 from heddle.wire.canonical.answer import ChatAnswer, Choice
 from heddle.wire.canonical.request import Part, Refusal, Text, Thinking, ToolCall
 from heddle.wire.llm.bedrock import usage as bedrock_usage
-from heddle.wire.llm.bedrock.names import FROM_STOP, proof_to_caller, redacted_to_caller
+from heddle.wire.llm.bedrock.names import FROM_STOP, call_proof_to_caller, proof_to_caller, redacted_to_caller
 from heddle.wire.llm.codec import estimate_tokens
 
 METRICS = {"latencyMs": 0}
@@ -57,7 +57,8 @@ def _blocks(part: Part) -> list[dict[str, Any]]:
         return [{"text": part.text}] if part.text else []
     if isinstance(part, ToolCall):
         use = {"toolUseId": part.id, "name": part.name, "input": arguments_document(part.arguments or "{}")}
-        return [{"toolUse": use}]
+        proof = call_proof_to_caller(part.signature) if part.signature else ""
+        return [{"toolUse": use}, *([{"reasoningContent": {"redactedContent": proof}}] if proof else [])]
     if isinstance(part, Thinking):
         return [{"reasoningContent": block} for block in _reasoning(part)]
     return []

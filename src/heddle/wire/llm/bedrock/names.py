@@ -157,6 +157,9 @@ FORMATS["audio"] |= {"audio/mp3": "mp3", "audio/x-wav": "wav", "audio/wave": "wa
 
 _OWN = "bedrock."
 _VENDORS = ("anthropic.", "gemini.", "openai.", _OWN)
+_OF_CALL = "call."
+"""Before another vendor's proof of a tool call, for which `ToolUseBlock` has no member: it follows its call as redacted
+thinking that only this gateway can read."""
 
 
 def exception_of(status: int) -> str:
@@ -203,3 +206,15 @@ def redacted_from_caller(blob: str) -> str:
 def redacted_to_caller(value: str) -> str:
     """The other way: another vendor's value with its name becomes the blob, as a blob has room for it."""
     return value.removeprefix(_OWN) if value.startswith(_OWN) else base64.b64encode(value.encode()).decode()
+
+
+def call_proof_to_caller(value: str) -> str:
+    """The proof of a tool call as a blob, base64."""
+    return base64.b64encode((_OF_CALL + value).encode()).decode()
+
+
+def call_proof_from_caller(blob: str) -> str:
+    """The proof of a tool call in a blob; empty for ordinary redacted thinking. Raises ValueError for no base64."""
+    data = binascii.a2b_base64(blob, strict_mode=True)
+    value = data.decode().removeprefix(_OF_CALL) if data.isascii() and data.startswith(_OF_CALL.encode()) else ""
+    return value if value.startswith(_VENDORS) else ""

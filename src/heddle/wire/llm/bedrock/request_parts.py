@@ -16,7 +16,12 @@ import msgspec
 from heddle.wire.canonical.request import Cache, Media, Part, Text, Thinking, ToolCall, ToolResult
 from heddle.wire.canonical.rules import UntranslatableError
 from heddle.wire.errors import ProtocolError
-from heddle.wire.llm.bedrock.names import MEDIA_TYPES, proof_from_caller, redacted_from_caller
+from heddle.wire.llm.bedrock.names import (
+    MEDIA_TYPES,
+    call_proof_from_caller,
+    proof_from_caller,
+    redacted_from_caller,
+)
 
 
 class CachePoint(msgspec.Struct, gc=False):
@@ -133,6 +138,15 @@ class Collected:
         else:
             self.other.append("cachePoint")
 
+    def reason(self, block: _Reasoning, at: str) -> None:
+        """Add thinking, or to the call before it the proof that `answer` wrote behind it."""
+        last = self.parts[-1] if self.parts else None
+        proof = _call_proof(block) if isinstance(last, ToolCall) else ""
+        if isinstance(last, ToolCall) and proof:
+            self.parts[-1] = msgspec.structs.replace(last, signature=proof)
+        else:
+            self.parts.append(_thinking(block, at))
+
 
 def read(blocks: Sequence[WireBlock], at: str, other: list[str]) -> tuple[Part, ...]:
     """The parts of one message. Raises ProtocolError with the place, UntranslatableError for what only Bedrock has."""
@@ -152,7 +166,7 @@ def _read_block(found: Collected, block: WireBlock, at: str) -> None:
     elif block.toolResult is not None:
         found.parts.append(_tool_result(block.toolResult, at, found.other))
     elif block.reasoningContent is not None:
-        found.parts.append(_thinking(block.reasoningContent, f"{at}.reasoningContent"))
+        found.reason(block.reasoningContent, f"{at}.reasoningContent")
     else:
         _read_rarer(found, block, at)
 
@@ -212,6 +226,13 @@ def _result_part(block: _ResultBlock, at: str, other: list[str]) -> Text | Media
     if block.searchResult is not None:
         return _search(block.searchResult, other)
     raise ProtocolError(f"{at}: not a kind of content that is known.", param=at)
+
+
+def _call_proof(block: _Reasoning) -> str:
+    try:
+        return call_proof_from_caller(block.redactedContent or "")
+    except ValueError:
+        return ""
 
 
 def _thinking(block: _Reasoning, at: str) -> Thinking:

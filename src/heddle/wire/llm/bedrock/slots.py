@@ -10,8 +10,31 @@ import msgspec
 
 from heddle.model.snapshot_guards import Scope
 from heddle.wire import eventstream
-from heddle.wire.llm.slots import Channel, Close, CloseAll, Slot, Step, decode, encode, field_slots, objects, unreadable
+from heddle.wire.llm.slots import (
+    Channel,
+    Close,
+    CloseAll,
+    Slot,
+    Step,
+    decode,
+    encode,
+    field_slots,
+    leaf_slots,
+    objects,
+    place,
+    rest_slots,
+    unreadable,
+)
 
+_KNOWN = frozenset(
+    ("system", "messages", "promptVariables", "toolConfig", "guardrailConfig", "performanceConfig", "serviceTier",
+     "additionalModelResponseFieldPaths")
+)  # fmt: skip
+_KNOWN_BLOCK = frozenset(
+    ("text", "toolUse", "toolResult", "document", "guardContent", "reasoningContent", "image", "video", "audio",
+     "cachePoint")
+)  # fmt: skip
+_KNOWN_RESULT = frozenset(("text", "json", "document", "image", "video"))
 _EVENT = "contentBlockDelta"
 _FIELDS = {"text": "text", "reasoning": "text", "tool": "input"}
 
@@ -23,8 +46,15 @@ def request_slots(body: Any) -> Iterator[Slot]:
     for message in objects(body.get("messages")):
         scope: Scope = "assistant" if message.get("role") == "assistant" else "user"
         yield from _blocks(message.get("content"), scope)
+        for block in objects(message.get("content")):
+            told = _reasoning(block)
+            if told is not None and not told.get("signature"):
+                yield from field_slots("assistant", told, ("text",))
     if isinstance(body.get("promptVariables"), dict):
         yield Slot("user", body, "promptVariables", "json")
+    if "toolConfig" in body:
+        yield from leaf_slots("system", body, "toolConfig")
+    yield from rest_slots("user", body, _KNOWN)
 
 
 def answer_slots(body: Any) -> Iterator[Slot]:
@@ -59,6 +89,8 @@ def _blocks(content: Any, scope: Scope) -> Iterator[Slot]:
         guarded = block.get("guardContent")
         if isinstance(guarded, dict) and isinstance(guarded.get("text"), dict):
             yield from field_slots(scope, guarded["text"], ("text",))
+        for slot in rest_slots(scope, block, _KNOWN_BLOCK):
+            yield slot._replace(unshown=False)
 
 
 def _result(result: dict[str, Any]) -> Iterator[Slot]:
@@ -68,11 +100,12 @@ def _result(result: dict[str, Any]) -> Iterator[Slot]:
             yield Slot("tool_result", part, "json", "json")
         if isinstance(part.get("document"), dict):
             yield from _document(part["document"], "tool_result")
+        yield from rest_slots("tool_result", part, _KNOWN_RESULT)
 
 
 def _document(document: dict[str, Any], scope: Scope) -> Iterator[Slot]:
     """A document whose text is in it; one that is given as bytes is not read."""
-    yield from field_slots(scope, document, ("context",))
+    yield from field_slots(scope, document, ("name", "context"))
     source = document.get("source")
     if isinstance(source, dict):
         yield from field_slots(scope, source, ("text",))
@@ -90,10 +123,10 @@ class ConverseSlots:
         told = event.get(_EVENT)
         if isinstance(told, dict):
             delta = told.get("delta")
-            return self._delta(delta, told.get("contentBlockIndex", 0)) if isinstance(delta, dict) else ()
+            return self._delta(delta, place(told.get("contentBlockIndex", 0))) if isinstance(delta, dict) else ()
         ended = event.get("contentBlockStop")
         if isinstance(ended, dict):
-            return (CloseAll((ended.get("contentBlockIndex", 0),)),)
+            return (CloseAll((place(ended.get("contentBlockIndex", 0)),)),)
         return (CloseAll(),) if "messageStop" in event else ()
 
     @staticmethod
@@ -105,7 +138,9 @@ class ConverseSlots:
             return (Slot("tool_arguments", called, "input", "json_text", (index, "tool")),)
         if isinstance(thought, dict) and isinstance(thought.get("text"), str):
             return (Slot("assistant", thought, "text", "text", (index, "reasoning"), aside=True),)
-        return (Close((index, "reasoning")),) if isinstance(thought, dict) else ()
+        if isinstance(thought, dict):
+            return (Close((index, "reasoning")),)
+        return list(rest_slots("assistant", delta, _KNOWN_BLOCK))
 
     def make(self, channel: Channel, text: str) -> dict[str, Any]:
         """A delta of a block."""

@@ -16,7 +16,7 @@ from heddle.wire import eventstream
 from heddle.wire.canonical.answer import Began, ChoiceEnded, Ended, Event, PartBegan, PartDelta, PartEnded, Used
 from heddle.wire.llm.bedrock import usage as bedrock_usage
 from heddle.wire.llm.bedrock.answer import METRICS, estimate
-from heddle.wire.llm.bedrock.names import FROM_STOP, proof_to_caller, redacted_to_caller
+from heddle.wire.llm.bedrock.names import FROM_STOP, call_proof_to_caller, proof_to_caller, redacted_to_caller
 
 _PartEvent = PartBegan | PartDelta | PartEnded
 
@@ -30,7 +30,7 @@ def open_encoder(call: ModelCall, created_s: int) -> "Encoder":
 class Encoder:
     """Writes the frames of one answer; see `codec.Encoder` for the contract."""
 
-    __slots__ = ("_call", "_chars", "_filled", "_index", "_kinds", "_open", "_started", "_usage", "_waiting")
+    __slots__ = ("_call", "_chars", "_filled", "_index", "_kinds", "_open", "_proof", "_started", "_usage", "_waiting")
 
     def __init__(self, call: ModelCall) -> None:
         self._call = call
@@ -42,6 +42,8 @@ class Encoder:
         """The part that is being written; the events of others wait."""
         self._filled = False
         """The open part has been given something to say."""
+        self._proof = ""
+        """Of the call that is being written."""
         self._started = False
         self._usage: Usage | None = None
         self._waiting: dict[int, list[_PartEvent]] = {}
@@ -109,7 +111,9 @@ class Encoder:
                 deltas.append({"reasoningContent": {"signature": proof_to_caller(event.signature)}})
             if event.redacted:
                 deltas.append({"reasoningContent": {"redactedContent": redacted_to_caller(event.redacted)}})
-        elif event.text:
+        elif kind == "tool_call" and event.signature:
+            self._proof = event.signature
+        if kind != "thinking" and event.text:
             deltas.append({"toolUse": {"input": event.text}} if kind == "tool_call" else {"text": event.text})
         if deltas and not self._filled:
             self._filled = True
@@ -122,14 +126,22 @@ class Encoder:
     def _stop(self, event: PartEnded) -> bytes:
         kind = self._kinds.pop(event.index)
         self._open = None
+        proof, self._proof = self._proof, ""
         stop = _frame("contentBlockStop", {"contentBlockIndex": self._index})
-        if self._filled:
-            return stop
         if kind != "tool_call":
-            return b""
-        # A call without arguments: clients parse what they gathered as JSON.
-        delta = {"toolUse": {"input": "{}"}}
-        return _frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": self._index}) + stop
+            return stop if self._filled else b""
+        if not self._filled:
+            # A call without arguments: clients parse what they gathered as JSON.
+            delta = {"toolUse": {"input": "{}"}}
+            stop = _frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": self._index}) + stop
+        return stop + self._aside(proof) if proof else stop
+
+    def _aside(self, proof: str) -> bytes:
+        """The proof of the call that has ended, as a block of its own."""
+        self._index += 1
+        delta = {"reasoningContent": {"redactedContent": call_proof_to_caller(proof)}}
+        begun = _frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": self._index})
+        return begun + _frame("contentBlockStop", {"contentBlockIndex": self._index})
 
 
 def _frame(event: str, payload: dict[str, Any]) -> bytes:

@@ -95,6 +95,38 @@ class Reader:
         return ToolResult(call_id=matching[0][0], name=matching[0][1], parts=tuple(inner), is_error=is_error)
 
 
+def whole_thoughts(messages: list[Message]) -> list[Message]:
+    """Thoughts that came in pieces, put together: what a stream sent is replayed part by part, perhaps in as many
+    contents. A proof ends a thought, and is of all of it."""
+    made: list[Message] = []
+    for message in messages:
+        kept: list[Part] = []
+        for part in message.parts:
+            before = kept[-1] if kept else _last(made, message.role)
+            if not (isinstance(part, Thinking) and isinstance(before, Thinking)) or _proven(before):
+                kept.append(part)
+            elif kept:
+                kept[-1] = _joined(before, part)
+            else:
+                made[-1] = msgspec.structs.replace(made[-1], parts=(*made[-1].parts[:-1], _joined(before, part)))
+        if kept or not message.parts:
+            made.append(msgspec.structs.replace(message, parts=tuple(kept)))
+    return made
+
+
+def _last(messages: list[Message], role: Role) -> Part | None:
+    last = messages[-1] if messages else None
+    return last.parts[-1] if last is not None and last.role == role and last.parts else None
+
+
+def _proven(thought: Thinking) -> bool:
+    return bool(thought.signature or thought.redacted)
+
+
+def _joined(before: Thinking, more: Thinking) -> Thinking:
+    return Thinking(text=before.text + more.text, signature=more.signature, redacted=more.redacted)
+
+
 def _said(answer: Fields, into: list[Text | Media]) -> bool:
     """Append what a function said; whether it is an error."""
     response = answer.object("response")

@@ -21,7 +21,7 @@ from heddle.wire.canonical.request import (
 )
 from heddle.wire.canonical.rules import UntranslatableError
 from heddle.wire.llm.gemini.fields import Fields
-from heddle.wire.llm.gemini.parts import Reader
+from heddle.wire.llm.gemini.parts import Reader, whole_thoughts
 from heddle.wire.llm.gemini.schemas import to_json_schema
 
 _PLACED = frozenset(
@@ -92,7 +92,7 @@ def _messages(fields: Fields) -> tuple[Message, ...]:
     said = reader.parts(system) if system is not None else []
     if said:
         messages.insert(0, Message(role="system", parts=tuple(said)))
-    return tuple(messages)
+    return tuple(whole_thoughts(messages))
 
 
 def _tools(fields: Fields) -> _Tools:

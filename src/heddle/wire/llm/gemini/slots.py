@@ -10,9 +10,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from heddle.model.snapshot_guards import Scope
-from heddle.wire.llm.slots import Channel, CloseAll, Form, Slot, SseFrames, Step, field_slots, objects
+from heddle.wire.llm.slots import (
+    Beside,
+    Channel,
+    CloseAll,
+    Form,
+    Slot,
+    SseFrames,
+    Step,
+    field_slots,
+    leaf_slots,
+    objects,
+    place,
+    rest_slots,
+)
 
 _COPIED = ("modelVersion", "responseId")
+_DEFINED = ("tools", "generationConfig", "generation_config")
+_KNOWN = frozenset(
+    ("systemInstruction", "system_instruction", "contents", "content", "generateContentRequest", "requests",
+     "generate_content_request", "instances", "safetySettings", "safety_settings", "toolConfig", "tool_config",
+     "cachedContent", "cached_content", "taskType", "task_type", "embedContentConfig", *_DEFINED)
+)  # fmt: skip
+_KNOWN_CANDIDATE = frozenset(("content", "index", "finishReason", "logprobsResult", "safetyRatings"))
 _NESTED: tuple[tuple[str, tuple[str, ...], Scope, Form], ...] = (
     ("functionCall", ("args",), "tool_arguments", "json"),
     ("function_call", ("args",), "tool_arguments", "json"),
@@ -22,6 +42,10 @@ _NESTED: tuple[tuple[str, tuple[str, ...], Scope, Form], ...] = (
     ("executable_code", ("code",), "tool_arguments", "text"),
     ("codeExecutionResult", ("output",), "tool_result", "text"),
     ("code_execution_result", ("output",), "tool_result", "text"),
+)
+
+_KNOWN_PART = frozenset(
+    ("text", "inlineData", "inline_data", "videoMetadata", "video_metadata", *(name for name, *_ in _NESTED))
 )
 
 
@@ -38,6 +62,10 @@ def request_slots(body: Any) -> Iterator[Slot]:
         yield from request_slots(request)
     for instance in objects(body.get("instances")):
         yield from field_slots("user", instance, ("content", "title"))
+    for key in _DEFINED:
+        if key in body:
+            yield from leaf_slots("system", body, key)
+    yield from rest_slots("user", body, _KNOWN)
 
 
 def _contents(body: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -61,12 +89,26 @@ def _part(part: dict[str, Any], scope: Scope) -> Iterator[Slot]:
         held = part.get(name)
         if isinstance(held, dict):
             yield from (Slot(within, held, field, form) for field in fields if held.get(field) is not None)
+    yield from rest_slots(scope, part, _KNOWN_PART)
 
 
 def answer_slots(body: Any) -> Iterator[Slot]:
-    """What each candidate says."""
-    for candidate in objects(body.get("candidates")):
-        yield from _content(candidate.get("content"), "assistant")
+    """What each candidate says, and what is said about it (grounding, citations)."""
+    for number, candidate in enumerate(objects(body.get("candidates"))):
+        spoils = ((candidate, "logprobsResult"),) if candidate.get("logprobsResult") is not None else ()
+        for slot in _joined(candidate.get("content"), number):
+            yield slot._replace(spoils=spoils)
+        yield from rest_slots("assistant", candidate, _KNOWN_CANDIDATE)
+
+
+def _joined(content: Any, number: int) -> Iterator[Slot]:
+    """The parts of an answer, of which texts of one kind that follow one another are one: callers join them."""
+    run, last = 0, None
+    for slot in _content(content, "assistant"):
+        kind = slot.aside if slot.scope == "assistant" and not slot.unshown else None
+        run += kind is None or kind is not last
+        last = kind
+        yield slot if kind is None else slot._replace(channel=(number, run))
 
 
 class ContentSlots:
@@ -84,22 +126,25 @@ class ContentSlots:
         self._event = event
         steps: list[Step] = []
         for candidate in objects(event.get("candidates")):
-            index = candidate.get("index", 0)
+            index = place(candidate.get("index", 0))
             content = candidate.get("content")
             parts = content.get("parts") if isinstance(content, dict) else None
             for part in objects(parts):
-                self._take(part, index, _spoils(candidate), steps)
+                self._take(part, index, steps)
+            if candidate.get("logprobsResult") is not None:
+                steps.append(Beside(candidate, "logprobsResult", (index,)))
+            if not candidate.keys() <= _KNOWN_CANDIDATE:
+                steps += rest_slots("assistant", candidate, _KNOWN_CANDIDATE)
             if candidate.get("finishReason") is not None:
                 steps.append(CloseAll((index,)))
         return steps
 
     @staticmethod
-    def _take(part: dict[str, Any], index: Any, spoils: tuple[tuple[Any, Any], ...], steps: list[Step]) -> None:
+    def _take(part: dict[str, Any], index: int | str, steps: list[Step]) -> None:
         kind, other = ("thought", "text") if part.get("thought") is True else ("text", "thought")
         if isinstance(part.get("text"), str):
             steps.append(CloseAll((index, other)))
-            slot = Slot("assistant", part, "text", "text", (index, kind), spoils=spoils, aside=kind == "thought")
-            steps.append(slot)
+            steps.append(Slot("assistant", part, "text", "text", (index, kind), aside=kind == "thought"))
             return
         steps.append(CloseAll((index,)))
         steps += _part(part, "assistant")
@@ -110,10 +155,6 @@ class ContentSlots:
         part: dict[str, Any] = {"text": text, "thought": True} if kind == "thought" else {"text": text}
         made = {key: self._event[key] for key in _COPIED if key in self._event}
         return {"candidates": [{"content": {"parts": [part], "role": "model"}, "index": index}], **made}
-
-
-def _spoils(candidate: dict[str, Any]) -> tuple[tuple[Any, Any], ...]:
-    return ((candidate, "logprobsResult"),) if candidate.get("logprobsResult") is not None else ()
 
 
 def open_slots() -> ContentSlots:

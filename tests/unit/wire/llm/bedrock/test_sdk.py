@@ -131,6 +131,57 @@ def test_a_stream_of_thinking_text_and_parallel_tools():
     assert events[-1]["metadata"]["metrics"] == {"latencyMs": 0}
 
 
+PROVEN = ToolCall(id="t1", name="f", arguments="{}", signature="gemini.a/b=")
+
+
+def replayed(content):
+    """What boto3 sends when its user sends an answer back."""
+    messages = [*ASK["messages"], {"role": "assistant", "content": content}]
+    with serving((200, JSON, dialect.encode_answer(WHOLE, CALL, 0))) as server, client(server) as bedrock:
+        bedrock.converse(modelId="m", messages=messages)
+        return dialect.decode_chat(server.requests[-1][2], CALL).messages[1].parts
+
+
+WHOLE = ChatAnswer(id="x", model="y", choices=(Choice(parts=(PROVEN, Text(text="go")), stop="tool_use"),), usage=USAGE)
+
+
+def test_the_proof_of_a_call_follows_it_and_comes_back_to_it():
+    read = converse(200, JSON, dialect.encode_answer(WHOLE, CALL, 0))
+    content = read["output"]["message"]["content"]
+    assert content[1] == {"reasoningContent": {"redactedContent": b"call.gemini.a/b="}}
+    assert replayed(content) == (PROVEN, Text(text="go"))
+
+
+def test_the_proof_of_a_call_in_a_stream_is_a_block_of_its_own():
+    events = stream(
+        [
+            Began(id="x"),
+            PartBegan(index=0, kind="tool_call", id="t1", name="f"),
+            PartDelta(index=0, signature="gemini.a/b="),
+            PartEnded(index=0),
+            PartBegan(index=1, kind="tool_call", id="t2", name="g"),
+            PartDelta(index=1, text="{}"),
+            PartEnded(index=1),
+            ChoiceEnded(stop="tool_use"),
+            Used(usage=USAGE),
+            Ended(),
+        ]
+    )
+    places = [(name, value["contentBlockIndex"]) for event in events for name, value in event.items()
+              if "contentBlockIndex" in value]  # fmt: skip
+    start, delta, stop = "contentBlockStart", "contentBlockDelta", "contentBlockStop"
+    assert places == [(start, 0), (delta, 0), (stop, 0), (delta, 1), (stop, 1), (start, 2), (delta, 2), (stop, 2)]
+    blob = events[4]["contentBlockDelta"]["delta"]["reasoningContent"]["redactedContent"]
+    assert blob == b"call.gemini.a/b="
+
+
+@pytest.mark.parametrize("blob", [b"call.", b"call.nobody.x", b"gemini.x", b"\xff"])
+def test_other_blobs_behind_a_call_are_thinking(blob):
+    call = {"toolUse": {"toolUseId": "t1", "name": "f", "input": {}}}
+    first, second = replayed([call, {"reasoningContent": {"redactedContent": blob}}])
+    assert (first.signature, second.redacted != "") == ("", True)
+
+
 def test_redacted_thinking_of_another_vendor_comes_as_a_blob_with_its_name():
     events = stream(
         [

@@ -138,6 +138,36 @@ def test_signatures_say_whose_they_are():
     )
 
 
+def thought(text, signature=""):
+    return {"text": text, "thought": True, **({"thoughtSignature": signature} if signature else {})}
+
+
+def model(*given):
+    return {"role": "model", "parts": list(given)}
+
+
+def test_a_thought_that_came_in_pieces_is_one():
+    """The parts of a stream, replayed as they came; its proof, with the last piece, is of all of it."""
+    one, two = signatures.wrap(Thinking(signature="anthropic.1")), signatures.wrap(Thinking(signature="anthropic.2"))
+    whole = (
+        Thinking(text="so it is", signature="anthropic.1"),
+        Thinking(text="and", signature="anthropic.2"),
+        Text(text="yes"),
+    )
+    said = [thought("so "), thought("it "), thought("is"), thought("", one), thought("and", two), {"text": "yes"}]
+    assert parts(*said, role="model", before=[HI]) == whole
+    contents = decode(contents=[HI, *(model(part) for part in said)]).messages[1:]
+    assert tuple(part for message in contents for part in message.parts) == whole
+    assert all(message.role == "assistant" and message.parts for message in contents)
+
+
+def test_thoughts_of_two_turns_stay_apart():
+    contents = [model(thought("a")), HI, model(thought("b"))]
+    assert [message.parts for message in decode(contents=contents).messages][::2] == [
+        (Thinking(text="a"),), (Thinking(text="b"),),
+    ]  # fmt: skip
+
+
 def test_results_are_paired_by_id_or_by_name_and_order():
     calls = [
         {"functionCall": {"name": "f"}},
