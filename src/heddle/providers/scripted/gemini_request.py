@@ -25,6 +25,7 @@ UNSEALED = ("gemini-1", "gemini-2")
 """Families that do not ask for seals."""
 MAX_DEPTH = 100
 
+_STANDARD = str.maketrans("-_", "+/")
 _SNAKE = re.compile(r"_([a-z0-9])")
 _VERBATIM = frozenset(
     ("args", "response", "parametersJsonSchema", "responseJsonSchema", "responseSchema", "parameters")
@@ -310,7 +311,8 @@ def _check_seals(calls: list[_Part], model: str, at: str, current: bool) -> int:
         if call is None:
             continue
         if value and value not in SKIP:
-            if not fits(value, CALL, call.name, call.args or {}):
+            # "Either standard or URL-safe base64 encoding with/without paddings are accepted" (ProtoJSON, bytes).
+            if not fits(value.translate(_STANDARD), CALL, call.name, call.args or {}):
                 raise RefusedError("Thought signature is not valid.")
             sealed += 1
         elif not value and turn == 0 and current and _asks_seals(model):

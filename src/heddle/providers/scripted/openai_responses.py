@@ -19,7 +19,7 @@ from heddle.providers.scripted.asked import Asked
 from heddle.providers.scripted.openai_responses_request import AFTER_REASONING, REASONING, Echo, read_request
 from heddle.providers.scripted.playing import SSE, Trouble
 from heddle.providers.scripted.said import Answer, Call, Choice, Counts, Who
-from heddle.providers.scripted.seals import seal
+from heddle.providers.scripted.seals import sealed
 
 DIALECT = "openai_responses"
 STREAM_TYPE = SSE
@@ -151,7 +151,7 @@ class _Reasoning:
     def __init__(self, thoughts: list[str], echo: Echo, who: Who) -> None:
         self._id = f"rs_{who.ident}"
         self._thoughts = thoughts if echo.summary else []
-        self._sealed = {"encrypted_content": seal(REASONING, self._id)} if echo.encrypted else {}
+        self._sealed = {"encrypted_content": sealed(REASONING, self._id)} if echo.encrypted else {}
 
     def begun(self) -> dict[str, Any]:
         return {"id": self._id, "type": "reasoning", "summary": [], **self._sealed}

@@ -14,7 +14,7 @@ import msgspec
 
 from heddle.providers.scripted.asked import Asked, RefusedError, Tool
 from heddle.providers.scripted.openai_errors import unfit
-from heddle.providers.scripted.seals import fits
+from heddle.providers.scripted.seals import sealed_id
 from heddle.providers.scripted.shape import ShapeError, Strict, convert, read
 
 REASONING = "openai reasoning"
@@ -93,9 +93,10 @@ class _Summary(Strict):
 
 
 class _Reasoning(Strict):
-    id: str
     summary: list[_Summary]
     type: Literal["reasoning"]
+    id: str | None = None
+    """Documented as required; what is sealed is taken without, as coding agents send it."""
     content: list[Any] | None = None
     encrypted_content: str | None = None
     status: _Status | None = None
@@ -323,11 +324,10 @@ def _check_reasoning(item: _Reasoning, following: list[_Item]) -> None:
             "`store` set to true, or remove this item from your input."
         )
         raise RefusedError(message, "input", 404)
-    if not fits(item.encrypted_content, REASONING, item.id):
-        message = (
-            f"The encrypted content for item {item.id} could not be verified. Reason: Encrypted content could not be "
-            "decrypted or parsed."
-        )
+    ident = sealed_id(item.encrypted_content, REASONING)
+    if not ident or item.id not in (None, ident):
+        reason = "item_id did not match the target item id" if ident else "could not be decrypted or parsed"
+        message = f"The encrypted content for item {item.id} could not be verified. Reason: Encrypted content {reason}."
         raise RefusedError(message, code="invalid_encrypted_content")
     led_to = following[0] if following else None
     if not (isinstance(led_to, _Call) or (isinstance(led_to, _Message) and led_to.role == "assistant")):

@@ -21,3 +21,17 @@ def seal(kind: str, *said: object) -> str:
 def fits(value: str, kind: str, *said: object) -> bool:
     """Whether `value` is the seal of this, byte for byte."""
     return value == seal(kind, *said)
+
+
+def sealed(kind: str, ident: str) -> str:
+    """A seal that carries the id of what it is for."""
+    return f"{base64.urlsafe_b64encode(ident.encode()).decode()}.{seal(kind, ident)}"
+
+
+def sealed_id(value: str, kind: str) -> str:
+    """The id in a value of `sealed`; empty when it is none."""
+    try:
+        ident = base64.urlsafe_b64decode(value.partition(".")[0].encode("ascii")).decode()
+    except ValueError:
+        return ""
+    return ident if value == sealed(kind, ident) else ""
