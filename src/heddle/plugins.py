@@ -14,6 +14,7 @@ POLICIES: dict[str, str] = {
     "authorization": "heddle.policies.authz:build",
     "caching": "heddle.policies.cache:build",
     "guards": "heddle.policies.guard:build",
+    "ownership": "heddle.policies.ownership:build",
     "rate_limiting": "heddle.policies.rate_limit:build",
     # Of one phase with `rate_limiting`, and by the order of names within it.
     "spending": "heddle.policies.budget:build",

@@ -29,7 +29,16 @@ from heddle.wire.canonical.embeddings import EmbedAnswer, EmbedVendor
 from heddle.wire.canonical.rules import Notes, UntranslatableError
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.codec import Codec, Stream, estimate_tokens
-from heddle.wire.llm.codecs import CODECS, COUNTS, DIALECTS, EMBED_DIALECTS, EMBED_VENDORS, EMBEDDINGS, VENDORS
+from heddle.wire.llm.codecs import (
+    CLEANSING,
+    CODECS,
+    COUNTS,
+    DIALECTS,
+    EMBED_DIALECTS,
+    EMBED_VENDORS,
+    EMBEDDINGS,
+    VENDORS,
+)
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest answer that is not streamed."""
@@ -111,7 +120,9 @@ class Attempt:
         if sender.spec.credential_error:
             detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
             return self._nowhere(CallError(Reason.PROVIDER_UNCONFIGURED, detail), "credential")
-        if call.dialect in sender.dialects and not (call.targets and carries_proofs(call)):
+        if call.dialect in sender.dialects and (
+            call.dialect in CLEANSING or not (call.targets and carries_proofs(call))
+        ):
             return self._same(generating)
         if call.dialect in DIALECTS and sender.speaks in VENDORS:
             return self._answered(self._translated(generating))
@@ -143,7 +154,8 @@ class Attempt:
         hide_usage = call.stream and not call.include_usage and sender.stream_usage
         model = call.upstream_model
         renamed = model if model and model != call.model else None
-        body = call.body
+        cleanse = CLEANSING.get(call.dialect)
+        body = call.body if cleanse is None else cleanse(call.body)
         if renamed is not None or hide_usage:
             body = codec.rewrite(body, model=renamed, include_usage=hide_usage)
         if sender.adapting is not None and (sender.adapting.adapts_own or call.altered):

@@ -31,6 +31,7 @@ class Reason(enum.Enum):
     MODEL_FORBIDDEN = "model_forbidden"
     NOT_FOUND = "not_found"
     MODEL_NOT_FOUND = "model_not_found"
+    STATE_NOT_FOUND = "state_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TIMEOUT_READING = "timeout_reading"
     TOO_LARGE = "too_large"
@@ -62,6 +63,7 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.MODEL_FORBIDDEN: Answer(403, -32003, False, "permission_error", "model_forbidden"),
     Reason.NOT_FOUND: Answer(404, -32601, False, _INVALID, "unknown_url"),
     Reason.MODEL_NOT_FOUND: Answer(404, -32602, False, _INVALID, "model_not_found"),
+    Reason.STATE_NOT_FOUND: Answer(404, -32602, False, _INVALID, "not_found"),
     Reason.METHOD_NOT_ALLOWED: Answer(405, -32601, False, _INVALID, "method_not_allowed"),
     Reason.TIMEOUT_READING: Answer(408, -32600, True, _INVALID, "request_timeout"),
     Reason.TOO_LARGE: Answer(413, -32600, False, _INVALID, "request_too_large"),

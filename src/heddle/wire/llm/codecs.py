@@ -39,6 +39,7 @@ from heddle.wire.llm.openai_responses import count as openai_responses_count
 from heddle.wire.llm.openai_responses import dialect as openai_responses_dialect
 from heddle.wire.llm.openai_responses import heard as openai_responses_heard
 from heddle.wire.llm.openai_responses import vendor as openai_responses_vendor
+from heddle.wire.llm.openai_responses.foreign import without_foreign
 
 CODECS: dict[str, Codec] = {
     bedrock.DIALECT: bedrock,
@@ -84,6 +85,9 @@ HEARD: dict[str, Hearing] = {
     openai_responses.DIALECT: openai_responses_heard,
 }
 """`ModelCall.dialect` -> what is read of its answers for records and spans; others generate no text."""
+
+CLEANSING: dict[str, Callable[[bytes], bytes]] = {openai_responses.DIALECT: without_foreign}
+"""`ModelCall.dialect` -> takes out of a body what its own vendor would refuse because another vendor made it."""
 
 EMBED_DIALECTS: dict[str, EmbedDialect] = {
     gemini_embed_content.DIALECT: gemini_embed_translate,
