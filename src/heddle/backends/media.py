@@ -53,12 +53,14 @@ async def resolve(host: str, port: int) -> list[str]:
 class MediaFetcher:
     """Fetches for the calls of one snapshot."""
 
-    __slots__ = ("_client", "_hosts", "_networks", "_resolve", "_spec", "_timeouts")
+    __slots__ = ("_client", "_hosts", "_networks", "_resolve", "_spec", "_timeouts", "allowed")
 
     def __init__(self, spec: MediaSpec, client: Client, resolver: Resolve = resolve) -> None:
         self._spec = spec
         self._client = client
         self._hosts = Globs(spec.hosts)
+        self.allowed = bool(spec.hosts)
+        """Something may be fetched at all; otherwise `inline` changes nothing."""
         self._networks = networks(spec.networks)
         self._resolve = resolver
         limit_s = spec.timeout_s
@@ -66,8 +68,10 @@ class MediaFetcher:
 
     async def inline(self, request: ChatRequest, rules: Rules) -> ChatRequest:
         """The request with the files in place of URLs that the provider would refuse. Raises CallError (400)."""
+        if not self.allowed:
+            return request
         wanted = {part.url: part for part in _files(request) if _needed(part, rules)}
-        if not wanted or not self._spec.hosts:
+        if not wanted:
             return request
         if len(wanted) > MAX_FILES:
             raise _refused(f"a call may name at most {MAX_FILES} files by URL")

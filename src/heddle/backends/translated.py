@@ -37,7 +37,8 @@ class Translation:
 
     def note(self, dropped: tuple[str, ...]) -> None:
         """What the provider's server left out besides."""
-        self._notes.dropped += [name for name in dropped if name not in self._notes.dropped]
+        if dropped:
+            self._notes.dropped += [name for name in dropped if name not in self._notes.dropped]
 
     def fields(self) -> Fields:
         """What the caller is told of the translation."""

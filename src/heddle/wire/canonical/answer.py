@@ -24,7 +24,7 @@ Stop = Literal["stop", "stop_sequence", "length", "tool_use", "content_filter", 
 Kind = Literal["text", "thinking", "tool_call", "refusal"]
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class Choice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One completion."""
 
     parts: tuple[Part, ...] = ()
@@ -35,7 +35,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """JSON text in the form of OpenAI chat's `logprobs.content` (a list); empty is none."""
 
 
-class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class ChatAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole answer."""
 
     id: str

@@ -2,6 +2,7 @@
 
 Owns the shapes. A decoder fills in what its dialect said and nothing else: None and empty mean "not stated", never a
 default of some vendor. JSON that is only carried (schemas, arguments) stays text, byte for byte where it can.
+No shape can point back to itself, so the garbage collector need not look at them.
 
 *Source:* the references of OpenAI chat completions and responses, Anthropic messages, Gemini generateContent and
 Bedrock Converse, 2026-11; what each calls these things stands beside the codec.
@@ -22,14 +23,14 @@ class Cache(msgspec.Struct, frozen=True, gc=False):
     """`5m` or `1h`; empty is the vendor's default."""
 
 
-class Text(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+class Text(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="text"):
     """Plain text. May be empty; encoders leave empty ones out where the vendor refuses them."""
 
     text: str
     cache: Cache | None = None
 
 
-class Media(msgspec.Struct, frozen=True, kw_only=True, tag="media"):
+class Media(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="media"):
     """An image, document or sound. Exactly one of `data`, `url`, `file_id` and `text` is set."""
 
     kind: Literal["image", "document", "audio", "video"]
@@ -50,7 +51,7 @@ class Media(msgspec.Struct, frozen=True, kw_only=True, tag="media"):
     cache: Cache | None = None
 
 
-class ToolCall(msgspec.Struct, frozen=True, kw_only=True, tag="tool_call"):
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="tool_call"):
     """A call the model asked for."""
 
     id: str
@@ -63,7 +64,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, tag="tool_call"):
     cache: Cache | None = None
 
 
-class ToolResult(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result"):
+class ToolResult(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="tool_result"):
     """What a tool answered."""
 
     call_id: str
@@ -74,7 +75,7 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True, tag="tool_result"):
     cache: Cache | None = None
 
 
-class Thinking(msgspec.Struct, frozen=True, kw_only=True, tag="thinking"):
+class Thinking(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="thinking"):
     """What a model thought, with the proof that a vendor wants back unchanged and first in the turn."""
 
     text: str = ""
@@ -85,7 +86,7 @@ class Thinking(msgspec.Struct, frozen=True, kw_only=True, tag="thinking"):
     """Encrypted thinking without text, `<vendor>.<value>` likewise."""
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="refusal"):
     """A model's words for not answering."""
 
     text: str
@@ -94,7 +95,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
 Part = Text | Media | ToolCall | ToolResult | Thinking | Refusal
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message, in the caller's order. Neighbours may have the same role; `turns` merges them."""
 
     role: Role
@@ -103,7 +104,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the participant, where one was given."""
 
 
-class Tool(msgspec.Struct, frozen=True, kw_only=True):
+class Tool(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A tool the model may call."""
 
     name: str
@@ -114,13 +115,13 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache | None = None
 
 
-class HostedTool(msgspec.Struct, frozen=True, kw_only=True):
+class HostedTool(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A tool that a vendor runs itself (web search, code execution): exists only there."""
 
     type: str
 
 
-class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
+class ToolChoice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which tools the model may or must call."""
 
     mode: Literal["auto", "none", "required", "tool"]
@@ -128,7 +129,7 @@ class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Of the tool, with mode `tool`."""
 
 
-class Format(msgspec.Struct, frozen=True, kw_only=True):
+class Format(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The form of the text that is wanted."""
 
     kind: Literal["text", "json", "schema"]
@@ -139,7 +140,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
-class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
+class Reasoning(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How much the model should think."""
 
     enabled: bool | None = None
@@ -152,7 +153,7 @@ class Reasoning(msgspec.Struct, frozen=True, kw_only=True):
     """The caller wants to read the thinking, or a summary of it."""
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request for a chat completion."""
 
     model: str

@@ -9,6 +9,7 @@ what is refused never reaches the vendor. The reference page of translations is 
 
 import enum
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from operator import attrgetter
 
 from heddle.wire.canonical.request import ChatRequest, Media, Message, Text, Thinking, ToolCall, ToolResult
@@ -78,14 +79,17 @@ Rules = Mapping[Rule, Outcome]
 
 _KEPT = Outcome.KEPT
 _SPEAKERS = ("user", "assistant")
-_FIELDS = (
-    (Rule.TEMPERATURE, "temperature"),
-    (Rule.TOP_P, "top_p"),
+_TEMPERATURE = (Rule.TEMPERATURE, "temperature")
+_TOP_P = (Rule.TOP_P, "top_p")
+_STATED = (
     (Rule.TOP_K, "top_k"),
     (Rule.SEED, "seed"),
     (Rule.PRESENCE_PENALTY, "presence_penalty"),
     (Rule.FREQUENCY_PENALTY, "frequency_penalty"),
     (Rule.LOGPROBS, "logprobs"),
+)
+"""Fields of `ChatRequest` that are a feature as soon as they are stated; few callers do."""
+_FILLED = (
     (Rule.STOP, "stop"),
     (Rule.LOGIT_BIAS, "logit_bias"),
     (Rule.USER, "user"),
@@ -93,9 +97,10 @@ _FIELDS = (
     (Rule.SERVICE_TIER, "service_tier"),
     (Rule.OTHER, "other"),
 )
-"""Fields of `ChatRequest` that are a feature as soon as they are stated."""
-_values = attrgetter(*[name for _, name in _FIELDS])
-_UNSTATED = (None, "", ())
+"""The same, of which the empty value is not stated."""
+_NONE_STATED = (None,) * len(_STATED)
+_stated = attrgetter(*[name for _, name in _STATED])
+_filled = attrgetter(*[name for _, name in _FILLED])
 
 
 class UntranslatableError(ProtocolError):
@@ -113,6 +118,8 @@ class Notes:
 
     def header(self) -> bytes:
         """For `x-heddle-translation`: `dropped=seed,top_k; emulated=format_schema`; empty when nothing happened."""
+        if not self.dropped and not self.emulated:
+            return b""
         said = [
             f"{what}={','.join(names)}"
             for what, names in (("dropped", self.dropped), ("emulated", self.emulated))
@@ -149,7 +156,14 @@ def features(request: ChatRequest) -> list[tuple[Rule, str]]:
     used = _of_messages(request)
     if request.tools or request.hosted_tools or request.tool_choice or request.parallel_tools is False:
         used += _of_tools(request)
-    used += [feature for feature, value in zip(_FIELDS, _values(request), strict=True) if value not in _UNSTATED]
+    if request.temperature is not None:
+        used.append(_TEMPERATURE)
+    if request.top_p is not None:
+        used.append(_TOP_P)
+    stated = _stated(request)
+    if stated != _NONE_STATED:
+        used += [feature for feature, value in zip(_STATED, stated, strict=True) if value is not None]
+    used += compress(_FILLED, _filled(request))
     if request.choices > 1 or request.format is not None or request.reasoning is not None:
         used += _of_wishes(request)
     return used

@@ -8,7 +8,6 @@ finish reason and `[DONE]` was seen; everything else ends in `Failed`.
 *Source:* OpenAI API reference, "The chat completion chunk object" and "Streaming", as of 2026-11.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -99,35 +98,37 @@ class _Choice:
         self.refused = False
         self.ended = False
 
-    def read(self, wire: WireChoice) -> Iterator[Event]:
-        """The events of one chunk. Raises ProtocolError."""
+    def read(self, wire: WireChoice, events: list[Event]) -> None:
+        """Append the events of one chunk. Raises ProtocolError; what was appended before it holds."""
         if wire.delta is not None:
-            yield from self._read_said(wire.delta, wire.logprobs)
+            self._read_said(wire.delta, wire.logprobs, events)
         if wire.finish_reason and not self.ended:
-            yield from self._end(wire)
+            self._end(wire, events)
 
-    def _read_said(self, said: Said, logprobs: msgspec.Raw) -> Iterator[Event]:
+    def _read_said(self, said: Said, logprobs: msgspec.Raw, events: list[Event]) -> None:
         thinking, text = read_content(said)
         if self.ended and (thinking or text or said.refusal or said.tool_calls):
             raise ProtocolError("The provider went on with an answer that it had ended.")
         if thinking:
-            yield from self._piece("thinking", thinking)
+            self._piece("thinking", thinking, events)
         if text:
-            yield from self._piece("text", text, read_logprobs(logprobs))
+            self._piece("text", text, events, read_logprobs(logprobs))
         if said.refusal:
             self.refused = True
-            yield from self._piece("refusal", said.refusal)
+            self._piece("refusal", said.refusal, events)
         for call in said.tool_calls or ():
-            yield from self._call(call)
+            self._call(call, events)
         if said.function_call is not None:
-            yield from self._call(Call(function=said.function_call))
+            self._call(Call(function=said.function_call), events)
 
-    def _piece(self, kind: Literal["text", "thinking", "refusal"], text: str, logprobs: str = "") -> Iterator[Event]:
+    def _piece(
+        self, kind: Literal["text", "thinking", "refusal"], text: str, events: list[Event], logprobs: str = ""
+    ) -> None:
         if self.open_kind != kind:
-            yield from self._close()
+            self._close(events)
             self.open, self.open_kind = self._take(), kind
-            yield PartBegan(choice=self.number, index=self.open, kind=kind)
-        yield PartDelta(choice=self.number, index=self.open, text=text, logprobs=logprobs)
+            events.append(PartBegan(choice=self.number, index=self.open, kind=kind))
+        events.append(PartDelta(choice=self.number, index=self.open, text=text, logprobs=logprobs))
 
     def _take(self) -> int:
         index = self.next
@@ -136,12 +137,12 @@ class _Choice:
         self.next += 1
         return index
 
-    def _close(self) -> Iterator[Event]:
+    def _close(self, events: list[Event]) -> None:
         if self.open_kind:
-            yield PartEnded(choice=self.number, index=self.open)
+            events.append(PartEnded(choice=self.number, index=self.open))
             self.open, self.open_kind = -1, ""
 
-    def _call(self, call: Call) -> Iterator[Event]:
+    def _call(self, call: Call, events: list[Event]) -> None:
         name = (call.function.name if call.function is not None else None) or ""
         tool = self._find(call, name)
         tool.held += read_arguments(call.function.arguments) if call.function is not None else ""
@@ -149,13 +150,13 @@ class _Choice:
             tool.id = tool.id or call.id or ""
             if not name:
                 return
-            yield from self._close()
+            self._close(events)
             tool.name, tool.index = name, self._take()
             tool.id = tool.id or f"{self.made}_{tool.index}"
-            yield PartBegan(choice=self.number, index=tool.index, kind="tool_call", id=tool.id, name=name)
+            events.append(PartBegan(choice=self.number, index=tool.index, kind="tool_call", id=tool.id, name=name))
         if tool.held:
             held, tool.held = tool.held, ""
-            yield PartDelta(choice=self.number, index=tool.index, text=held)
+            events.append(PartDelta(choice=self.number, index=tool.index, text=held))
 
     def _find(self, call: Call, name: str) -> _Tool:
         """The call that a piece belongs to, which may be a new one.
@@ -179,15 +180,14 @@ class _Choice:
         self.tools.append(_Tool(call.index))
         return self.tools[-1]
 
-    def _end(self, wire: WireChoice) -> Iterator[Event]:
+    def _end(self, wire: WireChoice, events: list[Event]) -> None:
         stop, sequence = read_stop(wire, calls=bool(self.tools), refused=self.refused)
         if any(tool.index < 0 for tool in self.tools):
             raise ProtocolError("The provider sent a tool call without a name.")
         self.ended = True
-        yield from self._close()
-        for tool in self.tools:
-            yield PartEnded(choice=self.number, index=tool.index)
-        yield ChoiceEnded(choice=self.number, stop=stop, stop_sequence=sequence)
+        self._close(events)
+        events += [PartEnded(choice=self.number, index=tool.index) for tool in self.tools]
+        events.append(ChoiceEnded(choice=self.number, stop=stop, stop_sequence=sequence))
 
 
 class DeltaDecoder:
@@ -241,7 +241,7 @@ class DeltaDecoder:
             self._usage = chunk.usage
         for wire in chunk.choices or ():
             choice = self._choices.get(wire.index) or self._begin(wire.index, chunk, events)
-            events += choice.read(wire)
+            choice.read(wire, events)
         return True
 
     def _begin(self, number: int, chunk: _Chunk, events: list[Event]) -> _Choice:

@@ -92,7 +92,9 @@ def decode_answer(body: bytes) -> ChatAnswer:
     if not answer.choices:
         raise ProtocolError("The provider's answer has no choices.")
     ident = answer.id or ""
-    choices = sorted(answer.choices, key=lambda choice: choice.index)
+    choices = answer.choices
+    if len(choices) > 1:
+        choices = sorted(choices, key=lambda choice: choice.index)
     return ChatAnswer(
         id=ident,
         model=answer.model or "",
@@ -113,12 +115,10 @@ def _choice(choice: WireChoice, ident: str) -> Choice:
         parts.append(Text(text=text))
     if said.refusal:
         parts.append(Refusal(text=said.refusal))
-    parts += _calls(said, made_id(ident, choice.index))
-    stop, sequence = read_stop(
-        choice,
-        calls=isinstance(parts[-1] if parts else None, ToolCall),
-        refused=bool(said.refusal),
-    )
+    calls = said.tool_calls or said.function_call is not None
+    if calls:
+        parts += _calls(said, made_id(ident, choice.index))
+    stop, sequence = read_stop(choice, calls=bool(calls), refused=bool(said.refusal))
     return Choice(parts=tuple(parts), stop=stop, stop_sequence=sequence, logprobs=read_logprobs(choice.logprobs))
 
 
@@ -150,8 +150,10 @@ def read_arguments(value: Any) -> str:
 
 def read_content(said: Said) -> tuple[str, str]:
     """Thinking and text. Of the two names of thinking, servers send one, or the same text under both."""
-    thinking = _text(said.reasoning_content) or _text(said.reasoning)
     content = said.content
+    if said.reasoning_content is None and said.reasoning is None and isinstance(content, str):
+        return "", content
+    thinking = _text(said.reasoning_content) or _text(said.reasoning)
     if content is None or isinstance(content, str):
         return thinking, content or ""
     texts = []

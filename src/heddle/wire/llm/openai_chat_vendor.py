@@ -121,17 +121,22 @@ def _raw(json: str) -> msgspec.Raw:
     return msgspec.Raw(json.encode())
 
 
-_SAME_NAME = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
-_same = attrgetter(*_SAME_NAME)
+_RARE = ("seed", "presence_penalty", "frequency_penalty")
+_NONE_STATED = (None,) * len(_RARE)
+_rare = attrgetter(*_RARE)
 
 
 def _bound(body: _Object, request: ChatRequest) -> None:
     """Numbers and stop sequences. Optional fields are left out, never null: some servers refuse nulls."""
     if request.max_output_tokens is not None:
         body["max_completion_tokens"] = request.max_output_tokens
-    for name, value in zip(_SAME_NAME, _same(request), strict=True):
-        if value is not None:
-            body[name] = value
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    rare = _rare(request)
+    if rare != _NONE_STATED:
+        body |= {name: value for name, value in zip(_RARE, rare, strict=True) if value is not None}
     if request.stop:
         body["stop"] = request.stop
     if request.choices > 1:

@@ -82,6 +82,8 @@ def _count(value: _Count) -> int | None:
     """A count; absent is 0, impossible is None."""
     if value is None:
         return 0
+    if type(value) is int and value >= 0:
+        return value
     # float only because some servers write 12.0; NaN and Infinity are not JSON.
     if value < 0 or value != int(value):
         return None

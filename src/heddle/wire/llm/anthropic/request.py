@@ -126,23 +126,24 @@ def decode_chat(body: bytes, call: ModelCall) -> ChatRequest:  # noqa: ARG001
     for name in fields:
         if name not in _JUDGED:
             left.add(name)
-    hosted = _hosted(wire, fields)
-    tools = tuple([_tool(tool, f"tools[{index}]", left) for index, tool in enumerate(wire.tools or ()) if _own(tool)])
+    hosted = _hosted(wire, fields) if wire.tools or fields else ()
+    tools = _tools(wire.tools, left) if wire.tools else ()
     choice = wire.tool_choice
-    reasoning = _reasoning(wire, left)
+    configured = wire.output_config is not None
+    reasoning = _reasoning(wire, left) if configured or wire.thinking is not None else None
     return ChatRequest(
         model=wire.model,
         messages=messages,
         tools=tools,
         hosted_tools=hosted,
         tool_choice=_choice(choice) if choice is not None else None,
-        parallel_tools=_parallel(choice),
+        parallel_tools=_parallel(choice) if choice is not None else None,
         max_output_tokens=wire.max_tokens,
         temperature=wire.temperature,
         top_p=wire.top_p,
         top_k=wire.top_k,
         stop=tuple(wire.stop_sequences or ()),
-        format=_format(wire),
+        format=_format(wire) if configured or wire.output_format is not None else None,
         reasoning=reasoning,
         user=(wire.metadata.user_id or "") if wire.metadata is not None else "",
         service_tier=wire.service_tier or "",
@@ -213,6 +214,10 @@ def _hosted(wire: _Body, fields: list[str]) -> tuple[HostedTool, ...]:
     return tuple(hosted)
 
 
+def _tools(tools: list[_Tool], left: Leftover) -> tuple[Tool, ...]:
+    return tuple([_tool(tool, f"tools[{index}]", left) for index, tool in enumerate(tools) if _own(tool)])
+
+
 def _tool(tool: _Tool, at: str, left: Leftover) -> Tool:
     if not tool.name:
         raise ProtocolError(f"{at}.name: this field is required.", param=f"{at}.name")
@@ -243,8 +248,8 @@ def _choice(choice: _ToolChoice) -> ToolChoice:
     raise ProtocolError("tool_choice: expected auto, any, none, or tool with a name.", param="tool_choice")
 
 
-def _parallel(choice: _ToolChoice | None) -> bool | None:
-    if choice is None or choice.disable_parallel_tool_use is None:
+def _parallel(choice: _ToolChoice) -> bool | None:
+    if choice.disable_parallel_tool_use is None:
         return None
     return not choice.disable_parallel_tool_use
 

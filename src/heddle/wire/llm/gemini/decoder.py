@@ -27,7 +27,17 @@ from heddle.wire.canonical.answer import (
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.gemini import logprobs, usage
 from heddle.wire.llm.gemini.reader import MAX_CANDIDATES, reported, single
-from heddle.wire.llm.gemini.response import UNFINISHED, Candidate, Piece, Response, call_id, decode, pieces, stop_of
+from heddle.wire.llm.gemini.response import (
+    UNFINISHED,
+    Candidate,
+    Piece,
+    Response,
+    call_id,
+    decode,
+    only_text,
+    pieces,
+    stop_of,
+)
 from heddle.wire.sse import Splitter, payload
 
 _RETRYABLE = (429, 500, 502, 503, 504)
@@ -130,7 +140,19 @@ class Decoder:
         number = candidate.index or 0
         if not 0 <= number < MAX_CANDIDATES:
             raise ProtocolError("The provider sent a candidate with an impossible index.")
-        choice = self._choices.setdefault(number, _Choice())
+        choice = self._choices.get(number)
+        if choice is None:
+            choice = self._choices[number] = _Choice()
+        text = only_text(candidate)
+        if text and not choice.reason and candidate.logprobs_result is None:
+            said.append(PartDelta(choice=number, index=self._part(number, choice, "text", said), text=text))
+        else:
+            self._pieces(number, choice, candidate, said)
+        reason = candidate.finish_reason or ""
+        if reason not in UNFINISHED:
+            choice.reason = reason
+
+    def _pieces(self, number: int, choice: _Choice, candidate: Candidate, said: list[Event]) -> None:
         likely = logprobs.read(candidate.logprobs_result)
         for piece in pieces(candidate):
             if choice.reason:
@@ -146,9 +168,6 @@ class Decoder:
             )
             if piece.signature:
                 self._close(number, choice, said)
-        reason = candidate.finish_reason or ""
-        if reason not in UNFINISHED:
-            choice.reason = reason
 
     def _part(self, number: int, choice: _Choice, kind: Kind, said: list[Event]) -> int:
         """Index of the open part of a kind; another one that is open is closed before it begins."""

@@ -108,6 +108,15 @@ class Piece(NamedTuple):
 decode = msgspec.json.Decoder(Response).decode
 
 
+def only_text(candidate: Candidate) -> str:
+    """The text of a candidate that has nothing else, as nearly every event of a stream; empty for any other."""
+    parts = candidate.content.parts if candidate.content is not None else None
+    if parts is None or len(parts) != 1:
+        return ""
+    part = parts[0]
+    return "" if part.thought or part.thought_signature or part.function_call is not None else part.text or ""
+
+
 def pieces(candidate: Candidate) -> Iterator[Piece]:
     """The parts of a candidate. The signature of plain text follows it as thinking without words.
 

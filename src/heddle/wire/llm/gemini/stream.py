@@ -98,7 +98,7 @@ class Encoder:
 
     def _chunk(self, choice: int, part: dict[str, Any], said: str = "") -> bytes:
         candidate: dict[str, Any] = {"content": {"parts": [part], "role": "model"}, "index": choice}
-        likely = logprobs.write([said])
+        likely = logprobs.write([said]) if said else None
         if likely is not None:
             candidate["logprobsResult"] = likely
         return self._write([candidate])

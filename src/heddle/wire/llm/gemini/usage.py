@@ -57,6 +57,8 @@ def _count(value: _Count) -> int | None:
     """A count; absent is 0, impossible is None."""
     if value is None:
         return 0
+    if type(value) is int and value >= 0:
+        return value
     if value < 0 or value != int(value):
         return None
     return int(value)
