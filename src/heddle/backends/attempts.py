@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from heddle.backends import replay
+from heddle.backends.kinds import fits_stream, told_type
 from heddle.backends.media import MediaFetcher
 from heddle.backends.relay import Relay
 from heddle.backends.sending import Answer, Sender, upstream_error
@@ -276,10 +277,11 @@ class Attempt:
     async def _whole(self, answer: Answer) -> Reply:
         data = await self._read_whole(answer)
         try:
+            kind = told_type(field(answer, b"content-type"), self._call.accepts, b"application/json")
             self._exchange.usage = self._codec.read_usage(data, len(self._call.body))
         except ProtocolError as exc:
             raise self._unreadable() from exc
-        return Reply(200, [_JSON, *self._sender.answer_headers(answer.headers)], data)
+        return Reply(200, [(b"content-type", kind), *self._sender.answer_headers(answer.headers)], data)
 
     async def _whole_translated(self, answer: Answer, translation: Translation, now_s: int) -> Reply:
         data = await self._read_whole(answer)
@@ -302,9 +304,9 @@ class Attempt:
 
     def _check_stream(self, answer: Answer, codec: Codec) -> None:
         """Raise AttemptError unless the answer is a stream of the format's kind."""
-        kind = field(answer, b"content-type").lower().partition(b";")[0].strip()
         encoding = field(answer, b"content-encoding")
-        if encoding not in (b"", b"identity") or kind != codec.STREAM_TYPE.partition(b";")[0]:
+        fits = fits_stream(field(answer, b"content-type"), codec.STREAM_TYPE)
+        if encoding not in (b"", b"identity") or not fits:
             detail = f"The provider `{self._call.provider}` did not answer with a stream."
             raise AttemptError(error=CallError(Reason.UPSTREAM_ERROR, detail))
 
@@ -314,7 +316,8 @@ class Attempt:
             await (relay.open_generating() if generating else relay.open())
         except CallError as exc:
             raise AttemptError(error=exc) from exc
-        headers: Headers = [(b"content-type", self._codec.STREAM_TYPE), (b"cache-control", b"no-cache")]
+        kind = told_type(field(answer, b"content-type"), self._call.accepts, self._codec.STREAM_TYPE)
+        headers: Headers = [(b"content-type", kind), (b"cache-control", b"no-cache")]
         return Reply(200, headers + self._sender.answer_headers(answer.headers), relay)
 
     async def _failed(self, answer: Answer, same: bool) -> AttemptError:

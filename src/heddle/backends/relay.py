@@ -153,9 +153,13 @@ class Relay:
         if self._error is None:
             raise StopAsyncIteration
         reason = self._error.answer
-        return self._codec.encode_error_event(
+        event = self._codec.encode_error_event(
             reason.status, reason.kind, reason.code, self._error.detail, self._error.param
         )
+        if not event:
+            # Sound has no place for words: that it was cut is all there is to say.
+            raise self._error
+        return event
 
     async def pour(self, write: Sink) -> None:
         """Write every chunk as it arrives, without a task between; otherwise as the iterator. Raises CallError."""

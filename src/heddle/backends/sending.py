@@ -160,6 +160,8 @@ class HttpSender:
                 break
         else:
             lines = self._lines.get(call.stream) or self._write_lines(call)
+            if call.content_type or call.accepts:
+                lines = encode_request_fields(provider.headers(call, []))
         lines += inject_lines(exchange.trace, self._propagation)
         request = OutboundRequest("POST", provider.target(call), _NONE, body, lines)
         exchange.upstream_s = self._monotonic()

@@ -26,6 +26,15 @@ _RATES = {
     "cache_write_mtok": "cache_write",
     "output_reasoning_mtok": "reasoning",
 }
+_UNITS = {
+    "input_mchars": ("character", 1e6),
+    "audio_hours": ("audio_s", 3_600),
+    "input_image_mtok": ("input_image", 1e6),
+    "output_image_mtok": ("output_image", 1e6),
+    "input_audio_mtok": ("input_audio", 1e6),
+    "output_audio_mtok": ("output_audio", 1e6),
+}
+"""Their unit -> ours, and how many of ours it is."""
 
 
 class DatedPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +45,8 @@ class DatedPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rates: dict[str, Rate] = {}
     """By field name of `ModelPrice`."""
     usd_per_call: float = 0.0
+    units: dict[str, float] = {}
+    """As in `ModelPrice`."""
 
 
 class PricedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +116,13 @@ def _conditional(price: Any, position: int) -> DatedPrice:
 def _dated(prices: Any, since: str = "") -> DatedPrice:
     values = {name: value for name, value in vars(prices).items() if value is not None}
     rates = {ours: _rate(values[theirs]) for theirs, ours in _RATES.items() if theirs in values}
-    return DatedPrice(since=since, rates=rates, usd_per_call=float(values.get("requests_kcount", 0)) / 1000)
+    units = {
+        ours: float(values[theirs]) / size
+        for theirs, (ours, size) in _UNITS.items()
+        if theirs in values and not hasattr(values[theirs], "tiers")
+    }
+    per_call = float(values.get("requests_kcount", 0)) / 1000
+    return DatedPrice(since=since, rates=rates, usd_per_call=per_call, units=units)
 
 
 def _rate(value: Any) -> Rate:

@@ -64,4 +64,10 @@ def _current(model: PricedModel, today: str) -> ModelPrice:
     holding = next((price for price in model.prices[::-1] if price.since <= today), None)
     if holding is None:
         return ModelPrice(model=model.model, clauses=model.clauses)
-    return ModelPrice(model=model.model, clauses=model.clauses, usd_per_call=holding.usd_per_call, **holding.rates)
+    return ModelPrice(
+        model=model.model,
+        clauses=model.clauses,
+        usd_per_call=holding.usd_per_call,
+        units=holding.units,
+        **holding.rates,
+    )

@@ -104,6 +104,21 @@ def check_json(request: Request) -> None:
         )
 
 
+def check_form(request: Request) -> None:
+    """Refuse a body that is no form (415), and a form that a foreign page sent (403). Raises CallError.
+
+    Pages may send forms without asking first. Those with an `origin` were judged before; browsers that leave it out
+    say so much at least.
+    """
+    declared = request.header(b"content-type") or b""
+    if declared.split(b";", 1)[0].strip().lower() != b"multipart/form-data":
+        detail = "The body must be sent with `content-type: multipart/form-data`."
+        raise CallError(Reason.UNSUPPORTED_MEDIA, detail, param="content-type")
+    site = request.header(b"sec-fetch-site")
+    if site not in (None, b"same-origin", b"none") and request.header(b"origin") is None:
+        raise CallError(Reason.FORBIDDEN, "A page may not send forms here without its origin.")
+
+
 def _hostname(authority: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0].lower()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from heddle.dataplane.admission import check_json
+from heddle.dataplane.admission import check_form, check_json
 from heddle.model.call import ModelCall
 from heddle.net.decompress import decompress
 from heddle.net.errors import BodyError, PeerGone
@@ -14,19 +14,20 @@ from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.parameters import foresee
 
 Decoder = Callable[[bytes, str], ModelCall]
-"""From a body and a request target to a call."""
+"""From a body and a request target (of a form its content type, which has the boundary) to a call."""
 Choose = Callable[[Exchange, ModelCall, Resolved], None]
 
 
 class Decode:
     """Phase DECODE of the model routes: after this, `exchange.call` is set and its model resolved."""
 
-    __slots__ = ("_choose", "_decode", "_models")
+    __slots__ = ("_choose", "_decode", "_form", "_models")
 
     phase = Phase.DECODE
 
-    def __init__(self, decoder: Decoder, models: ModelTable, choose: Choose) -> None:
+    def __init__(self, decoder: Decoder, models: ModelTable, choose: Choose, form: bool = False) -> None:
         self._choose = choose
+        self._form = form
         self._decode = decoder
         self._models = models
 
@@ -34,7 +35,9 @@ class Decode:
         """Decode and resolve; waits only for a body that is not all there. Raises CallError."""
         request = exchange.request
         fields = request.fields()
-        if fields.get(b"content-type") != b"application/json":
+        if self._form:
+            check_form(request)
+        elif fields.get(b"content-type") != b"application/json":
             check_json(request)
         max_bytes = exchange.listener.limits.max_body_bytes
         body = request.body.whole(max_bytes)
@@ -48,8 +51,11 @@ class Decode:
 
     def _take(self, exchange: Exchange, body: bytes) -> None:
         request = exchange.request
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        if self._form:
+            target = request.fields()[b"content-type"].decode("latin-1")
         try:
-            call = self._decode(body, f"{request.path}?{request.query}" if request.query else request.path)
+            call = self._decode(body, target)
         except ProtocolError as exc:
             raise bad_request(exc) from exc
         exchange.call = call

@@ -129,7 +129,7 @@ class Recorder:
         call, usage = exchange.call, exchange.usage
         if usage is not None and call is not None:
             kept = exchange.cache == "hit"
-            exchange.cost_usd = 0.0 if kept else self._price(call.provider, call.upstream_model, usage)
+            exchange.cost_usd = 0.0 if kept else self._price(call.provider, call.upstream_model, usage, call.characters)
         for settle in exchange.finishers[::-1]:
             settle(exchange)
         self._enter(exchange, status)
@@ -146,7 +146,7 @@ class Recorder:
         record.guards = " ".join([f"{name}={times}" for name, times in exchange.guarded.items()])
         if self._access and self._bodies:
             if call is not None:
-                record.request_body = _text(call.body)
+                record.request_body = "" if call.content_type else _text(call.body)
                 record.response_body = _completion(answer, heard) if record.status == 200 else None
             self._spool.access(record)
         if self._traced and exchange.trace.sampled:

@@ -19,7 +19,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Handler, Phase, Policy, compile_route
 from heddle.traffic.models import ModelTable
-from heddle.wire.llm.codecs import CODECS
+from heddle.wire.llm.codecs import CODECS, FORMS
 
 OPENAI = "openai_chat"
 """The dialect of paths that belong to none."""
@@ -54,6 +54,14 @@ DOORS = (
     Door("openai_responses_count", "count_tokens", "/v1/responses/input_tokens"),
     Door("openai_completions", "completions", "/v1/completions"),
     Door("openai_embeddings", "embeddings", "/v1/embeddings"),
+    Door("openai_speech", "speech", "/v1/audio/speech"),
+    Door("openai_transcriptions", "transcription", "/v1/audio/transcriptions"),
+    Door("openai_translations", "transcription", "/v1/audio/translations"),
+    Door("openai_images", "images", "/v1/images/generations"),
+    Door("openai_image_edits", "images", "/v1/images/edits"),
+    Door("openai_moderations", "moderation", "/v1/moderations"),
+    Door("rerank", "rerank", "/v1/rerank"),
+    Door("rerank", "rerank", "/v2/rerank"),
     Door("anthropic_messages", "chat", "/v1/messages"),
     Door("anthropic_count", "count_tokens", "/v1/messages/count_tokens"),
     *(
@@ -111,7 +119,7 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
     choose = Choice(chooser, chain).apply
 
     def route(door: Door) -> Route:
-        decode = Decode(CODECS[door.dialect].decode_request, models, choose)
+        decode = Decode(CODECS[door.dialect].decode_request, models, choose, door.dialect in FORMS)
         return Route(door.operation, {"POST": compile_route([*chain, decode], backend.handle)}, door.dialect)
 
     exact: dict[str, Route] = {}

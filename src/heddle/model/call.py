@@ -25,7 +25,8 @@ class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     """One call to a model, decoded only as far as policies need; `body` stays the caller's bytes."""
 
     operation: str
-    """`chat`, `completions`, `embeddings` or `count_tokens`: the metric and span name of the call."""
+    """`chat`, `completions`, `embeddings`, `count_tokens`, `speech`, `transcription`, `images`, `moderation` or
+    `rerank`: the metric and span name of the call."""
     dialect: str
     """Codec that decoded it, e.g. `openai_chat`; errors are answered in it."""
     model: str
@@ -58,6 +59,8 @@ class ModelCall(msgspec.Struct, kw_only=True, gc=False):
     """Of the body; empty is JSON."""
     accepts: bytes = b""
     """Kinds of answers it can have; empty is JSON, or events when it is a stream."""
+    characters: int = 0
+    """Of the text that is to be spoken: some models are priced by them."""
 
     @property
     def input_size(self) -> int:
@@ -77,6 +80,17 @@ class Heard(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What was generated, all choices together."""
 
 
+class Units(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What was used besides plain text, as far as the provider says it. Tokens here are among those of the `Usage`."""
+
+    audio_s: float = 0.0
+    """Seconds of sound that were heard."""
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of one call. Input includes cached tokens; output includes reasoning tokens."""
 
@@ -87,6 +101,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reasoning_tokens: int = 0
     estimated: bool = False
     """True when the provider never said (a stream that broke): counted from what was seen."""
+    units: Units | None = None
+    """None where all of it is text."""
 
     @property
     def total_tokens(self) -> int:

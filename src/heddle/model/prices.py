@@ -35,6 +35,9 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: Rate | None = None
     usd_per_call: float = 0.0
     """Charged once for each call, besides its tokens."""
+    units: dict[str, float] = {}
+    """USD for one `character` of text to be spoken, one `audio_s` (second of sound), or one token of `input_image`,
+    `output_image`, `input_audio` or `output_audio` instead of the price of text."""
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True):

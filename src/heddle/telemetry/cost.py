@@ -8,18 +8,19 @@ cost, which is not the same as a cost of zero.
 import re
 from collections.abc import Callable
 
-from heddle.model.call import Usage
+from heddle.model.call import Units, Usage
 from heddle.model.prices import ModelPrice, PriceClause, PriceTable, Rate
 
 _Matcher = Callable[[str], bool]
 _Band = tuple[int, float, float, float, float, float]
 """From how many input tokens it holds, then USD per token: input, output, cache read, cache write, reasoning."""
-_Price = tuple[float, tuple[_Band, ...]]
-"""USD per call, then bands, highest threshold first; the last one holds from 0."""
+_Price = tuple[float, tuple[_Band, ...], dict[str, float]]
+"""USD per call, then bands, highest threshold first, the last one of which holds from 0; then USD per other unit."""
 
 _MAX_CACHED = 16_384
 """Above ten thousand configured models in use: looking a name up again and again costs fifteen times the call."""
 _MAX_NAME_CHARS = 256
+_NO_UNITS = Units()
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
@@ -32,8 +33,9 @@ class Pricer:
         self._tables = {name: [(_matcher(model), model) for model in table.models] for name, table in tables.items()}
         self._found: dict[tuple[str, str], _Price | None] = {}
 
-    def cost(self, provider: str, model: str, usage: Usage) -> float | None:
-        """USD for `usage` of the upstream `model` at the configured `provider`; None when the price is not known."""
+    def cost(self, provider: str, model: str, usage: Usage, characters: int = 0) -> float | None:
+        """USD for `usage` of the upstream `model` at the configured `provider`, and for so many `characters` to be
+        spoken; None when the price is not known."""
         key = (provider, model)
         try:
             price = self._found[key]
@@ -41,7 +43,7 @@ class Pricer:
             price = self._find(key)
         if price is None:
             return None
-        usd_per_call, bands = price
+        usd_per_call, bands, units = price
         size = usage.input_tokens
         for band in bands:
             if size >= band[0]:
@@ -51,7 +53,8 @@ class Pricer:
         # Parts that exceed their whole (some providers report them so) must not turn the rest negative.
         fresh, said = max(size - read - written, 0), max(usage.output_tokens - thought, 0)
         cost = usd_per_call + fresh * input_usd + read * read_usd + written * write_usd
-        return cost + said * output_usd + thought * reasoning_usd
+        cost += said * output_usd + thought * reasoning_usd
+        return _with_units(cost, band, units, usage.units or _NO_UNITS, characters) if units else cost
 
     def most(self, provider: str, model: str, input_tokens: int, output_tokens: int) -> float | None:
         """USD that so many tokens can cost at most, however they turn out; None when the price is not known."""
@@ -59,9 +62,15 @@ class Pricer:
         price = self._found[key] if key in self._found else self._find(key)
         if price is None:
             return None
-        usd_per_call, bands = price
+        usd_per_call, bands, units = price
+        if units.keys() == {"audio_s"}:
+            return None
+        # A character is at least a byte, and so no more of them are spoken than there are tokens at most.
+        taken = max(units.get("character", 0.0), units.get("input_image", 0.0), units.get("input_audio", 0.0))
+        made = max(units.get("output_image", 0.0), units.get("output_audio", 0.0))
         costs = [
-            input_tokens * max(input_usd, read_usd, write_usd) + output_tokens * max(output_usd, reasoning_usd)
+            input_tokens * max(input_usd, read_usd, write_usd, taken)
+            + output_tokens * max(output_usd, reasoning_usd, made)
             for start, input_usd, output_usd, read_usd, write_usd, reasoning_usd in bands
             if start <= input_tokens
         ]
@@ -112,7 +121,7 @@ def _test(clause: PriceClause) -> _Matcher:
 
 
 def _price(model: ModelPrice) -> _Price | None:
-    if model.input is None and model.output is None and not model.usd_per_call:
+    if model.input is None and model.output is None and not model.usd_per_call and not model.units:
         return None
     rates = (
         model.input,
@@ -123,7 +132,23 @@ def _price(model: ModelPrice) -> _Price | None:
     )
     starts = {0}.union(*(dict(rate.tiers) for rate in rates if rate is not None))
     bands = [_band(rates, start) for start in sorted(starts, reverse=True)]
-    return model.usd_per_call, tuple(bands)
+    return model.usd_per_call, tuple(bands), model.units
+
+
+def _with_units(cost: float, band: _Band, prices: dict[str, float], units: Units, characters: int) -> float | None:
+    """The cost with what is no text; None when the model is priced by what nobody said."""
+    _, input_usd, output_usd, *_ = band
+    measured = characters * prices.get("character", 0.0) + units.audio_s * prices.get("audio_s", 0.0)
+    if not (measured or input_usd or output_usd or cost):
+        return None
+    return (
+        cost
+        + measured
+        + units.input_image_tokens * (prices.get("input_image", input_usd) - input_usd)
+        + units.input_audio_tokens * (prices.get("input_audio", input_usd) - input_usd)
+        + units.output_image_tokens * (prices.get("output_image", output_usd) - output_usd)
+        + units.output_audio_tokens * (prices.get("output_audio", output_usd) - output_usd)
+    )
 
 
 def _band(rates: tuple[Rate | None, ...], start: int) -> _Band:

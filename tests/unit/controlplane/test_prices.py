@@ -13,7 +13,7 @@ from genai_prices.data import providers
 
 from heddle.controlplane import price_data
 from heddle.controlplane.prices import _table, price_table
-from heddle.model.call import Usage
+from heddle.model.call import Units, Usage
 from heddle.telemetry.cost import Pricer
 
 _TOKENS_ONLY = {"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "output_reasoning_mtok"}
@@ -140,3 +140,17 @@ def test_importing_prices_does_not_import_the_slow_library() -> None:
         "assert price_table('openai').models; assert 'genai_prices' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "characters", "usd"),
+    [
+        ("tts-1", Usage(), 1_000_000, 15),
+        ("whisper-1", Usage(units=Units(audio_s=3600)), 0, 0.36),
+        ("gpt-4o-transcribe", Usage(input_tokens=10**6, units=Units(input_audio_tokens=10**6)), 0, 6),
+        ("gpt-image-1.5", Usage(output_tokens=10**6, units=Units(output_image_tokens=10**6)), 0, 32),
+    ],
+)
+def test_sound_and_pictures_have_their_list_prices(model: str, usage: Usage, characters: int, usd: float) -> None:
+    pricer = Pricer({"p": price_table("openai")})
+    assert pricer.cost("p", model, usage, characters) == pytest.approx(usd)

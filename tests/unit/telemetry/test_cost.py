@@ -2,7 +2,7 @@
 
 import pytest
 
-from heddle.model.call import Usage
+from heddle.model.call import Units, Usage
 from heddle.model.prices import ModelPrice, PriceClause, PriceTable, Rate
 from heddle.telemetry import cost
 from heddle.telemetry.cost import Pricer
@@ -98,3 +98,39 @@ def test_ten_thousand_models_are_looked_up_once_each(monkeypatch: pytest.MonkeyP
 def test_a_charge_per_call_is_added_once() -> None:
     model = ModelPrice(model="m", usd_per_call=0.005, input=Rate(base_usd_per_mtok=1.0))
     assert _pricer(model).cost("p", "m", Usage(input_tokens=1_000)) == pytest.approx(0.006)
+
+
+IMAGES = ModelPrice(
+    model="images",
+    input=Rate(base_usd_per_mtok=5.0),
+    output=Rate(base_usd_per_mtok=10.0),
+    units={"input_image": 8e-6, "output_image": 32e-6},
+)
+SPEECH = ModelPrice(model="speech", units={"character": 15e-6})
+SOUND = ModelPrice(model="sound", units={"audio_s": 0.36 / 3600})
+
+
+def test_tokens_of_pictures_have_a_price_of_their_own() -> None:
+    usage = Usage(input_tokens=50, output_tokens=300, units=Units(input_image_tokens=40, output_image_tokens=200))
+    expected = (10 * 5 + 40 * 8 + 100 * 10 + 200 * 32) / 1e6
+    assert _pricer(IMAGES).cost("p", "images", usage) == pytest.approx(expected)
+    assert _pricer(FLAT).cost("p", "flat", usage) == pytest.approx((50 * 2 + 300 * 8) / 1e6)
+
+
+def test_characters_and_seconds_cost_what_they_cost() -> None:
+    pricer = _pricer(SPEECH, SOUND)
+    assert pricer.cost("p", "speech", Usage(output_tokens=9, estimated=True), 1_000) == pytest.approx(0.015)
+    assert pricer.cost("p", "sound", Usage(units=Units(audio_s=1800))) == pytest.approx(0.18)
+
+
+def test_what_nobody_measured_has_no_price_rather_than_none_to_pay() -> None:
+    pricer = _pricer(SPEECH, SOUND)
+    assert pricer.cost("p", "sound", Usage(output_tokens=9, estimated=True)) is None
+    assert pricer.cost("p", "speech", Usage(output_tokens=9)) is None
+
+
+def test_at_most_all_of_it_is_of_the_dearest_kind() -> None:
+    pricer = _pricer(IMAGES, SPEECH, SOUND)
+    assert pricer.most("p", "images", 100, 1000) == pytest.approx((100 * 8 + 1000 * 32) / 1e6)
+    assert pricer.most("p", "speech", 100, 1000) == pytest.approx(100 * 15e-6)
+    assert pricer.most("p", "sound", 100, 1000) is None

@@ -15,6 +15,13 @@ COMPLETIONS = "openai_completions"
 EMBEDDINGS = "openai_embeddings"
 RESPONSES = "openai_responses"
 RESPONSES_COUNT = "openai_responses_count"
+SPEECH = ("openai_speech", "openai_speech_events")
+TRANSCRIPTIONS = "openai_transcriptions"
+TRANSLATIONS = "openai_translations"
+IMAGES = "openai_images"
+IMAGE_EDITS = "openai_image_edits"
+MODERATIONS = "openai_moderations"
+RERANK = "rerank"
 
 PATHS = {
     CHAT: "/chat/completions",
@@ -22,6 +29,13 @@ PATHS = {
     EMBEDDINGS: "/embeddings",
     RESPONSES: "/responses",
     RESPONSES_COUNT: "/responses/input_tokens",
+    **dict.fromkeys(SPEECH, "/audio/speech"),
+    TRANSCRIPTIONS: "/audio/transcriptions",
+    TRANSLATIONS: "/audio/translations",
+    IMAGES: "/images/generations",
+    IMAGE_EDITS: "/images/edits",
+    MODERATIONS: "/moderations",
+    RERANK: "/rerank",
 }
 """Dialect -> path under the base URL."""
 
@@ -30,6 +44,11 @@ APIS = {
     "completions": (COMPLETIONS,),
     "embeddings": (EMBEDDINGS,),
     "responses": (RESPONSES, RESPONSES_COUNT),
+    "speech": SPEECH,
+    "transcriptions": (TRANSCRIPTIONS, TRANSLATIONS),
+    "images": (IMAGES, IMAGE_EDITS),
+    "moderations": (MODERATIONS,),
+    "rerank": (RERANK,),
 }
 """Interface -> its dialects."""
 
@@ -53,8 +72,14 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of OpenAI's that it documents to refuse; translated calls leave them out and say so."""
     without_in_messages: frozenset[str] = frozenset(("reasoning_content",))
     """The same inside messages. Thinking is sent back only to servers that want it."""
+    paths: dict[str, str] = {}
+    """Paths of its own, from the root of its public address; elsewhere they are those of PATHS."""
     prices: tuple[str, ...] = ()
     """Its price lists in genai-prices."""
+
+
+_SOUND = (*SPEECH, TRANSCRIPTIONS, TRANSLATIONS)
+_IMAGES = (IMAGES, IMAGE_EDITS)
 
 
 def _serves(*dialects: str) -> frozenset[str]:
@@ -67,20 +92,20 @@ _REPLAYS_THINKING: frozenset[str] = frozenset()
 PRESETS: dict[str, Preset] = {
     "openai": Preset(
         base_url="https://api.openai.com/v1",
-        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, RESPONSES_COUNT),
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, RESPONSES_COUNT, *_SOUND, *_IMAGES, MODERATIONS),
         max_tokens="max_completion_tokens",
         prices=("openai",),
     ),
     # Every resource has an address of its own, such as YOURS.openai.azure.com.
     "azure": Preset(
-        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES),
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, *_SOUND, *_IMAGES),
         max_tokens="max_completion_tokens",
         prices=("azure",),
     ),
     # "The following fields ... will result in a 400 error": and n must be 1, which the server says itself.
     "groq": Preset(
         base_url="https://api.groq.com/openai/v1",
-        dialects=_serves(CHAT, RESPONSES),
+        dialects=_serves(CHAT, RESPONSES, *_SOUND),
         max_tokens="max_completion_tokens",
         without=frozenset(("logprobs", "logit_bias", "top_logprobs")),
         without_in_messages=frozenset(("name", "reasoning_content")),
@@ -89,7 +114,7 @@ PRESETS: dict[str, Preset] = {
     # 422 "Extra inputs are not permitted" for max_completion_tokens and others; usage comes with the last chunk.
     "mistral": Preset(
         base_url="https://api.mistral.ai/v1",
-        dialects=_serves(CHAT, EMBEDDINGS),
+        dialects=_serves(CHAT, EMBEDDINGS, TRANSCRIPTIONS, MODERATIONS),
         strict=True,
         stream_usage=False,
         renamed={"seed": "random_seed"},
@@ -98,14 +123,16 @@ PRESETS: dict[str, Preset] = {
         prices=("mistral",),
     ),
     "together": Preset(
-        base_url="https://api.together.ai/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS), prices=("together",)
+        base_url="https://api.together.ai/v1",
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, *_SOUND, IMAGES, RERANK),
+        prices=("together",),
     ),
     "deepseek": Preset(
         base_url="https://api.deepseek.com", without_in_messages=_REPLAYS_THINKING, prices=("deepseek",)
     ),
     "xai": Preset(
         base_url="https://api.x.ai/v1",
-        dialects=_serves(CHAT, RESPONSES),
+        dialects=_serves(CHAT, RESPONSES, IMAGES),
         prices=("x-ai",),
     ),
     "openrouter": Preset(
@@ -116,7 +143,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "fireworks": Preset(
         base_url="https://api.fireworks.ai/inference/v1",
-        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES),
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, RERANK),
         without_in_messages=_REPLAYS_THINKING,
         prices=("fireworks",),
     ),
@@ -135,8 +162,12 @@ PRESETS: dict[str, Preset] = {
         prices=("moonshotai",),
     ),
     "minimax": Preset(base_url="https://api.minimax.io/v1", dialects=_serves(CHAT, RESPONSES), prices=("minimax",)),
+    # Its own API stands beside the compatible one.
     "cohere": Preset(
-        base_url="https://api.cohere.ai/compatibility/v1", dialects=_serves(CHAT, EMBEDDINGS), prices=("cohere",)
+        base_url="https://api.cohere.ai/compatibility/v1",
+        dialects=_serves(CHAT, EMBEDDINGS, RERANK),
+        paths={RERANK: "/v2/rerank"},
+        prices=("cohere",),
     ),
     "huggingface": Preset(base_url="https://router.huggingface.co/v1"),
     "nvidia": Preset(base_url="https://integrate.api.nvidia.com/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS)),
@@ -146,10 +177,10 @@ PRESETS: dict[str, Preset] = {
     "ollama": Preset(base_url="http://127.0.0.1:11434/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES)),
     "vllm": Preset(
         base_url="http://127.0.0.1:8000/v1",
-        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES),
+        dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, TRANSCRIPTIONS, TRANSLATIONS, RERANK),
         without_in_messages=_REPLAYS_THINKING,
     ),
-    "sglang": Preset(base_url="http://127.0.0.1:30000/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS)),
+    "sglang": Preset(base_url="http://127.0.0.1:30000/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RERANK)),
     "lmstudio": Preset(base_url="http://127.0.0.1:1234/v1", dialects=_serves(CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES)),
 }
 """`ProviderSpec.type` -> what is known of it."""

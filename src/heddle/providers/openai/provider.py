@@ -26,7 +26,7 @@ from heddle.model.provider_http import check_credential, may_show, path_prefix
 from heddle.model.snapshot import ProviderSpec
 from heddle.providers.openai.adapting import Adapter
 from heddle.providers.openai.failures import judge, read_error, read_wait
-from heddle.providers.openai.presets import APIS, CHAT, PATHS, PRESETS, RESPONSES, RESPONSES_COUNT, Preset
+from heddle.providers.openai.presets import APIS, CHAT, PATHS, PRESETS, RERANK, RESPONSES, RESPONSES_COUNT, Preset
 
 FROM_CALLER = frozenset((b"openai-beta", b"x-client-request-id"))
 """Request fields that pass."""
@@ -45,6 +45,11 @@ _UNPAID = "The provider wants money from the gateway's account; its operator has
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 
+_Api = Literal[
+    "chat", "completions", "embeddings", "responses", "speech", "transcriptions", "images", "moderations", "rerank"
+]
+
+
 class Options(msgspec.Struct, kw_only=True, frozen=True):
     """Options of OpenAI, Azure OpenAI, and servers that speak OpenAI's API."""
 
@@ -61,7 +66,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     api_version: str = ""
     """Only for `azure`. Empty is the current `/openai/v1/`, `preview` its preview. A date (`2024-10-21`) is the older
     interface, where the model's name is that of the deployment."""
-    apis: list[Literal["chat", "completions", "embeddings", "responses"]] | None = None
+    apis: list[_Api] | None = None
     """Which of the server's interfaces to use; unset is all that the type is known to serve. What arrives in another
     format is translated, to chat where that is among them, else to responses: some models are only served there."""
     auth: Literal["", "api-key", "bearer"] = ""
@@ -109,7 +114,7 @@ class OpenAI:
         self._credential = spec.credential.encode("utf-8", "replace")
         azure = spec.type == "azure"
         version = options.api_version if azure else None
-        self._target = _targets(path_prefix(self.base_url), version)
+        self._target = _targets(path_prefix(self.base_url), version, _own_paths(preset, PRESETS[spec.type]))
         common = _fixed(self._credential, options, keyed=azure and options.auth != "bearer")
         self._fixed: Fields = [*common, (b"accept", b"application/json")]
         self._stream_fixed: Fields = [*common, (b"accept", b"text/event-stream")]
@@ -124,6 +129,9 @@ class OpenAI:
     def headers(self, call: ModelCall, caller: Fields) -> Fields:
         """Our credential and content types, and what of the caller's fields is in FROM_CALLER."""
         fields = list(self._stream_fixed if call.stream else self._fixed)
+        if call.content_type or call.accepts:
+            stated = {b"content-type": call.content_type, b"accept": call.accepts}
+            fields = [(name, stated.get(name) or value) for name, value in fields]
         fields += [field for field in caller if field[0] in FROM_CALLER]
         return fields
 
@@ -170,8 +178,10 @@ def _preset(spec: ProviderSpec, options: Options) -> Preset:
     if preset is None:
         raise ValueError(f"type {spec.type}: nothing is known of it; known are {', '.join(PRESETS)}")
     field = options.max_tokens_field or preset.max_tokens
-    if spec.type == "openai" and spec.base_url and not options.max_tokens_field and not _is_openai(spec.base_url):
-        field = "max_tokens"
+    if spec.type == "openai" and spec.base_url and not _is_openai(spec.base_url):
+        # Somebody else's server, perhaps one that ranks.
+        field = options.max_tokens_field or "max_tokens"
+        preset = msgspec.structs.replace(preset, dialects=preset.dialects | {RERANK})
     return msgspec.structs.replace(
         preset,
         base_url=spec.base_url or preset.base_url,
@@ -195,7 +205,12 @@ def _is_openai(base_url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
-def _targets(prefix: str, azure_version: str | None) -> Callable[[ModelCall], bytes]:
+def _own_paths(preset: Preset, known: Preset) -> dict[str, str]:
+    """Paths from the root, where the base URL's path is that of the public address."""
+    return preset.paths if path_prefix(preset.base_url) == path_prefix(known.base_url or preset.base_url) else {}
+
+
+def _targets(prefix: str, azure_version: str | None, own: dict[str, str]) -> Callable[[ModelCall], bytes]:
     """How the target of a call is made. `azure_version` is None for any other than Azure. Raises OptionError."""
     query = ""
     if azure_version is not None:
@@ -207,6 +222,7 @@ def _targets(prefix: str, azure_version: str | None) -> Callable[[ModelCall], by
         prefix += "/openai/v1"
         query = f"?api-version={azure_version}" if azure_version else ""
     paths = {dialect: f"{prefix}{path}{query}".encode() for dialect, path in PATHS.items()}
+    paths |= {dialect: path.encode() for dialect, path in own.items()}
     return lambda call: paths[call.dialect]
 
 

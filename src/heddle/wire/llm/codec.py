@@ -50,11 +50,11 @@ class Codec(Protocol):
 
     DIALECT: str
     STREAM_TYPE: bytes
-    """Content type of a streamed answer."""
+    """Content type of a streamed answer; `audio/*` is any sound."""
 
     def decode_request(self, body: bytes, target: str = "") -> ModelCall:
         """Check a request and read what policies need. `target` is path and query, for formats that name the model
-        there. Raises ProtocolError."""
+        there; of a form its content type, which names the boundary. Raises ProtocolError."""
         ...
 
     def rewrite(self, body: bytes, *, model: str | None, include_usage: bool) -> bytes:

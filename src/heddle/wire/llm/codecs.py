@@ -15,6 +15,7 @@ from heddle.wire.llm import (
     openai_embeddings,
     openai_embeddings_translate,
     openai_heard,
+    rerank,
 )
 from heddle.wire.llm.anthropic import codec as anthropic_messages
 from heddle.wire.llm.anthropic import count as anthropic_count
@@ -34,6 +35,7 @@ from heddle.wire.llm.gemini import embed_translate as gemini_embed_translate
 from heddle.wire.llm.gemini import embeddings as gemini_embeddings
 from heddle.wire.llm.gemini import heard as gemini_heard
 from heddle.wire.llm.gemini import vendor as gemini_vendor
+from heddle.wire.llm.openai_media import MEDIA
 from heddle.wire.llm.openai_responses import codec as openai_responses
 from heddle.wire.llm.openai_responses import count as openai_responses_count
 from heddle.wire.llm.openai_responses import dialect as openai_responses_dialect
@@ -54,8 +56,13 @@ CODECS: dict[str, Codec] = {
     openai_embeddings.DIALECT: openai_embeddings,
     openai_responses.DIALECT: openai_responses,
     openai_responses_count.DIALECT: openai_responses_count,
+    rerank.DIALECT: rerank,
+    **{codec.DIALECT: codec for codec in MEDIA},
 }
 """`ModelCall.dialect` -> its face at the door."""
+
+FORMS = frozenset(codec.DIALECT for codec in MEDIA if codec.shape.form)
+"""Dialects whose bodies are `multipart/form-data`, not JSON."""
 
 DIALECTS: dict[str, Dialect] = {
     bedrock.DIALECT: bedrock_dialect,

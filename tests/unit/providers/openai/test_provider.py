@@ -13,7 +13,7 @@ SECRET = "sk-very-secret"
 
 
 def provider(**fields):
-    return OpenAI(ProviderSpec(name="up", type="openai", **{"credential": SECRET, **fields}))
+    return OpenAI(ProviderSpec(**{"name": "up", "type": "openai", "credential": SECRET, **fields}))
 
 
 def call(stream=False, dialect="openai_chat", model="m"):
@@ -230,3 +230,57 @@ def test_answers_that_make_no_sense_here(status):
 )
 def test_bodies_that_are_not_shown(body):
     assert provider().read_failure(400, [], body).body is None
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields", "target"),
+    [
+        ("cohere", {}, b"/v2/rerank"),
+        ("cohere", {"base_url": "http://127.0.0.1:9/compatibility/v1"}, b"/v2/rerank"),
+        ("cohere", {"base_url": "http://127.0.0.1:9/proxy/v1"}, b"/proxy/v1/rerank"),
+        ("vllm", {}, b"/v1/rerank"),
+        ("openai", {"base_url": "http://127.0.0.1:9/v1"}, b"/v1/rerank"),
+    ],
+)
+def test_rankings_have_their_path(type_, fields, target):
+    made = OpenAI(ProviderSpec(name="up", type=type_, **fields))
+    assert "rerank" in made.dialects
+    assert made.target(call(dialect="rerank")) == target
+
+
+def test_openai_itself_does_not_rank():
+    assert "rerank" not in provider().dialects
+    assert "rerank" not in provider(base_url="https://eu.api.openai.com/v1").dialects
+
+
+@pytest.mark.parametrize(
+    ("dialect", "target"),
+    [
+        ("openai_speech", b"/v1/audio/speech"),
+        ("openai_speech_events", b"/v1/audio/speech"),
+        ("openai_transcriptions", b"/v1/audio/transcriptions"),
+        ("openai_translations", b"/v1/audio/translations"),
+        ("openai_images", b"/v1/images/generations"),
+        ("openai_image_edits", b"/v1/images/edits"),
+        ("openai_moderations", b"/v1/moderations"),
+    ],
+)
+def test_sound_and_pictures_have_their_paths(dialect, target):
+    assert dialect in provider().dialects
+    assert provider().target(call(dialect=dialect)) == target
+
+
+def test_a_form_goes_with_its_own_content_type():
+    made = call(dialect="openai_transcriptions")
+    made.content_type, made.accepts = b"multipart/form-data; boundary=x", b"*/*"
+    fields = provider().headers(made, [])
+    assert dict(fields)[b"content-type"] == b"multipart/form-data; boundary=x"
+    assert dict(fields)[b"accept"] == b"*/*"
+    assert len(dict(fields)) == len(fields)
+    assert dict(provider().headers(call(), []))[b"content-type"] == b"application/json"
+
+
+def test_an_older_azure_names_the_deployment_for_sound_too():
+    made = provider(type="azure", base_url="https://x.openai.azure.com", options={"api_version": "2024-10-21"})
+    expected = b"/openai/deployments/m/audio/speech?api-version=2024-10-21"
+    assert made.target(call(dialect="openai_speech")) == expected
