@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -39,6 +39,8 @@ class Books:
         self._audit = audit
         self._snapshot: Snapshot | None = None
         self._budgets: tuple[BudgetSpec, ...] = ()
+        self.keys: Callable[[], Mapping[str, tuple[BudgetSpec, ...]]] = dict
+        """Budgets of virtual keys' own, by the ids of keys; asked when a mesh starts or its budgets change."""
         self._anchored_s = time.monotonic()
         self._synced_s = 0.0
         self._syncing: asyncio.Future[None] | None = None
@@ -49,12 +51,17 @@ class Books:
         What happened in words, empty when nothing did. Counters beyond this machine are not touched: its ledger knows
         of its own calls only.
         """
-        budgets = snapshot.budgets
-        if not budgets or budgets == self._budgets or snapshot.state.counters or not self._directory.is_dir():
+        budgets, own = snapshot.budgets, self.keys() if self._snapshot is None else {}
+        if (
+            not (budgets or own)
+            or (budgets == self._budgets and not own)
+            or snapshot.state.counters
+            or not self._directory.is_dir()
+        ):
             return ""
         now_s = time.time()
         try:
-            known = await asyncio.to_thread(self._balances, budgets, now_s)
+            known = await asyncio.to_thread(self._balances, budgets, now_s, own)
             lacking = await top_up(self._counters, known, now_s)
         except (OSError, CountersFullError) as exc:
             return f"balances could not be compared with the ledger: {exc}"
@@ -64,8 +71,11 @@ class Books:
         """Workers run `snapshot`."""
         self._snapshot, self._budgets = snapshot, snapshot.budgets
 
-    def _balances(self, budgets: tuple[BudgetSpec, ...], now_s: float) -> list[Balance]:
-        return balances(Reading(self._directory, since_s=earliest(budgets, now_s)), budgets, now_s)
+    def _balances(
+        self, budgets: tuple[BudgetSpec, ...], now_s: float, own: Mapping[str, tuple[BudgetSpec, ...]]
+    ) -> list[Balance]:
+        every = [*budgets, *(spec for specs in own.values() for spec in specs)]
+        return balances(Reading(self._directory, since_s=earliest(every, now_s)), budgets, now_s, own)
 
     def tick(self) -> None:
         """Now and then: have the disk keep what was written, off this thread, and anchor the heads."""
@@ -118,7 +128,7 @@ class Books:
     def spent(self) -> list[dict[str, object]]:
         """Balances of the current windows, the fullest of each budget first. Blocks while it reads."""
         now_s = time.time()
-        known = self._balances(self._budgets, now_s) if self._budgets else []
+        known = self._balances(self._budgets, now_s, {}) if self._budgets else []
         return [_shown(spec, [one for one in known if one.scope.spec is spec]) for spec in self._budgets]
 
     def close(self) -> None:

@@ -16,9 +16,11 @@ from heddle import __version__
 from heddle.cli.announce import announcement
 from heddle.cli.books import Books
 from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
+from heddle.cli.keyring import open_keys
 from heddle.cli.state import StartError, StateLock, refusal
 from heddle.cli.watch import Watch
 from heddle.controlplane.describe import describe
+from heddle.controlplane.keys import Keys
 from heddle.controlplane.load import Loaded, load
 from heddle.dataplane.admin import AdminServer, Sources, write_token
 from heddle.dataplane.sockets import BindError
@@ -71,6 +73,8 @@ class Mesh:
         self._admin: AdminServer | None = None
         self._exporter: Export | None = None
         self._books: Books | None = None
+        self._keys: Keys
+        """Set once the state directory is ours."""
         self._watch = Watch(settings.paths)
         self._spool = Spool(settings.state_dir / "spool", PARENT_SLOT)
 
@@ -78,10 +82,12 @@ class Mesh:
         """Serve until SIGTERM or SIGINT; the process's exit status. Raises StartError."""
         settings = self._settings
         lock = StateLock(settings.state_dir)
+        store, self._keys = open_keys(settings.state_dir, self._supervisor)
         counters = await self._counters()
         try:
             metrics = self._fresh_metrics()
             self._books = Books(settings.state_dir, settings.workers, self._spool.audit)
+            self._books.keys = self._keys.budgets
             exporter = self._exporter = (ExporterProcess if settings.export else ExporterFile)(settings.state_dir)
         except OSError as exc:
             raise refusal(settings.state_dir, exc) from exc
@@ -100,6 +106,7 @@ class Mesh:
             self._spool.close()
             await exporter.stop()
             counters.close()
+            store.close()
             lock.release()
         return 0
 
@@ -173,16 +180,21 @@ class Mesh:
     async def _apply(self, snapshot: Snapshot) -> None:
         """Have every worker run it, its balances being what the ledger knows. Raises what the supervisor raises."""
         assert self._books is not None
+        clash = self._keys.clash(snapshot)
+        if clash:
+            raise SnapshotRefusedError(clash)
         told = await self._books.prepare(snapshot)
         if told:
             self._report(told)
         await self._supervisor.apply(snapshot)
         self._books.follow(snapshot)
+        self._keys.follow(snapshot)
 
     async def _serve_admin(self, spec: AdminSpec) -> AdminServer:
         assert self._books is not None
         sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config, self._spool.audit)
         sources.usage, sources.budgets = self._books.usage, self._books.spent
+        sources.keys = self._keys
         server = AdminServer(spec, write_token(self._settings.state_dir), sources)
         await server.start()
         return server
@@ -276,6 +288,7 @@ class Mesh:
             "rejected": self._rejected,
             "workers": self._supervisor.pids,
             "restarts": self._supervisor.restarts,
+            "virtual_keys": len(self._keys),
             "uptime_s": round(time.time() - self._started_s, 1),
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],
             "snapshot": describe(snapshot) if snapshot else None,

@@ -41,7 +41,7 @@ def _entry(entry: Authentication, place: Place, tools: _Tools) -> Authn:
     folder = place.source.folder
     if isinstance(entry, ApiKey):
         keys = (_key(key, place.at("keys", index), tools) for index, key in enumerate(entry.keys))
-        return ApiKeyAuthn(keys=tuple(key for key in keys if key is not None))
+        return ApiKeyAuthn(keys=tuple(key for key in keys if key is not None), virtual=entry.virtual is not False)
     if isinstance(entry, Jwt):
         return JwtAuthn(issuers=tuple(_issuer(issuer, folder) for issuer in entry.issuers))
     if isinstance(entry, Kubernetes):

@@ -67,7 +67,7 @@ def _budget(placed: Placed[Budget], secrets: Secrets, report: Report) -> BudgetS
         name=budget.name,
         unit="usd" if budget.limit_usd is not None else "tokens",
         limit=budget.limit_tokens or round((budget.limit_usd or 0) * NANO),
-        window=_window(budget, place, report),
+        window=compile_window(budget, place, report),
         match=_match(budget.match),
         key=many(budget.key),
         reserve=budget.reserve,
@@ -81,7 +81,8 @@ def _budget(placed: Placed[Budget], secrets: Secrets, report: Report) -> BudgetS
     )
 
 
-def _window(budget: Budget, place: Place, report: Report) -> WindowSpec:
+def compile_window(budget: Budget, place: Place, report: Report) -> WindowSpec:
+    """The window of a checked budget. Reports a time zone that this machine does not know."""
     if budget.calendar is not None:
         zone = budget.calendar.zone
         try:

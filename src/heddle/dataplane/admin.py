@@ -1,4 +1,4 @@
-"""What operators and probes ask: /healthz, /readyz, /metrics, /config, /usage, /budgets.
+"""What operators and probes ask: /healthz, /readyz, /metrics, /config, /usage, /budgets; /keys is `admin_keys`.
 
 Served by the supervisor, never by a worker: a scrape costs no call anything. No anonymous administration, loopback
 included: everything but the probes (and /metrics on loopback) needs the bearer token that is written to
@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from heddle.dataplane import sockets
+from heddle.dataplane.admin_keys import KeyPages, Operations, is_about_keys
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer, answer_status
 from heddle.model.snapshot import AdminSpec, ListenerLimits, ListenerSpec
@@ -58,6 +59,8 @@ class Sources:
         """A report of the ledger by a query; ValueError for one that makes no sense. May block: asked in a thread."""
         self.budgets: Callable[[], list[dict[str, object]]] = list
         """Balances of all budgets, likewise."""
+        self.keys: Operations | None = None
+        """What is done with virtual keys; None where there are none."""
 
 
 def write_token(state_dir: Path) -> str:
@@ -80,6 +83,7 @@ class AdminServer:
         self._digest = hashlib.sha256(token.encode()).digest()
         self._sources = sources
         self._admission = Admission(listener)
+        self._keys = KeyPages(sources.keys, sources.audit) if sources.keys is not None else None
         self._server = HttpServer(self.handle, listener, answer_error=answer_status)
         self._paths: dict[str, Callable[[Request], Reply]] = {
             "/healthz": self._health,
@@ -108,9 +112,12 @@ class AdminServer:
         """Answer one request; failures become answers here, as on the data path."""
         try:
             self._admission.check(request)
+            if self._keys is not None and is_about_keys(request.path):
+                self._authenticate(request)
+                return await self._keys.handle(request)
             page, report = self._paths.get(request.path), self._reports.get(request.path)
             if page is None and report is None:
-                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join([*self._paths, *self._reports])}.")
+                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join([*self._paths, *self._reports, '/keys'])}.")
             if request.method not in ("GET", "HEAD"):
                 raise CallError(Reason.METHOD_NOT_ALLOWED, "Use GET here.", headers=[(b"allow", b"GET, HEAD")])
             return page(request) if page is not None else await self._report(request)

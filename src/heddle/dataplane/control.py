@@ -13,6 +13,8 @@ import struct
 
 import msgspec
 
+from heddle.model.virtual_keys import VirtualKey
+
 MAX_FRAME_BYTES = 512 * 1024 * 1024
 """A snapshot of a hundred thousand keys is about 20 MB; beyond this the peer is not ours."""
 _MAX_DESCRIPTORS = 200
@@ -26,6 +28,20 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
     """A `Snapshot` in MessagePack."""
     bound: tuple[str, ...]
     """Keys (`address:port`) of the listening sockets sent along, in order."""
+
+
+class Keys(msgspec.Struct, frozen=True, tag="keys"):
+    """Supervisor: these virtual keys changed. Answered by KeysKnown once every further call meets them."""
+
+    changed: tuple[VirtualKey, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Ids of keys that are no more."""
+    whole: bool = False
+    """`changed` is all there are."""
+
+
+class KeysKnown(msgspec.Struct, frozen=True, tag="keys_known"):
+    """Worker: what calls meet from now on."""
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
@@ -50,7 +66,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     reason: str
 
 
-Message = Apply | Drain | Applied | Refused
+Message = Apply | Keys | Drain | Applied | KeysKnown | Refused
 
 _decode = msgspec.msgpack.Decoder(Message).decode
 _encode = msgspec.msgpack.Encoder().encode

@@ -41,6 +41,8 @@ class WorkerProcess:
         self.process = process
         self.channel = channel
         self.version = ""
+        self.keyed = False
+        """It knows the virtual keys; from then on it is told what changes."""
         self._turn = asyncio.Lock()
 
     @property
@@ -60,6 +62,15 @@ class WorkerProcess:
             return verdict
         raise ConnectionError("unexpected message on a control channel")
 
+    async def tell(self, keys: control.Keys) -> None:
+        """Have it know of virtual keys; it does when this returns. Raises ConnectionError or TimeoutError."""
+        async with self._turn, asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self.channel.send(keys)
+            answer, _ = await self.channel.receive()
+        if not isinstance(answer, control.KeysKnown):
+            raise ConnectionError("unexpected message on a control channel")
+        self.keyed = True
+
 
 class Supervisor:
     """All workers of one machine."""
@@ -76,6 +87,8 @@ class Supervisor:
         self._stopping = False
         self.restarts = 0
         self.on_restart: Callable[[], None] = lambda: None
+        self.keys: Callable[[], control.Keys] | None = None
+        """All virtual keys, for workers that know none yet; None where there cannot be any."""
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -131,6 +144,24 @@ class Supervisor:
             for key in [key for key in self._sockets if key not in wanted]:
                 self._sockets.pop(key).close()
 
+    async def change_keys(self, change: control.Keys) -> None:
+        """Have every worker know a change of virtual keys: when this returns, none serves by what was before.
+
+        A worker that cannot be told is ended. Another takes its place, which starts with all keys as they are then.
+        """
+        async with self._applying:
+            known = [worker for worker in self._workers.values() if worker.keyed and worker.alive]
+            await asyncio.gather(*(self._tell(worker, change) for worker in known))
+
+    async def _tell(self, worker: WorkerProcess, change: control.Keys) -> None:
+        try:
+            await worker.tell(change)
+        except (ConnectionError, TimeoutError) as exc:
+            _log.error("worker %d was not told of a changed key, and is ended: %s", worker.slot, exc)
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.kill()
+            await worker.process.wait()
+
     def _open(self, spec: ListenerSpec) -> socket.socket:
         try:
             return sockets.open_listener(f"listener {spec.name}", spec.address, spec.port)
@@ -157,6 +188,8 @@ class Supervisor:
         bound = {sockets.key(spec): self._sockets[sockets.key(spec)] for spec in served}
         message = control.Apply(_encode(snapshot), tuple(bound))
         try:
+            if self.keys is not None and not worker.keyed:
+                await worker.tell(self.keys())
             return await worker.apply(message, tuple(sock.fileno() for sock in bound.values()))
         except (ConnectionError, TimeoutError) as exc:
             _log.error(

@@ -228,6 +228,9 @@ async def serve(worker: Worker, channel: control.Channel) -> None:
             message, descriptors = await channel.receive()
             if isinstance(message, control.Apply):
                 await _apply(worker, channel, message, descriptors)
+            elif isinstance(message, control.Keys):
+                worker.tools.keyring.change(message.changed, message.gone, whole=message.whole)
+                await channel.send(control.KeysKnown())
             elif isinstance(message, control.Drain):
                 grace_s = message.grace_s
                 break

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from heddle.identity.spiffe import SpiffeError, workload_id
 from heddle.model.principal import Principal
 from heddle.model.snapshot import KeySpec
+from heddle.model.virtual_keys import VirtualKey
 
 KeyTable = dict[bytes, tuple[Principal, float]]
 """SHA-256 digest (32 bytes) of a key -> its caller, and the Unix time at which it expires (0: never)."""
@@ -33,6 +34,22 @@ def key_table(keys: Iterable[KeySpec], trust_domain: str) -> KeyTable:
             raise ValueError(f"{key_id}: {exc}") from exc
         table[digest] = (_principal(spec, key_id, workload), spec.expires_at_s)
     return table
+
+
+def virtual_principal(key: VirtualKey, trust_domain: str) -> Principal:
+    """The caller that a virtual key stands for. SpiffeError when no id can carry its names."""
+    return Principal(
+        workload=workload_id(trust_domain, key.tenant, key.agent) if key.tenant and key.agent else "",
+        user=key.user,
+        tenant=key.tenant,
+        agent=key.agent,
+        key_id=key.id,
+        method="api_key",
+        models=key.models,
+        limits=key.limits,
+        budgets=key.budgets,
+        claims=dict(key.metadata),
+    )
 
 
 def _digest(text: str) -> bytes:

@@ -21,8 +21,14 @@ T = TypeVar("T")
 def check(value: Any, kind: type[T], reading: Reading, path: str = "") -> T | None:
     """`value` as a `kind`, as far as it is one; None when nothing of it is usable. What is wrong is in
     `reading.report`."""
-    made: Any = _node(inspect.type_info(kind)).check(value, path, reading)
+    of: Any = kind
+    made: Any = _root(of).check(value, path, reading)
     return None if made is BROKEN else made
+
+
+@cache
+def _root(kind: type) -> Node:
+    return _node(inspect.type_info(kind))
 
 
 class _Sequence(Node):

@@ -52,10 +52,14 @@ class Key(Part, frozen=True, kw_only=True):
 
 
 class ApiKey(Part, frozen=True, kw_only=True, tag_field="type", tag="api_key"):
-    """Static keys, sent as `Authorization: Bearer`, `x-api-key` or `api-key`."""
+    """Keys, sent as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`."""
 
     keys: tuple[Key, ...] = ()
-    """The keys. With none, nobody gets in."""
+    """Keys that the configuration knows. May be empty where virtual ones are accepted."""
+    virtual: bool | None = None
+    """Accept virtual keys too: those that are made, limited, rotated and revoked while the mesh runs, by `heddle keys`
+    and the admin API. Unset accepts them; `true` also says that rules may be for callers of such keys only, and need
+    not match a configured one."""
 
 
 class Jwks(Part, frozen=True, kw_only=True):

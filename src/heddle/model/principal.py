@@ -6,6 +6,9 @@ Owns the one identity type that crosses layers. It says nothing about how the id
 
 import msgspec
 
+from heddle.model.snapshot import LimitSpec
+from heddle.model.snapshot_budgets import BudgetSpec
+
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller. Immutable and shared between calls; equality is by value."""
@@ -19,11 +22,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     agent: str = ""
     """The workload's short name: the service account, or the `agent` of a key or claim."""
     key_id: str = ""
-    """Stable, non-secret id of the credential (`key-` + 12 hex digits of its SHA-256); empty for anonymous callers."""
+    """Stable, non-secret id of the credential: `key-` and 12 hex digits of its SHA-256, or a virtual key's id; empty
+    for anonymous callers."""
     method: str = "none"
     """How it was proven: `api_key`, `jwt`, `kubernetes` or `none`."""
     models: tuple[str, ...] | None = None
     """Glob patterns of models this credential may name; None means that the credential sets no bound."""
+    limits: tuple[LimitSpec, ...] = ()
+    """What this credential may call, besides what the configuration says."""
+    budgets: tuple[BudgetSpec, ...] = ()
+    """What it may spend, likewise."""
     claims: dict[str, object] = msgspec.field(default_factory=dict)
     """Verified token claims, or a key's `metadata`; readable in CEL as `principal.claims`."""
 

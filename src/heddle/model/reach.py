@@ -1,7 +1,8 @@
 """Who can authenticate at all, and so whom a rule can match: finds policies and limits that are for nobody.
 
 Owns an over-approximation: when it says "nobody", nobody it is; what it cannot know (claims of a token, patterns) it
-takes for possible.
+takes for possible. With one exception, for the sake of finding typing errors: virtual keys can be for anybody, and are
+thought of only where the configuration mentions them or has no others.
 """
 
 from collections.abc import Iterable, Iterator
@@ -101,6 +102,8 @@ def _callers(entry: Authentication) -> Iterator[Caller]:
     if isinstance(entry, ApiKey):
         for key in entry.keys:
             yield Caller(key.tenant, key.user, key.agent)
+        if entry.virtual or (entry.virtual is None and not entry.keys):
+            yield Caller(None, None, None)
     elif isinstance(entry, Kubernetes):
         namespaces = entry.allowed_namespaces
         for namespace in (None,) if namespaces is None else namespaces:

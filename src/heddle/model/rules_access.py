@@ -51,8 +51,8 @@ def _check_authentication(plan: Plan, now_s: float, report: Report) -> None:
 
 def _check_keys(entry: ApiKey, place: Place, now_s: float, report: Report, seen: dict[str, Place]) -> None:
     """`seen` holds the keys met so far, of any entry."""
-    if not entry.keys:
-        report.warning(place, "no `keys`: nobody can authenticate with one")
+    if not entry.keys and entry.virtual is False:
+        report.warning(place, "no `keys`, and no virtual ones: nobody can authenticate with one")
     for index, key in enumerate(entry.keys):
         here = place.at("keys", index)
         _check_key(key, here, now_s, report)
@@ -186,14 +186,17 @@ def _check_limits(plan: Plan, report: Report) -> None:
     for limit, place in plan.limits:
         _check_match(limit.match, place.at("match"), report)
         if not complaint("period", limit.window) and limit.window:
-            _check_window(limit, place.at("window"), report)
+            check_limit_window(limit, place.at("window"), report)
         keys = many(limit.key)
         if len(set(keys)) != len(keys):
             report.error(place.at("key"), "names the same part twice")
 
 
-def _check_window(limit: RateLimit, place: Place, report: Report) -> None:
-    """Windows begin at multiples of their length since 1970-01-01; only these lengths begin where people expect it."""
+def check_limit_window(limit: RateLimit, place: Place, report: Report) -> None:
+    """Report a window that no limit can have; its form was checked before.
+
+    Windows begin at multiples of their length since 1970-01-01; only these lengths begin where people expect it.
+    """
     window_s = duration_s(limit.window)
     if window_s < 1 or window_s != int(window_s):
         report.error(place, "must be whole seconds, at least 1s")

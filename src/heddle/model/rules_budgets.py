@@ -24,8 +24,7 @@ def check_budgets(plan: Plan, report: Report) -> None:
     names = [(budget.name, place) for budget, place in plan.budgets]
     unique(names, "budget", report)
     for budget, place in plan.budgets:
-        _check_limit(budget, place, report)
-        _check_window(budget, place, report)
+        check_budget(budget, place, report)
         _check_warnings(budget, place, report)
         if budget.match.kubernetes is not None and budget.match.tenant:
             report.error(place.at("match", "tenant"), "is the same thing as `kubernetes.namespace`; give one of them")
@@ -43,6 +42,12 @@ def check_budgets(plan: Plan, report: Report) -> None:
             if url.startswith("redis://") and not _is_near(url) and (state.password or field == "kv"):
                 what = "the password crosses" if state.password else "answers cross"
                 report.warning(place.at(field), f"{what} the network without TLS", "use rediss://")
+
+
+def check_budget(budget: Budget, place: Place, report: Report) -> None:
+    """What every budget must have, a key's own too: one limit, and one window that can be kept."""
+    _check_limit(budget, place, report)
+    _check_window(budget, place, report)
 
 
 def _is_near(url: str) -> bool:

@@ -188,9 +188,11 @@ class KeySpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiKeyAuthn(msgspec.Struct, frozen=True, kw_only=True, tag="api_key"):
-    """Static keys, sent as `Authorization: Bearer`, `x-api-key` or `api-key`."""
+    """Keys, sent as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`."""
 
     keys: tuple[KeySpec, ...] = ()
+    virtual: bool = False
+    """Those made at run time are accepted too."""
 
 
 class ClaimNames(msgspec.Struct, frozen=True, kw_only=True):

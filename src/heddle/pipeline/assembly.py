@@ -11,6 +11,7 @@ from heddle.drivers.ledger.writer import Ledger
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.net.client import Client
 from heddle.pipeline.guarding import GuardSet
+from heddle.pipeline.keyring import Keyring
 from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.records import AuditRecord
 
@@ -49,5 +50,7 @@ class Tools:
     """Builds the guards of a snapshot."""
     kv: Stores = field(default_factory=MemoryStores)
     """Spaces in which workers remember for each other."""
+    keyring: Keyring = field(default_factory=Keyring)
+    """Keys that were made at run time."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     """Run when the snapshot that asked for them is dropped (background refreshes, say)."""

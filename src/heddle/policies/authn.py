@@ -1,10 +1,12 @@
 """Authentication: sets `exchange.principal`, or answers 401.
 
 Owns where credentials are looked for and what a caller is told about a bad one. A credential's shape decides who judges
-it: a configured key is a key; what looks like a JWT goes to the verifier of its issuer; anything else is a wrong key.
+it: a configured or virtual key is a key; what looks like a JWT goes to the verifier of its issuer; anything else is a
+wrong key. A virtual key is looked up anew after every change of any: nothing outlives its revocation.
 Nothing of a credential is ever repeated, in answers, records or metrics.
 
-*Source:* RFC 6750 sections 2.1, 3 and 3.1; RFC 9110 section 11; OpenAI API errors for the wording.
+*Source:* RFC 6750 sections 2.1, 3, 3.1 and 5.3 (no credentials in URLs); RFC 9110 section 11; OpenAI API errors for
+the wording; google-genai 3.4 (`x-goog-api-key`); boto3 1.44 (`AWS_BEARER_TOKEN_BEDROCK` is sent as a bearer token).
 """
 
 import importlib
@@ -13,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from heddle.identity.errors import NamespaceError, TokenError, UnavailableError
-from heddle.identity.keys import KeyTable, key_table
+from heddle.identity.keys import KeyTable, key_table, virtual_principal
 from heddle.identity.shape import MAX_TOKEN_BYTES, peek
 from heddle.identity.spiffe import check_trust_domain
 from heddle.model.call import ModelCall
@@ -23,6 +25,7 @@ from heddle.net.message import Headers, Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Phase
+from heddle.pipeline.keyring import Held, Keyring
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
 
@@ -31,19 +34,28 @@ if TYPE_CHECKING:
 
 _MISSING = (
     "You didn't provide an API key. Send it in an Authorization header using Bearer auth "
-    "(Authorization: Bearer YOUR_KEY), or as x-api-key."
+    "(Authorization: Bearer YOUR_KEY), or as x-api-key or x-goog-api-key."
 )
 _WRONG = "Incorrect API key provided. It is not one that this gateway knows."
 _NOT_A_JWT = "The credential is not a JSON Web Token, and nothing else is accepted here."
 _EXPIRED = "The API key provided has expired."
+_DISABLED = "The API key provided is disabled."
+_IN_URL = (
+    "Keys are not accepted in the URL, where logs and histories keep them. Send it in a header instead: "
+    "x-goog-api-key: YOUR_KEY, or Authorization: Bearer YOUR_KEY. If it was a real key, have it replaced."
+)
 _SCHEME = "The Authorization header must use the Bearer scheme: Authorization: Bearer YOUR_KEY."
 _AMBIGUOUS = "The request carries more than one credential; send exactly one."
 
-_FIELDS = frozenset({b"authorization", b"x-api-key", b"api-key"})
+_OTHER_FIELDS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
+_FIELDS = _OTHER_FIELDS | {b"authorization"}
+_URL_PARAMETERS = ("key=", "access_token=")
+"""How Google's API and RFC 6750 section 2.3 would take a credential in a URL."""
 _METHODS = {
     "missing": "none",
     "unknown_key": "api_key",
     "expired_key": "api_key",
+    "disabled_key": "api_key",
     "invalid_token": "jwt",
     "unavailable": "jwt",
     "namespace": "kubernetes",
@@ -75,18 +87,21 @@ def build(snapshot: Snapshot, tools: Tools) -> "Authentication | None":
         return None
     check_trust_domain(snapshot.trust_domain)
     keys: list[KeySpec] = []
-    anonymous = False
+    anonymous = virtual = False
     tokens: Tokens | None = None
     for entry in snapshot.authentication:
         if isinstance(entry, ApiKeyAuthn):
             keys.extend(entry.keys)
+            virtual = virtual or entry.virtual
         elif isinstance(entry, NoAuthn):
             anonymous = True
         else:
             tokens = tokens or _load_tokens(tools, snapshot.trust_domain)
             _add(tokens, entry)
     open_to_all = all(isinstance(entry, NoAuthn) for entry in snapshot.authentication)
-    return Authentication(tools, key_table(keys, snapshot.trust_domain), tokens, anonymous, open_to_all)
+    table = key_table(keys, snapshot.trust_domain)
+    ring = _Ring(tools.keyring, snapshot.trust_domain) if virtual else None
+    return Authentication(tools, (table, ring), tokens, anonymous, open_to_all)
 
 
 def _load_tokens(tools: Tools, trust_domain: str) -> "Tokens":
@@ -103,21 +118,58 @@ def _add(tokens: "Tokens", entry: JwtAuthn | KubernetesAuthn) -> None:
         tokens.add_kubernetes(entry)
 
 
+class _Ring:
+    """The virtual keys as one snapshot sees them."""
+
+    __slots__ = ("_ring", "_trust_domain")
+
+    def __init__(self, ring: Keyring, trust_domain: str) -> None:
+        self._ring = ring
+        self._trust_domain = trust_domain
+
+    def get(self, digest: bytes) -> tuple[Principal, float] | None:
+        """As of a `KeyTable`. Raises _Refused for a key that is disabled."""
+        found = self._ring.find(digest)
+        if found is None:
+            return None
+        held, expires_s = found
+        principal = self._principal(held)
+        if held.key.disabled:
+            raise _Refused("disabled_key", Reason.UNAUTHENTICATED, _DISABLED, principal)
+        return principal, expires_s
+
+    def _principal(self, held: Held) -> Principal:
+        principal = held.principal
+        if principal is None or held.trust_domain != self._trust_domain:
+            principal = held.principal = virtual_principal(held.key, self._trust_domain)
+            held.trust_domain = self._trust_domain
+        return principal
+
+
 class Authentication:
     """Phase AUTHENTICATE of every route."""
 
-    __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_table", "_tokens")
+    __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_ring", "_table", "_tokens")
 
     phase = Phase.AUTHENTICATE
 
     def __init__(
-        self, tools: Tools, keys: KeyTable, tokens: "Tokens | None", anonymous: bool, open_to_all: bool
+        self,
+        tools: Tools,
+        keys: tuple[KeyTable, _Ring | None],
+        tokens: "Tokens | None",
+        anonymous: bool,
+        open_to_all: bool,
     ) -> None:
         self._now = tools.clock.now
         self._metrics = tools.metrics
-        self._keys = keys
+        self._keys, self._ring = keys
         self._table = object()
-        """Stands for `_keys` in what heads remember, so that they do not keep it alive."""
+        """Stands for `_keys` and `_ring` in what heads remember, so that they do not keep them alive."""
+        if self._ring is not None:
+            followers = tools.keyring.followers
+            followers.append(self._forget)
+            tools.closers.append(lambda: followers.remove(self._forget))
         self._tokens = tokens
         self._anonymous = anonymous
         """A caller without a credential is anonymous instead of refused."""
@@ -129,6 +181,10 @@ class Authentication:
         """Authentication hides no model from whoever passed it."""
         del exchange, model
         return True
+
+    def _forget(self) -> None:
+        """A virtual key was changed: what heads remember is worth nothing any more."""
+        self._table = object()
 
     def check(self, exchange: Exchange) -> Awaitable[None] | None:
         """Prove who calls. A key is known at once; raises CallError."""
@@ -145,29 +201,37 @@ class Authentication:
         request = exchange.request
         try:
             credential = presented(request)
+            digest = sha256(credential).digest()
+            # Whatever is configured, having nothing to show proves nothing.
+            found = self._known(digest) if credential else None
         except _Refused as refused:
             raise self._answer(exchange, refused) from None
-        digest = sha256(credential).digest()
-        # Whatever is configured, having nothing to show proves nothing.
-        found = self._keys.get(digest) if credential else None
         if found is None or 0.0 < found[1] <= self._now():
-            return self._look_further(exchange, credential, digest, found is not None)
+            return self._look_further(exchange, credential, digest, found and found[0])
         request.memory["key"] = (self._table, *found)
         _admit(exchange, found[0])
         return None
 
-    async def _look_further(self, exchange: Exchange, credential: bytes, digest: bytes, expired_key: bool) -> None:
+    def _known(self, digest: bytes) -> tuple[Principal, float] | None:
+        """Whose key it is. What the configuration says of a key goes before what was said at run time."""
+        found = self._keys.get(digest)
+        return self._ring.get(digest) if found is None and self._ring is not None else found
+
+    async def _look_further(
+        self, exchange: Exchange, credential: bytes, digest: bytes, expired: Principal | None
+    ) -> None:
+        """`expired` is whose key it was."""
         try:
-            _admit(exchange, await self._otherwise(credential, digest, expired_key))
+            _admit(exchange, await self._otherwise(credential, digest, expired))
         except _Refused as refused:
             raise self._answer(exchange, refused) from None
 
-    async def _otherwise(self, credential: bytes, digest: bytes, expired_key: bool) -> Principal:
+    async def _otherwise(self, credential: bytes, digest: bytes, expired: Principal | None) -> Principal:
         """Who presents a credential that is no valid key."""
         if not credential:
             return self._without_credential()
-        if expired_key:
-            raise _Refused("expired_key", Reason.UNAUTHENTICATED, _EXPIRED, self._keys[digest][0])
+        if expired is not None:
+            raise _Refused("expired_key", Reason.UNAUTHENTICATED, _EXPIRED, expired)
         tokens = self._tokens
         if tokens is None:
             raise _Refused("unknown_key", Reason.UNAUTHENTICATED, _WRONG)
@@ -182,7 +246,7 @@ class Authentication:
     async def _by_token(self, tokens: "Tokens", credential: bytes, digest: bytes) -> Principal:
         unverified = peek(credential)
         if unverified is None:
-            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, _WRONG if self._keys else _NOT_A_JWT)
+            raise _Refused("unknown_key", Reason.UNAUTHENTICATED, _WRONG if self._keys or self._ring else _NOT_A_JWT)
         try:
             return await tokens.verify(credential, digest, unverified)
         except NamespaceError as exc:
@@ -224,11 +288,13 @@ def _admit(exchange: Exchange, principal: Principal) -> None:
 def presented(request: Request) -> bytes:
     """The one credential of a request, empty when there is none; refuses two different ones.
 
-    Looked for in `authorization`, `x-api-key` and `api-key`. The same credential twice is one.
+    Looked for in `authorization`, `x-api-key`, `api-key` and `x-goog-api-key`. The same credential twice is one.
     """
+    if request.query and any(part.startswith(_URL_PARAMETERS) for part in request.query.split("&")):
+        raise _Refused("in_url", Reason.UNAUTHENTICATED, _IN_URL)
     fields = request.fields()
     value = fields.get(b"authorization")
-    alone = len(fields) == len(request.headers) and b"x-api-key" not in fields and b"api-key" not in fields
+    alone = len(fields) == len(request.headers) and _OTHER_FIELDS.isdisjoint(fields)
     if alone and value is not None and value[:7] == b"Bearer ":
         credential = value[7:].strip()
     else:

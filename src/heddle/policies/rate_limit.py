@@ -28,6 +28,7 @@ from heddle.model.call import ModelCall
 from heddle.model.match import MatchIndex
 from heddle.model.principal import Principal
 from heddle.model.snapshot import LimitSpec, Snapshot
+from heddle.model.virtual_keys import accepts_virtual_keys
 from heddle.net.message import Headers
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
@@ -269,7 +270,8 @@ class RateLimit:
 
     def _plan(self, principal: Principal, call: ModelCall) -> _Plan:
         entry = call.entry
-        key: tuple[str, ...] = (principal.tenant, principal.user, principal.agent, principal.key_id, entry)
+        who = (principal.tenant, principal.user, principal.agent, principal.key_id, principal.limits)
+        key: tuple[object, ...] = (*who, entry)
         if self._by_model and (call.model != entry or call.upstream_model != entry):
             key += (call.model, call.upstream_model)
         plan = self._plans.get(key) or self._make_plan(key, principal, call)
@@ -279,7 +281,7 @@ class RateLimit:
         self._latest[id(principal), call.model] = plan
         return plan
 
-    def _make_plan(self, key: tuple[str, ...], principal: Principal, call: ModelCall) -> _Plan:
+    def _make_plan(self, key: tuple[object, ...], principal: Principal, call: ModelCall) -> _Plan:
         """Find what applies by any name of the model: the configured one, the caller's, the provider's."""
         found = dict(self._index.find(principal, call.entry))
         if self._by_model:
@@ -293,16 +295,18 @@ class RateLimit:
             "key": principal.key_id,
         }
         bounds = [self._bind(index, found[index], values) for index in sorted(found)]
+        bounds += [self._bind(-1, spec, values) for spec in principal.limits]  # which have no number
         learned = self._learned.setdefault(call.entry, Estimates())
         plan = _Plan(bounds, learned, self._outputs.get(call.entry, 0))
         self._plans.put(key, plan)
         return plan
 
     def _bind(self, index: int, spec: LimitSpec, values: dict[str, str]) -> _Bound:
-        key = (index, *[values[field] for field in spec.key])
+        key = (spec if index < 0 else index, *[values[field] for field in spec.key])
         bound = self._bounds.get(key)
         if bound is None:
-            bound = _Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]), self._told[index])
+            told = _Told(spec) if index < 0 else self._told[index]
+            bound = _Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]), told)
             self._bounds.put(key, bound)
         return bound
 
@@ -331,8 +335,8 @@ class RateLimit:
 
 
 def build(snapshot: Snapshot, tools: Tools) -> RateLimit | None:
-    """The policy of a snapshot's limits; None when it has none."""
-    return RateLimit(snapshot, tools) if snapshot.limits else None
+    """The policy of a snapshot's limits; None when neither it nor a key can have any."""
+    return RateLimit(snapshot, tools) if snapshot.limits or accepts_virtual_keys(snapshot) else None
 
 
 def _used(exchange: Exchange) -> int | None:

@@ -5,7 +5,7 @@ Counters are settled before an entry is written, so counters that know of less t
 their file, a power failure's last second, the time before a budget was declared. Topping up twice changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from heddle.drivers.counters import MAX_AMOUNT, Charge, Counters, Refusal, Reservation, Tally
@@ -34,12 +34,18 @@ def earliest(budgets: Iterable[BudgetSpec], now_s: float) -> float:
     return min(starts)
 
 
-def balances(entries: Iterable[Entry], budgets: tuple[BudgetSpec, ...], now_s: float) -> list[Balance]:
-    """The sums of all balances that were used in their current windows."""
+def balances(
+    entries: Iterable[Entry],
+    budgets: tuple[BudgetSpec, ...],
+    now_s: float,
+    own: Mapping[str, tuple[BudgetSpec, ...]],
+) -> list[Balance]:
+    """The sums of all balances that were used in their current windows; `own` has keys' own budgets, by their ids."""
     scopes = Scopes(budgets)
     found: dict[int, tuple[Scope, Tally, int]] = {}
     for entry in entries:
-        principal = Principal(tenant=entry.tenant, user=entry.user, agent=entry.agent, key_id=entry.key)
+        principal = Principal(tenant=entry.tenant, user=entry.user, agent=entry.agent, key_id=entry.key,
+                              budgets=own.get(entry.key, ()))  # fmt: skip
         names = tuple(name for name in (entry.model, entry.upstream) if name)
         for scope in scopes.find(Caller(principal, names or ("",), entry.session)):
             amount = (entry.nano_usd or 0) if scope.spec.unit == "usd" else entry.input + entry.output

@@ -115,14 +115,16 @@ class Scopes:
         self.by_session = any("session" in spec.key for spec in budgets)
 
     def find(self, caller: Caller) -> list[Scope]:
-        """The balances that a call is for, in the order of the budgets."""
+        """The balances that a call is for, in the order of the budgets; those of the caller's own come last."""
         principal = caller.principal
         found: dict[int, BudgetSpec] = {}
         for model in dict.fromkeys(caller.models):
             found.update(self._index.find(principal, model))
-        return [self._scope(number, found[number], caller) for number in sorted(found)]
+        scopes = [self._scope(number, found[number], caller) for number in sorted(found)]
+        return scopes + [self._scope(spec, spec, caller) for spec in principal.budgets]
 
-    def _scope(self, number: int, spec: BudgetSpec, caller: Caller) -> Scope:
+    def _scope(self, number: object, spec: BudgetSpec, caller: Caller) -> Scope:
+        """`number` tells budgets apart."""
         values = dict(self._values(spec, caller))
         key = (number, *values.values())
         scope = self._scopes.get(key)

@@ -99,6 +99,7 @@ _END_TO_END = FRAMING_FIELDS | {
     b"forwarded",
     b"x-api-key",
     b"api-key",
+    b"x-goog-api-key",
     b"traceparent",
     b"tracestate",
     b"x-forwarded-for",
@@ -124,7 +125,8 @@ COMMON_NAMES = (
     b" sec-fetch-dest sec-fetch-mode sec-fetch-site server set-cookie strict-transport-security te tracestate"
     b" traceparent trailer transfer-encoding upgrade user-agent vary via www-authenticate x-api-key"
     b" x-b3-parentspanid x-b3-sampled x-b3-spanid x-b3-traceid x-content-type-options x-forwarded-for"
-    b" x-forwarded-host x-forwarded-proto x-ratelimit-limit-requests x-ratelimit-limit-tokens"
+    b" x-forwarded-host x-forwarded-proto x-goog-api-client x-goog-api-key"
+    b" x-ratelimit-limit-requests x-ratelimit-limit-tokens"
     b" x-ratelimit-remaining-requests x-ratelimit-remaining-tokens x-ratelimit-reset-requests"
     b" x-ratelimit-reset-tokens x-real-ip x-request-id x-stainless-arch x-stainless-async x-stainless-lang"
     b" x-stainless-os x-stainless-package-version x-stainless-read-timeout x-stainless-retry-count"

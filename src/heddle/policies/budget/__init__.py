@@ -11,11 +11,14 @@ charged it.
 *Order.* In the phase of limits, within them: a call that a rate limit refuses reserves no money.
 """
 
+from collections.abc import Awaitable
+
 from heddle.drivers.counters import Charge, CountersFullError, Refusal, Reservation
 from heddle.drivers.ledger import NANO
 from heddle.model.call import ModelCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
+from heddle.model.virtual_keys import accepts_virtual_keys
 from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import ANSWERS, CallError, Reason
@@ -81,6 +84,7 @@ class Budget:
         self._most = pricer.most
         self._tools = tools
         self._scopes = Scopes(snapshot.budgets)
+        self._declared = bool(snapshot.budgets)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
         self._estimates: dict[str, Estimate] = {}
         self._known: dict[tuple[int, str, str, str], tuple[Principal, list[Scope]]] = {}
@@ -107,7 +111,11 @@ class Budget:
                 reply.body = self._metered(exchange, reply, held)
             return reply
 
-        return budgeted
+        def own(exchange: Exchange) -> Awaitable[Reply]:
+            """Where only keys have budgets, callers without one pass without another coroutine."""
+            return budgeted(exchange) if exchange.principal.budgets else handler(exchange)
+
+        return budgeted if self._declared else own
 
     def settle(self, held: _Held, exchange: Exchange) -> None:
         """Replace what is held by the usage, and learn from it."""
@@ -238,8 +246,8 @@ class Budget:
 
 
 def build(snapshot: Snapshot, tools: Tools) -> Budget | None:
-    """The policy of a snapshot's budgets; None when it has none."""
-    return Budget(snapshot, tools) if snapshot.budgets else None
+    """The policy of a snapshot's budgets; None when neither it nor a key can have any."""
+    return Budget(snapshot, tools) if snapshot.budgets or accepts_virtual_keys(snapshot) else None
 
 
 def _learns(scope: Scope) -> bool:
