@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import chat, guards, memory, reload, start, stream, sweep, translation
+from bench import cache, chat, guards, memory, reload, start, stream, sweep, translation
 from bench.figures import Options, Result, page, record, recorded
 from bench.gateways import GATEWAYS, HOME, ROOT, available
 
@@ -21,9 +21,10 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "start": start.run,
     "reload": reload.run,
     "guards": guards.run,
+    "cache": cache.run,
     "translation": translation.run,
 }
-ABOUT_OURS_ALONE = {"sweep", "memory", "reload", "guards", "translation"}
+ABOUT_OURS_ALONE = {"sweep", "memory", "reload", "guards", "cache", "translation"}
 
 
 def arguments() -> argparse.Namespace:

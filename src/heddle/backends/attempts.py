@@ -184,22 +184,10 @@ class Attempt:
 
     async def _translated(self, generating: bool) -> Reply:
         call, sender = self._call, self._sender
-        dialect, vendor = DIALECTS[call.dialect], VENDORS[sender.speaks]
-        proofs = self._proofs if call.dialect in replay.DIALECTS else None
-        caller = self._exchange.principal
-        translation = Translation(dialect, vendor, proofs.keeper(caller) if proofs is not None else None)
-        try:
-            request = dialect.decode_chat(call.body, call)
-            if proofs is not None:
-                request = await proofs.restored(request, caller)
-            request = await self._media.inline(request, vendor.RULES)
-            body = translation.request(request, call.upstream_model or call.model)
-        except ProtocolError as exc:
-            kind: FailureKind = "content" if isinstance(exc, UntranslatableError) else "bad_request"
-            error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
-            raise AttemptError(error=error, kind=kind) from exc
-        except CallError as exc:
-            raise AttemptError(error=exc, kind="content") from exc
+        unproven = call.dialect in replay.DIALECTS
+        keeper = self._proofs.keeper(self._exchange.principal) if unproven else None
+        translation = Translation(DIALECTS[call.dialect], VENDORS[sender.speaks], keeper)
+        body = await self._rewritten(translation, unproven)
         sent = msgspec.structs.replace(call, dialect=sender.speaks, operation="chat")
         if sender.adapting is not None:
             body, dropped = sender.adapting.adapt(body, sent, True)
@@ -225,6 +213,22 @@ class Attempt:
             raise
         reply.headers += translation.fields()
         return reply
+
+    async def _rewritten(self, translation: Translation, unproven: bool) -> bytes:
+        """The provider's body; with `unproven`, completed by proofs that the caller could not send."""
+        call, rules = self._call, VENDORS[self._sender.speaks].RULES
+        try:
+            request = DIALECTS[call.dialect].decode_chat(call.body, call)
+            if unproven:
+                request = await self._proofs.restored(request, self._exchange.principal)
+            request = await self._media.inline(request, rules)
+            return translation.request(request, call.upstream_model or call.model)
+        except ProtocolError as exc:
+            kind: FailureKind = "content" if isinstance(exc, UntranslatableError) else "bad_request"
+            error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
+            raise AttemptError(error=error, kind=kind) from exc
+        except CallError as exc:
+            raise AttemptError(error=exc, kind="content") from exc
 
     async def _embedded(self, vendor_name: str) -> Reply:
         """Embeddings of a provider that speaks another form of them."""
