@@ -15,10 +15,15 @@ admin: {{address: 127.0.0.1, port: {admin_port}}}
 llm:
   providers:
     - {{name: offline, type: scripted, options: {{tokens_per_s: 0, first_token_s: 0}}}}
+    - {{name: google, type: gemini, base_url: "http://127.0.0.1:9", api_key: k, timeouts: {{connect: 1s}}}}
+    - {{name: cloud, type: vertex, base_url: "http://127.0.0.1:9", api_key: k, options: {{project: p}}}}
   models:
     - {{name: fast, provider: offline, model: gpt-4o-mini}}
     - {{name: large, provider: offline, model: gpt-5-large}}
     - {{name: "claude-*", provider: offline}}
+    - {{name: "google/*", provider: cloud}}
+    - {{name: "models/*", targets: [{{provider: google}}]}}
+    - {{name: "*", provider: google}}
 security:
   authentication:
     type: api_key
@@ -30,6 +35,7 @@ authorization:
   policies:
     - {{name: mesh-users, match: {{tenant: t}}, resources: ["model:*"], action: allow}}
     - {{name: no-gpt-5, resources: ["model:gpt-5*"], action: deny}}
+    - {{name: no-ultra, resources: ["model:gemini-ultra"], action: deny}}
     - {{name: no-opus, when: 'call.model.startsWith("claude-opus")', action: deny}}
 rate_limiting:
   - {{name: one-haiku, match: {{model: claude-haiku}}, key: [user, model], limit: 1, window: 24h, limit_by: requests}}
@@ -89,3 +95,31 @@ def test_one_model_is_shown_by_a_name_that_a_call_may_have_or_as_it_is_listed(me
         status, answer = listed(mesh, quote(name))
         assert status == expected, (name, answer)
         assert len(answer) < 600
+
+
+# Plain, under a pattern of one place and of targets, and with the publisher, at two doors.
+@pytest.mark.parametrize("model", ["gemini-ultra", "models/gemini-ultra", "models/models/gemini-ultra"])
+@pytest.mark.parametrize("publisher", ["", "google/"])
+def test_a_vendors_longer_name_for_a_model_leads_around_no_policy(
+    mesh: RunningMesh, model: str, publisher: str
+) -> None:
+    if publisher:
+        model = publisher + model.replace("models/", publisher)
+    status, record = mesh.recorded(chat(model), key="sk-any")
+    assert (status, record["policy"], record["upstream_model"]) == (403, "no-ultra", "gemini-ultra")
+    path = f"/v1beta/models/{quote(model, safe='')}:generateContent"
+    status, record = mesh.recorded({"contents": [{"parts": [{"text": "hi"}]}]}, key="sk-any", path=path)
+    assert (status, record["policy"]) == (403, "no-ultra")
+
+
+@pytest.mark.parametrize("model", [".", ".."])
+def test_a_step_of_a_path_is_no_name(mesh: RunningMesh, model: str) -> None:
+    status, _, answer = mesh.post(chat(model), key="sk-any")
+    assert (status, b'"param":"model"' in answer) == (400, True), answer
+    bodies: dict[str, dict[str, object]] = {
+        f"/v1beta/models/{model}:generateContent": {"contents": [{"parts": [{"text": "hi"}]}]},
+        f"/model/{quote(model)}/converse": {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+        "/v1/messages": {**chat(model), "max_tokens": 9},
+    }
+    for path, body in bodies.items():
+        assert mesh.post(body, path=path, key="sk-any")[0] == 400, path

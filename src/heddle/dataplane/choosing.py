@@ -6,7 +6,7 @@ first one stays, so that the refusal is the policies' own.
 """
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ import msgspec
 from heddle.identity.context import CALLER, REQUEST
 from heddle.identity.errors import EvaluationError
 from heddle.model.call import ModelCall, Target
+from heddle.model.provider import Spell
 from heddle.model.snapshot import ModelSpec, TargetSpec
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
@@ -49,14 +50,17 @@ _CALL: dict[str, Callable[[ModelCall], Any]] = {
 """What is known of a call before its target is; `call.provider` and `call.resolved_model` are what is being chosen."""
 
 
-def build_chooser(models: tuple[ModelSpec, ...], tools: Tools) -> Chooser[Asked]:
-    """The chooser of a snapshot. Raises ValueError naming the model whose expression cannot be used."""
+def build_chooser(models: tuple[ModelSpec, ...], tools: Tools, spelling: Mapping[str, Spell]) -> Chooser[Asked]:
+    """The chooser of a snapshot; `spelling` is by the names of providers.
+
+    Raises ValueError naming the model whose expression cannot be used.
+    """
 
     def compile_condition(target: TargetSpec, model: ModelSpec) -> Condition[Asked] | None:
         return _condition(target.when, model, tools.clock.now) if target.when else None
 
     # Not for secrets: it shares out calls, and a generator of its own can be seeded by tests.
-    return Chooser(models, compile_condition, tools.clock.monotonic, Random().random)  # noqa: S311
+    return Chooser(models, compile_condition, tools.clock.monotonic, Random().random, spelling)  # noqa: S311
 
 
 def _condition(text: str, model: ModelSpec, now: Callable[[], float]) -> Condition[Asked]:

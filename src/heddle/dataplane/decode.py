@@ -63,6 +63,8 @@ class Decode:
         call.entry = model.entry
         call.provider = model.provider
         call.upstream_model = model.upstream_model or call.model
+        if model.spell is not None:
+            call.upstream_model = model.spell(call.upstream_model)
         if model.changes is not None:
             foresee(call, model.changes)
         if model.targets or model.access is not None:

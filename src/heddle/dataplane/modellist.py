@@ -87,10 +87,11 @@ class ModelList:
     def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:
         if model.access is not None and not model.access.allows(exchange.principal):
             return False
+        spell = model.spell or str
         places = [(target.provider, target.model) for target in model.targets]
         return any(
             self._permitted(exchange, _call(name, model.entry, provider, upstream))
-            for provider, upstream in places or [(model.provider, model.upstream_model)]
+            for provider, upstream in places or [(model.provider, spell(model.upstream_model or name))]
         )
 
     def _permitted(self, exchange: Exchange, call: ModelCall) -> bool:

@@ -14,6 +14,7 @@ from heddle.backends.llm import LlmBackend
 from heddle.dataplane.choosing import Choice, build_chooser
 from heddle.dataplane.decode import Decode
 from heddle.dataplane.modellist import PATHS, ModelList
+from heddle.model.provider import Spelling
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
@@ -112,10 +113,11 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
     policies = [plugins.load("policies", name)(snapshot, tools) for name in plugins.names("policies")]
     chain: list[Policy] = [policy for policy in policies if policy is not None]
     providers = {spec.name: plugins.load("providers", spec.type)(spec) for spec in snapshot.providers}
-    chooser = build_chooser(snapshot.models, tools)
+    spelling = {name: one.spell for name, one in providers.items() if isinstance(one, Spelling)}
+    chooser = build_chooser(snapshot.models, tools, spelling)
     propagation = snapshot.observability.tracing.propagation
     backend = LlmBackend(snapshot.providers, providers, tools, propagation, chooser, snapshot.media)
-    models = ModelTable(snapshot.models, snapshot.providers)
+    models = ModelTable(snapshot.models, snapshot.providers, spelling)
     choose = Choice(chooser, chain).apply
 
     def route(door: Door) -> Route:

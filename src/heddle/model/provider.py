@@ -4,7 +4,7 @@ Owns the two shapes a provider can have: one that is reached over HTTP, and one 
 script of pauses and bytes. It knows no vendor.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -122,6 +122,19 @@ class Adapting(Protocol):
     def adapt(self, body: bytes, call: ModelCall, translated: bool) -> Adapted:
         """`body`, which is valid in `call.dialect`, as the server wants it. Features are left out only of a body that
         was `translated`."""
+        ...
+
+
+Spell = Callable[[str], str]
+"""From any name of a model to the one it is known by."""
+
+
+@runtime_checkable
+class Spelling(Protocol):
+    """A provider whose models go by more than one name."""
+
+    def spell(self, model: str) -> str:
+        """The one name that policies, prices and records know it by, whichever was asked for. Idempotent."""
         ...
 
 

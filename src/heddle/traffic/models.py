@@ -6,16 +6,17 @@ by the prefixes of the name. Other patterns are compared one by one and remember
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from heddle.model.match import Globs, glob_match, is_glob
 from heddle.model.principal import Principal
+from heddle.model.provider import Spell
 from heddle.model.snapshot import ModelSpec, ProviderSpec, TargetSpec
 from heddle.model.snapshot_match import MatchSpec
 from heddle.pipeline.errors import CallError, Reason
-from heddle.traffic.targets import places
+from heddle.traffic.targets import NO_SPELLING, places
 from heddle.wire.llm.parameters import Changes
 
 MAX_REMEMBERED = 4096
@@ -56,6 +57,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """The entry's and its aliases."""
     changes: Changes | None = None
     """What is changed in its calls; None is nothing."""
+    spell: Spell | None = None
+    """How its provider spells names of models; None leaves them as they are."""
 
 
 class ModelTable:
@@ -63,7 +66,13 @@ class ModelTable:
 
     __slots__ = ("_exact", "_lengths", "_listed", "_others", "_prefixes", "_remembered")
 
-    def __init__(self, models: tuple[ModelSpec, ...], providers: tuple[ProviderSpec, ...]) -> None:
+    def __init__(
+        self,
+        models: tuple[ModelSpec, ...],
+        providers: tuple[ProviderSpec, ...],
+        spelling: Mapping[str, Spell] = NO_SPELLING,
+    ) -> None:
+        """`spelling` by the names of providers."""
         self._exact: dict[str, Resolved] = {}
         self._prefixes: dict[str, tuple[int, Resolved]] = {}
         self._others: list[tuple[int, str, Resolved]] = []
@@ -76,7 +85,7 @@ class ModelTable:
             for provider in _providers(model):
                 if provider not in names:
                     raise ValueError(f"model {model.name!r}: there is no provider {provider!r}")
-            resolved = _resolved(model)
+            resolved = _resolved(model, spelling)
             listed.append(resolved)
             self._add(order, model.name, resolved)
             for alias in model.aliases:
@@ -144,7 +153,7 @@ def _providers(model: ModelSpec) -> Iterator[str]:
         yield model.provider
 
 
-def _resolved(model: ModelSpec) -> Resolved:
+def _resolved(model: ModelSpec, spelling: Mapping[str, Spell]) -> Resolved:
     first = model.targets[0] if model.targets else model
     return Resolved(
         entry=model.name,
@@ -155,6 +164,7 @@ def _resolved(model: ModelSpec) -> Resolved:
         access=Access(model.access) if model.access is not None else None,
         names=(model.name, *model.aliases),
         changes=changes_of(model),
+        spell=spelling.get(first.provider),
     )
 
 

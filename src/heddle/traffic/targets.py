@@ -8,10 +8,12 @@ target, and nothing for models that lead to one place.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from heddle.model.call import Target
+from heddle.model.provider import Spell
 from heddle.model.snapshot import ModelSpec, RetrySpec, TargetSpec
 from heddle.traffic.health import Health
 
@@ -21,6 +23,10 @@ Condition = Callable[[C], bool]
 
 MAX_REMEMBERED = 4096
 """Names under patterns whose targets are kept ready, oldest out first: callers choose them."""
+
+
+NO_SPELLING: Mapping[str, Spell] = MappingProxyType({})
+"""All names as they are written."""
 
 
 class Option(NamedTuple, Generic[C]):
@@ -62,7 +68,7 @@ class TargetSet(Generic[C]):
 class Chooser(Generic[C]):
     """Chooses among the targets of virtual models; one per snapshot. Raises ValueError (an expression)."""
 
-    __slots__ = ("_clock", "_options", "_random", "_sets", "health", "retries")
+    __slots__ = ("_clock", "_options", "_random", "_sets", "_spelling", "health", "retries")
 
     def __init__(
         self,
@@ -70,8 +76,10 @@ class Chooser(Generic[C]):
         compile_condition: Callable[[TargetSpec, ModelSpec], "Condition[C] | None"],
         clock: Callable[[], float],
         random: Callable[[], float],
+        spelling: Mapping[str, Spell] = NO_SPELLING,
     ) -> None:
-        """`clock` is monotonic; `random` gives numbers in [0, 1)."""
+        """`clock` is monotonic; `random` gives numbers in [0, 1); `spelling` is by the names of providers."""
+        self._spelling = spelling
         self.health = Health()
         self.retries: dict[str, RetrySpec] = {model.name: model.retry for model in models}
         self._clock = clock
@@ -95,7 +103,11 @@ class Chooser(Generic[C]):
     def _build(self, entry: str, asked: str) -> TargetSet[C]:
         options = [
             Option(
-                Target(provider=spec.provider, model=spec.model or asked, first_token_s=spec.first_token_s),
+                Target(
+                    provider=spec.provider,
+                    model=self._spelling.get(spec.provider, str)(spec.model or asked),
+                    first_token_s=spec.first_token_s,
+                ),
                 spec.weight,
                 spec.priority,
                 condition,

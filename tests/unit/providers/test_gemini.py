@@ -77,6 +77,23 @@ def test_the_model_is_in_the_path(asked, target):
 
 
 @pytest.mark.parametrize(
+    ("provider", "model", "known"),
+    [
+        (gemini(), "models/g", "g"),
+        (gemini(), "models/models/g", "g"),
+        (gemini(), "google/g", "google/g"),
+        (gemini(), "tunedModels/g", "tunedModels/g"),
+        (gemini(), "models/", "models/"),
+        (on_vertex(project="p"), "google/google/g", "g"),
+        (on_vertex(project="p"), "meta/g", "meta/g"),
+        (on_vertex(project="p"), "models/g", "models/g"),
+    ],
+)
+def test_names_of_one_model_are_spelled_alike(provider, model, known):
+    assert provider.spell(model) == known == provider.spell(known)
+
+
+@pytest.mark.parametrize(
     ("options", "base_url", "model", "target"),
     [
         ({}, "https://aiplatform.googleapis.com/v1", "g", "/v1/projects/p/locations/global/publishers/google/models/g"),

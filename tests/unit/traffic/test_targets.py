@@ -70,6 +70,13 @@ def test_a_target_without_a_name_keeps_the_callers():
     assert [(one.provider, one.model) for one in found] == [("a", "smart-7"), ("b", "fixed")]
 
 
+def test_a_targets_model_is_spelled_as_its_provider_knows_it():
+    spelling = {"a": lambda name: name.removeprefix("models/")}
+    models = (model(targets=(TargetSpec(provider="a"), TargetSpec(provider="b", priority=1))),)
+    chosen = Chooser(models, lambda spec, of: None, lambda: 0.0, Random(1).random, spelling)
+    assert [one.model for one in chosen.order("smart-*", "models/x", "")] == ["x", "models/x"]
+
+
 def test_conditions_are_asked_each_time():
     chosen = chooser(model(targets=(TargetSpec(provider="a", when="x"), TargetSpec(provider="b", priority=1))))
     assert len(chosen.order("smart-*", "smart-1", "x")) == 2

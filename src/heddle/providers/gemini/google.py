@@ -77,6 +77,13 @@ class Google:
             method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
         return f"{self._prefix}/{_named(call.upstream_model or call.model, self._publisher)}:{method}".encode()
 
+    def spell(self, model: str) -> str:
+        """The name without what it may begin with: `models/`, at Vertex AI the name of its own publisher."""
+        prefix = f"{self._publisher or 'models'}/"
+        while model.startswith(prefix) and model != prefix:
+            model = model.removeprefix(prefix)
+        return model
+
     def headers(self, call: ModelCall, caller: Fields) -> Fields:
         """Our credential and content types; nothing of the caller's."""
         del caller

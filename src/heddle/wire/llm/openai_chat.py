@@ -91,8 +91,9 @@ def check_model(model: str) -> None:
     """Raise ProtocolError unless `model` can be a name: 1 to 256 printable characters without `*`.
 
     `*` belongs to the patterns of configuration; a provider that reads it its own way must not get it from a caller.
+    Where names stand in paths, `.` and `..` would be steps to another one (RFC 3986 section 5.2.4), quoted or not.
     """
-    if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable() or "*" in model:
+    if not model or len(model) > MAX_MODEL_CHARS or not model.isprintable() or "*" in model or model in (".", ".."):
         expected = f"expected a name of 1 to {MAX_MODEL_CHARS} printable characters without `*`."
         raise ProtocolError(f"model: {expected}", param="model")
 
