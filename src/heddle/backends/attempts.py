@@ -6,7 +6,6 @@ not ask); otherwise it is a translation. Answers are bounded. An attempt that fa
 seen says so in a form that tells whether another target may do better.
 """
 
-import re
 from collections.abc import Awaitable
 from typing import NamedTuple
 
@@ -47,12 +46,6 @@ MAX_FAILURE_BYTES = 64 * 1024
 """Largest error body that is read."""
 
 _JSON = (b"content-type", b"application/json")
-
-
-_PROOF = re.compile(
-    rb'"(?:signature|thoughtSignature|thought_signature|encrypted_content|data|redactedContent)"\s*:\s*"'
-    rb"(?:redacted\.|call\.(?:[^\"|]{0,256}\|)?)?(?:anthropic|bedrock|gemini|openai)\."
-)
 
 
 class Beside(NamedTuple):
@@ -122,7 +115,7 @@ class Attempt:
             detail = f"The provider `{sender.spec.name}` is not usable: {sender.spec.credential_error}"
             return self._nowhere(CallError(Reason.PROVIDER_UNCONFIGURED, detail), "credential")
         if call.dialect in sender.dialects and (
-            call.dialect in CLEANSING or not (call.targets and carries_proofs(call))
+            call.dialect in CLEANSING or not (call.targets and replay.carries_proofs(call))
         ):
             return self._same(generating)
         if call.dialect in DIALECTS and sender.speaks in VENDORS:
@@ -363,15 +356,6 @@ def final(exchange: Exchange, failed: AttemptError) -> Reply:
     exchange.reason = Reason.UPSTREAM_ERROR
     exchange.detail = failed.detail
     return failed.reply
-
-
-def carries_proofs(call: ModelCall) -> bool:
-    """Whether the caller replays thinking that was translated for it: proofs with their vendor's name before them.
-
-    A provider of the caller's own format would refuse another vendor's proof, so such a call is read and written anew,
-    which leaves it out, when a model leads to several places.
-    """
-    return call.dialect in VENDORS and _PROOF.search(call.body) is not None
 
 
 def _code(failure: Failure) -> str:

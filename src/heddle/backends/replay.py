@@ -6,20 +6,24 @@ with tool calls proves is kept for a day under its caller and the ids of the cal
 that replays one of them.
 
 Owns what is kept, for whom, and where it is put back: thinking first in the message, a signature at its call. Other
-callers cannot get at it, and what a caller sends itself stands. Every vendor's encoder takes only proofs of its own.
+callers cannot get at it, and what a caller sends itself stands. Every vendor's encoder takes only proofs of its own;
+how it is seen that a caller replays proofs is here too.
 *Source:* Anthropic, "Extended thinking", "Preserving thinking blocks"; Gemini API, "Thought signatures".
 """
 
 import asyncio
 import hashlib
+import re
 
 import msgspec
 
 from heddle.drivers.kv import Kv
+from heddle.model.call import ModelCall
 from heddle.model.principal import Principal
 from heddle.wire.canonical.answer import ChatAnswer, ChoiceEnded, Event, PartBegan, PartDelta
 from heddle.wire.canonical.collect import Collector
 from heddle.wire.canonical.request import ChatRequest, Message, Part, Thinking, ToolCall
+from heddle.wire.llm.codecs import VENDORS
 
 DIALECTS = frozenset({"openai_chat"})
 """Without a place for proofs, or whose callers do not send them back."""
@@ -28,6 +32,11 @@ MAX_CALLS = 64
 """Calls of one answer, and ids of one message, that are remembered."""
 MAX_TURNS = 256
 """Latest messages with calls that are completed."""
+
+_PROOF = re.compile(
+    rb'"(?:signature|thoughtSignature|thought_signature|encrypted_content|data|redactedContent)"\s*:\s*"'
+    rb"(?:redacted\.|call\.(?:[^\"|]{0,256}\|)?)?(?:anthropic|bedrock|gemini|openai)\."
+)
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -141,3 +150,12 @@ def _completed(message: Message, kept: _Kept) -> Message:
             # Thinking that has no proof is the same text again, as the caller was shown it.
             parts.append(part)
     return msgspec.structs.replace(message, parts=tuple(parts))
+
+
+def carries_proofs(call: ModelCall) -> bool:
+    """Whether the caller replays thinking that was translated for it: proofs with their vendor's name before them.
+
+    A provider of the caller's own format would refuse another vendor's proof, so such a call is read and written anew,
+    which leaves it out, when a model leads to several places.
+    """
+    return call.dialect in VENDORS and _PROOF.search(call.body) is not None

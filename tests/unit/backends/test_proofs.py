@@ -2,7 +2,7 @@
 
 import pytest
 
-from heddle.backends.attempts import carries_proofs
+from heddle.backends.replay import carries_proofs
 from heddle.model.call import ModelCall
 
 
