@@ -8,10 +8,10 @@ export PYTHON VENV
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test lint format bench docs prove dist clean
+.PHONY: help up demo test test-matrix lint format bench docs prove dist clean
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 up: ## install if needed, then serve models on 127.0.0.1:8080 and administration on 127.0.0.1:9090
 	@scripts/venv.sh run
@@ -24,6 +24,10 @@ demo: ## the same with the offline model and a page of what to try next
 test: ## run every test (ARGS="tests/unit -k name" narrows it)
 	@scripts/venv.sh dev
 	@scripts/test.sh $(ARGS)
+
+test-matrix: ## real SDKs through the gateway, every dialect by every vendor, printed as a table
+	@scripts/venv.sh dev
+	@$(BIN)/python -m pytest tests/matrix $(ARGS)
 
 lint: ## ruff, formatting, types, import contracts
 	@scripts/venv.sh dev

@@ -84,7 +84,7 @@ class Chat:
         )
 
     def told(self, answer):
-        (choice,) = answer["choices"]
+        choice = answer["choices"][0]
         message = choice["message"]
         calls = [
             (call["id"], call["function"]["name"], parsed(call["function"]["arguments"]))
@@ -293,7 +293,7 @@ class Gemini:
         text = thought = signature = stop = ""
         calls = []
         for chunk in chunks:
-            (candidate,) = chunk["candidates"]
+            candidate = chunk["candidates"][0]
             stop = candidate.get("finishReason", stop)
             for part in candidate["content"]["parts"]:
                 signature += part.get("thoughtSignature", "")
