@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the pages that are generated from the code: the configuration's JSON Schema and reference, and the command
-# line's reference.
+# Writes the pages that are generated from the code: the configuration's JSON Schema and reference, the command line's
+# reference, and what crosses between formats.
 set -eu
 cd "$(dirname "$0")/.."
 bin="${VENV:-.venv}/bin"
@@ -9,4 +9,5 @@ mkdir -p "$out"
 "$bin/heddle" schema > "$out/config.schema.json"
 "$bin/python" -m heddle.cli.reference > "$out/config.md"
 "$bin/python" scripts/cli_reference.py > "$out/cli.md"
-echo "docs: $out/config.schema.json, $out/config.md, $out/cli.md"
+"$bin/python" scripts/translation.py > "$out/translation.md"
+echo "docs: $out/config.schema.json, $out/config.md, $out/cli.md, $out/translation.md"

@@ -28,7 +28,7 @@ RULES: Rules = {
     # "OpenAI SDK compatibility": system and developer messages are hoisted to the beginning of the conversation.
     Rule.DEVELOPER: Outcome.EMULATED,
     Rule.LATE_INSTRUCTIONS: Outcome.EMULATED,
-    # The same page, "Simple fields": these are ignored.
+    # "OpenAI SDK compatibility", "Simple fields": these are ignored.
     Rule.PARTICIPANT: Outcome.DROPPED,
     Rule.SEED: Outcome.DROPPED,
     Rule.PRESENCE_PENALTY: Outcome.DROPPED,
