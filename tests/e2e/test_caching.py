@@ -9,6 +9,10 @@ import pytest
 from tests.contract.counters.redis_server import RedisServer
 from tests.e2e.running import CONFIG, RunningMesh, eventually, running_mesh
 
+from heddle.wire.canonical.answer import ChatAnswer
+from heddle.wire.canonical.collect import Collector
+from heddle.wire.llm.codecs import VENDORS
+
 RULES = """\
 rate_limiting:
   - {{name: bobs, match: {{user: bob}}, limit: 5, window: 24h}}
@@ -189,3 +193,61 @@ def test_a_redis_is_shared_and_not_needed(tmp_path_factory: pytest.TempPathFacto
             assert two.log.count("redis cannot be asked") == 1
     finally:
         server.stop()
+
+
+SAID = {"max_tokens": 50, "temperature": 0}
+HI = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+PARTS = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}], "generationConfig": {"temperature": 0}}
+TURN = {"messages": [{"role": "user", "content": [{"text": "hello"}]}], "inferenceConfig": {"temperature": 0}}
+DOORS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "openai_chat": ("/v1/chat/completions", "/v1/chat/completions", {"model": "gpt-4o-mini", "messages": HI, **SAID}),
+    "openai_responses": (
+        "/v1/responses",
+        "/v1/responses",
+        {"model": "gpt-4o-mini", "input": "hello", "temperature": 0, "store": False},
+    ),
+    "anthropic_messages": ("/v1/messages", "/v1/messages", {"model": "gpt-4o-mini", "messages": HI, **SAID}),
+    "gemini": (
+        "/v1beta/models/gpt-4o-mini:generateContent",
+        "/v1beta/models/gpt-4o-mini:streamGenerateContent?alt=sse",
+        PARTS,
+    ),
+    "bedrock_converse": ("/model/gpt-4o-mini/converse", "/model/gpt-4o-mini/converse-stream", TURN),
+}
+
+
+def collected(dialect: str, body: bytes) -> ChatAnswer:
+    decoder, collector = VENDORS[dialect].open_decoder(), Collector()
+    for event in [*decoder.feed(body), *decoder.finish()]:
+        collector.take(event)
+    answer = collector.answer()
+    assert answer is not None, body[-500:]
+    return answer
+
+
+@pytest.mark.parametrize("streamed_first", [False, True])
+@pytest.mark.parametrize("dialect", sorted(DOORS))
+def test_in_every_dialect_streams_and_whole_answers_share(mesh: RunningMesh, dialect: str, streamed_first: bool):
+    path, stream_path, body = DOORS[dialect]
+    body = json.loads(json.dumps(body).replace("hello", f"hello {dialect} {streamed_first}"))
+
+    def whole() -> tuple[str, ChatAnswer]:
+        status, headers, data = mesh.post(body, path=path)
+        assert status == 200, data
+        return headers["x-heddle-cache"], VENDORS[dialect].decode_answer(data)
+
+    def stream() -> tuple[str, ChatAnswer]:
+        asked = body if path != stream_path else {**body, "stream": True}
+        if dialect == "openai_chat":
+            asked["stream_options"] = {"include_usage": True}
+        status, headers, data = mesh.post(asked, path=stream_path)
+        assert status == 200, data
+        return headers["x-heddle-cache"], collected(dialect, data)
+
+    first, second = (stream, whole) if streamed_first else (whole, stream)
+    answers = [ask() for ask in (first, second, first, second)]
+    assert [header for header, _ in answers] == ["miss", "hit", "hit", "hit"]
+    assert len({answer.choices for _, answer in answers}) == 1
+    usages = {answer.usage for _, answer in answers[1:]}
+    assert len(usages) == 1
+    assert answers[0][1].choices[0].parts

@@ -123,6 +123,8 @@ class SharedKv:
         for lane in self._lanes:
             os.close(lane)
         self._lanes.clear()
+        # What still comes finds no file, rather than one that was opened since under the same number.
+        self._own = -1
 
     def _stamp(self, ttl_s: float) -> tuple[int, int]:
         """When it is put, later than all before, and when it ends."""

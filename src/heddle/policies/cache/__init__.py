@@ -5,7 +5,8 @@ of authentication, authorization, limits and guards, so that an answer out of th
 outside of what changes a call for its provider. What it costs is nothing: the call is counted, its usage is zero.
 
 *Bypassed:* calls with tools, or with a temperature above zero or not stated, unless the rule asks for them; more than
-one choice; answers that the vendor keeps; and callers who send `cache-control: no-cache` or `no-store`.
+one choice; bodies of more than 1 MiB; answers that the vendor keeps; callers who send `cache-control: no-cache` or
+`no-store`.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ FIELD = b"x-heddle-cache"
 NOTES_FIELD = b"x-heddle-translation"
 WAIT_S = 5.0
 """How long a call waits for the answer to an identical one before it asks by itself."""
+MAX_ASKED_BYTES = 1024 * 1024
+"""Largest body that is compared: reading a larger one takes longer than others should wait."""
 MAX_KNOWN = 16_384
 
 _JSON = (b"content-type", b"application/json")
@@ -95,7 +98,7 @@ class Cache:
         return spec
 
     def _may_keep(self, spec: CacheSpec, call: ModelCall) -> bool:
-        if call.stream and not streams(call):
+        if len(call.body) > MAX_ASKED_BYTES or (call.stream and not streams(call)):
             return False
         traits = read_traits(call)
         if traits is None or traits.kept_by_vendor or (traits.tools and not spec.tools):

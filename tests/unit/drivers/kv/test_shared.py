@@ -157,6 +157,18 @@ def test_a_clock_that_was_set_back_does_not_pin_what_was_put_before(tmp_path: Pa
     assert worker.find(key(1)) == b"now"
 
 
+def test_a_store_that_was_closed_has_nothing_and_touches_nothing(tmp_path: Path):
+    worker = opened(tmp_path)
+    worker.put(key(1), b"one", 60)
+    worker.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    worker.put(key(2), b"two", 60)
+    worker.delete(key(1))
+    assert worker.find(key(2)) is None
+    assert os.fstat(other).st_size == 0
+    os.close(other)
+
+
 def _hammer(folder: str, slot: int, rounds: int) -> None:
     worker = SharedKv(Path(folder), "s", slot, Space(64, 64_000, 4000), lambda: 1_700_000_000.0)
     rng = random.Random(slot)

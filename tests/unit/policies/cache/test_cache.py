@@ -284,6 +284,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
         {"tools": [TOOL]},
         {"functions": [{"name": "f"}]},
         {"n": 2},
+        {"content": "x" * (1 << 20)},
         {"store": True},
         {"messages": "what is this"},
         {"headers": {b"cache-control": b"No-Cache"}},
