@@ -7,10 +7,15 @@ everything in front of the first place where some match is still possible is giv
 """
 
 import re
+import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from heddle.guards.automaton import Automaton, State
 from heddle.guards.recogniser import Recogniser
+
+HEAD_CHARS = 5
+"""Characters that a place is judged by before a match is tried there."""
 
 
 class Found(NamedTuple):
@@ -32,7 +37,7 @@ _Ends = list[tuple[int, tuple[Recogniser, ...]]]
 class Scanner:
     """One text, arriving in pieces. Not shared between texts."""
 
-    __slots__ = ("_at", "_automaton", "_before", "_ends", "_held", "_jump", "_state")
+    __slots__ = ("_at", "_automaton", "_before", "_ends", "_held", "_jump", "_paused", "_state")
 
     def __init__(self, automaton: Automaton, jump: "re.Pattern[str] | None" = None) -> None:
         """`jump` finds every place where a match may begin, and perhaps others."""
@@ -45,6 +50,8 @@ class Scanner:
         """Where the match that may begin with what is held has come to, after `_at` characters of it."""
         self._at = 0
         self._ends: _Ends = []
+        self._paused = False
+        """Its steps ran out with something left to do."""
 
     @property
     def held(self) -> int:
@@ -58,24 +65,33 @@ class Scanner:
         self._held += text
         return self._run(False)
 
+    def turns(self, text: str, last: bool, steps: int) -> Iterator[list[Piece]]:
+        """As `feed`, and `finish` when it is the `last`, with some `steps` of the automaton between what comes."""
+        self._held += text
+        yield self._run(last, steps)
+        while self._paused:
+            yield self._run(last, steps)
+
     def finish(self) -> list[Piece]:
         """The text has ended: the rest. The scanner is then ready for another text."""
         pieces = self._run(True) if self._held else []
         self._before = ""
         return pieces
 
-    def _run(self, last: bool) -> list[Piece]:
+    def _run(self, last: bool, steps: int = sys.maxsize) -> list[Piece]:
         text, size = self._held, len(self._held)
         pieces: list[Piece] = []
-        given, start = 0, 0 if self._state is not None else self._begin(0)
-        while start < size and self._follow(start, last):
+        given, start = 0, 0 if self._state is not None else self._begin(0, last)
+        while start < size and steps > 0 and self._follow(start, last):
+            steps -= self._at - start
             found = _best(text, start, self._ends) if self._ends else None
             end = start + 1 if found is None else start + len(found.text)
             if found is not None:
                 pieces += (text[given:start], found) if given < start else (found,)
                 given = end
             self._before = text[end - 1]
-            start = self._begin(end)
+            start = self._begin(end, last)
+        self._paused = start < size and steps <= 0
         if given < start:
             pieces.append(text[given:start])
         self._held = text[start:]
@@ -84,14 +100,15 @@ class Scanner:
             self._ends = [(end - start, which) for end, which in self._ends]
         return pieces
 
-    def _begin(self, start: int) -> int:
+    def _begin(self, start: int, last: bool) -> int:
         """The first place from `start` on where a match may begin; the end of what is held when there is none."""
         text, size = self._held, len(self._held)
         roots, dead, before = self._automaton.roots, self._automaton.dead, self._before
         jump = self._jump
         if jump is not None:
             found = jump.search(text, start)
-            start = found.start() if found is not None else size
+            sure = size if last else size - HEAD_CHARS + 1
+            start = max(start, min(found.start() if found is not None else size, sure))
             before = text[start - 1] if start else before
         while start < size and roots[before][text[start]] is dead:
             before = text[start]
@@ -112,12 +129,14 @@ class Scanner:
             state = state[char]
             at += 1
             if state is dead or at - start > state.limit:
+                self._at = at
                 return True
         self._state, self._at = state, at
         if not last and not state.terminal:
             return False
         if state.finals:
             self._ends.append((size, state.finals))
+        self._at = at
         return True
 
 

@@ -5,7 +5,7 @@ mask hides what would have been refused; those that mask come last, all in one p
 overlap (see `scanner`); where two guards look for the same, the one that is declared first is told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from heddle.guards import catalog
 from heddle.guards.automaton import Automaton
@@ -131,6 +131,25 @@ class LaneText:
         if lane.refuses is not None:
             self._refuse(lane.refuses.whole.scan(text))
         return self._mask(lane.masks.whole.scan(text)) if lane.masks is not None else text
+
+    def turns(self, text: str) -> Generator[None, None, str]:
+        """As `whole`, a few milliseconds at a time. Raises GuardRefusalError."""
+        lane = self._lane
+        if lane.logs is not None:
+            for pieces in lane.logs.whole.turns(text):
+                self._log(pieces)
+                yield
+        if lane.refuses is not None:
+            for pieces in lane.refuses.whole.turns(text):
+                self._refuse(pieces)
+                yield
+        if lane.masks is None:
+            return text
+        out: list[str] = []
+        for pieces in lane.masks.whole.turns(text):
+            out.append(self._mask(pieces))
+            yield
+        return "".join(out)
 
     def finish(self) -> str:
         """The rest. Raises GuardRefusalError."""

@@ -5,18 +5,23 @@ left out, and places where none of the others can begin are passed over by a com
 """
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 
 from heddle.guards.automaton import Automaton
 from heddle.guards.charset import CharSet
 from heddle.guards.expression import lengths
 from heddle.guards.necessity import required
-from heddle.guards.scanner import Piece, Scanner, scan
+from heddle.guards.scanner import HEAD_CHARS, Piece, Scanner, scan
 
-HEAD_CHARS = 5
-"""Characters that a place is judged by before a match is tried there."""
 SHORT_CHARS = 64
 """Up to here a text is simply scanned."""
+SLICE_CHARS = 32 * 1024
+"""Characters that are passed over in one turn at most."""
+MAX_ASKED_CHARS = 256 * 1024
+"""Up to here a text is asked beforehand for the literals that recognisers need."""
+TURN_STEPS = 16 * 1024
+"""Steps of an automaton in one turn: some 2 ms."""
 MAX_KEPT = 64
 """Sets of recognisers whose automaton is kept; all of them together serve what does not fit."""
 
@@ -38,10 +43,24 @@ class WholeScanner:
         searcher = self._searcher(text)
         return searcher.scan(text) if searcher is not None else [text]
 
-    def _searcher(self, text: str) -> "_Searcher | None":
+    def turns(self, text: str) -> Iterator[Sequence[Piece]]:
+        """As `scan`, a few milliseconds at a time."""
+        if len(text) <= SHORT_CHARS:
+            yield scan(self._everything, text)
+            return
+        searcher = self._searcher(text if len(text) <= MAX_ASKED_CHARS else None)
+        if searcher is None:
+            yield [text]
+            return
+        scanner = searcher.open()
+        for at in range(0, len(text), SLICE_CHARS):
+            yield from scanner.turns(text[at : at + SLICE_CHARS], at + SLICE_CHARS >= len(text), TURN_STEPS)
+
+    def _searcher(self, text: str | None) -> "_Searcher | None":
+        """For a text; None stands for one that is too long to ask what it has."""
         possible = 0
         for number, needs in enumerate(self._needs):
-            if not needs or any(need in text for need in needs):
+            if text is None or not needs or any(need in text for need in needs):
                 possible |= 1 << number
         if possible not in self._kept:
             if len(self._kept) >= MAX_KEPT:
@@ -75,9 +94,11 @@ class _Searcher:
         fronts = [(f"(?<!{_set(before)}.)" if before else "") + f"(?:{'|'.join(own)})" for before, own in ways.items()]
         self._jump = re.compile(f"{_set(anywhere)}(?:{'|'.join(fronts)})", re.DOTALL)
 
+    def open(self) -> Scanner:
+        return Scanner(self._automaton, self._jump)
+
     def scan(self, text: str) -> Sequence[Piece]:
-        scanner = Scanner(self._automaton, self._jump)
-        return scanner.feed(text) + scanner.finish()
+        return [piece for pieces in self.open().turns(text, True, sys.maxsize) for piece in pieces]
 
 
 def _heads(automaton: Automaton, firsts: frozenset[int], shortest: int) -> list[CharSet]:

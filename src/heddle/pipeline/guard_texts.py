@@ -6,17 +6,24 @@ made for it before that text ends.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
 
 from heddle.pipeline.guarding import Decision, Judged, Lanes, Tell, Text, Vault
 from heddle.wire.json_text import JsonText, treat_tree
-from heddle.wire.llm.slots import Channel, Close, Frames, Slot, Slots, Step, StreamSlots, decode, encode
+from heddle.wire.llm.slots import Beside, Channel, Close, Frames, Slot, Slots, Step, StreamSlots, decode, encode
 
-LARGE_BYTES = 32 * 1024
+LARGE_BYTES = 2 * 1024
 """From here on a body is treated in turns."""
-SLICE_CHARS = 8 * 1024
-"""Characters that are searched in one turn: some 2 ms of prose."""
+TURN_S = 0.002
+"""What a call does before others have their turns."""
+SHORT_CHARS = 256
+"""Up to here a text is treated at once."""
+
+
+_MAY_BE_JSON = ("assistant", "tool_result")
+"""Whose texts are searched as JSON when they are: structured answers, and what tools return."""
 
 
 class Untouched:
@@ -30,12 +37,44 @@ class Untouched:
         """The text."""
         return text
 
+    def turns(self, text: str) -> Generator[None, None, str]:
+        """The text."""
+        yield
+        return text
+
     def finish(self) -> str:
         """Nothing is held back."""
         return ""
 
 
 _UNTOUCHED = Untouched()
+
+
+_Result = TypeVar("_Result")
+
+
+class _Turns:
+    """The turns of one call among others."""
+
+    def __init__(self) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._until = self._now() + TURN_S
+
+    async def pause(self) -> None:
+        """Let others have theirs, when this one was long enough."""
+        if self._now() >= self._until:
+            await asyncio.sleep(0)
+            self._until = self._now() + TURN_S
+
+    async def take(self, work: Generator[None, None, _Result]) -> _Result:
+        """The result of work that pauses by itself."""
+        while True:
+            try:
+                next(work)
+            except StopIteration as done:
+                result: _Result = done.value
+                return result
+            await self.pause()
 
 
 def _silent(decision: Decision) -> None:
@@ -53,7 +92,9 @@ class Treatment:
     def open(self, slot: Slot) -> Text:
         """The text that begins at `slot`."""
         opener = self._opener(slot)
-        return opener() if slot.form == "text" else JsonText(opener)
+        if slot.form == "text":
+            return JsonText(opener, loose=True) if slot.scope in _MAY_BE_JSON else opener()
+        return JsonText(opener)
 
     def whole(self, slot: Slot) -> Any:
         """What becomes of the value at `slot`, which is all of its text. Raises GuardRefusalError."""
@@ -61,6 +102,32 @@ class Treatment:
         if slot.form == "json":
             return treat_tree(value, self._opener(slot))
         return self.open(slot).whole(value)
+
+    def joined(self, slots: Sequence[Slot]) -> list[str]:
+        """What becomes of strings that are one text. Raises GuardRefusalError."""
+        text = self.open(slots[0])
+        parts = [text.feed(slot.holder[slot.key]) for slot in slots]
+        parts[-1] += text.finish()
+        return parts
+
+    async def in_turns(self, slot: Slot, turns: "_Turns") -> Any:
+        """The same as `whole`."""
+        value = slot.holder[slot.key]
+        if slot.form == "json":
+            return await self._tree(value, self._opener(slot), turns)
+        if len(value) <= SHORT_CHARS:
+            return self.whole(slot)
+        return await turns.take(self.open(slot).turns(value))
+
+    async def _tree(self, value: Any, opener: Callable[[], Text], turns: "_Turns") -> Any:
+        if isinstance(value, list):
+            return [await self._tree(item, opener, turns) for item in value]
+        if isinstance(value, dict):
+            return {await self._tree(k, opener, turns): await self._tree(v, opener, turns) for k, v in value.items()}
+        await turns.pause()
+        if isinstance(value, str) and len(value) > SHORT_CHARS:
+            return await turns.take(opener().turns(value))
+        return treat_tree(value, opener)
 
     def _opener(self, slot: Slot) -> Callable[[], Text]:
         lanes, scope, vault = self._lanes, slot.scope, self._vault
@@ -74,26 +141,52 @@ def _put(slot: Slot, value: Any) -> bool:
         return False
     slot.holder[slot.key] = value
     for holder, key in slot.spoils:
-        holder[key] = None
+        _spoil(holder, key)
     return True
+
+
+def _spoil(holder: Any, key: Any) -> None:
+    holder[key] = [] if isinstance(holder[key], list) else None
 
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else encode(value).decode("utf-8", "replace")
 
 
+def _runs(slots: Iterable[Slot]) -> list[list[Slot]]:
+    """Slots that follow one another in one channel, together; all others alone."""
+    runs: list[list[Slot]] = []
+    for channel, run in groupby(list(slots), key=lambda slot: slot.channel):
+        together = list(run)
+        runs += [together] if channel else [[slot] for slot in together]
+    return runs
+
+
+def _put_all(run: Sequence[Slot], values: Sequence[Any], texts: list[Judged]) -> bool:
+    if not run[0].unshown:
+        text = _shown(values[0]) if len(run) == 1 else "".join(values)
+        texts.append(Judged(run[0].scope, text, run[0].aside))
+    return sum(_put(slot, value) for slot, value in zip(run, values, strict=True)) > 0
+
+
+def _written(body: bytes, value: Any, changed: bool) -> bytes:
+    """What is sent on: the body itself, unless it changed or says a field twice, of which only the last was read."""
+    written = encode(value)
+    said_once = body.count(b'"') == written.count(b'"') and b"u0022" not in body
+    return written if changed or not said_once else body
+
+
 def treat_body(body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment, texts: list[Judged]) -> bytes:
     """A request or a whole answer after its guards; the texts that are left are added to `texts`.
 
-    Raises GuardRefusalError, and ProtocolError or msgspec.DecodeError for a body that is no JSON.
+    Raises GuardRefusalError, RecursionError, and ProtocolError or msgspec.DecodeError for a body that is no JSON.
     """
     value = decode(body)
     changed = False
-    for slot in list(slots_of(value)):
-        treated = treatment.whole(slot)
-        texts.append(Judged(slot.scope, _shown(treated), slot.aside))
-        changed = _put(slot, treated) or changed
-    return encode(value) if changed else body
+    for run in _runs(slots_of(value)):
+        values = [treatment.whole(run[0])] if len(run) == 1 else treatment.joined(run)
+        changed = _put_all(run, values, texts) or changed
+    return _written(body, value, changed)
 
 
 async def treat_large_body(
@@ -101,44 +194,31 @@ async def treat_large_body(
 ) -> bytes:
     """The same as `treat_body`, in turns of some milliseconds between which other calls have theirs."""
     value = decode(body)
-    changed, chars = False, 0
-    for slot in list(slots_of(value)):
-        said = slot.holder[slot.key]
-        if slot.form != "json" and len(said) > SLICE_CHARS:
-            treated = await _in_slices(treatment.open(slot), said)
-        else:
-            treated = treatment.whole(slot)
-            chars += len(said) if isinstance(said, str) else SLICE_CHARS
-            if chars > SLICE_CHARS:
-                chars = 0
-                await asyncio.sleep(0)
-        texts.append(Judged(slot.scope, _shown(treated), slot.aside))
-        changed = _put(slot, treated) or changed
-    return encode(value) if changed else body
-
-
-async def _in_slices(text: Text, said: str) -> str:
-    parts = []
-    for at in range(0, len(said), SLICE_CHARS):
-        parts.append(text.feed(said[at : at + SLICE_CHARS]))
-        await asyncio.sleep(0)
-    return "".join([*parts, text.finish()])
+    changed, turns = False, _Turns()
+    for run in _runs(slots_of(value)):
+        values = [await treatment.in_turns(run[0], turns)] if len(run) == 1 else treatment.joined(run)
+        changed = _put_all(run, values, texts) or changed
+        await turns.pause()
+    return _written(body, value, changed)
 
 
 class _Channel:
     """One text of a stream."""
 
-    __slots__ = ("said", "slot", "text")
+    __slots__ = ("heard", "said", "slot", "text")
 
     def __init__(self, slot: Slot, text: Text) -> None:
         self.slot, self.text = slot, text
+        self.heard: list[str] = []
         self.said: list[str] = []
 
 
 class StreamTreatment:
     """The events of one streamed answer, guarded. Both methods raise GuardRefusalError; `feed` also ProtocolError."""
 
-    __slots__ = ("_channels", "_ended", "_frames", "_keep", "_slots", "_treatment", "texts")
+    __slots__ = (
+        "_channels", "_ended", "_frames", "_gathers", "_keep", "_said", "_slots", "_treatment", "_unlike", "texts",
+    )  # fmt: skip
 
     def __init__(self, slots: Slots, treatment: Treatment, keep: bool) -> None:
         """`keep`: gather the texts that went out, in `texts`."""
@@ -147,6 +227,11 @@ class StreamTreatment:
         self._treatment = treatment
         self._keep = keep
         self._channels: dict[Channel, _Channel] = {}
+        self._unlike: set[Channel] = set()
+        """Texts that came out otherwise than they came in, be it later."""
+        self._gathers = keep or self._slots.repeats
+        self._said: dict[tuple[str, str, str], str] = {}
+        """Texts that are over, and what became of them: what is said again is not searched again."""
         self._ended = False
         self.texts: list[Judged] = []
 
@@ -181,6 +266,7 @@ class StreamTreatment:
         made: list[bytes] = []
         treated: list[tuple[Slot, Any]] = []
         here: dict[Channel, int] = {}
+        besides: list[Beside] = []
         for step in steps:
             if isinstance(step, Slot):
                 if step.channel and not step.repeat:
@@ -190,26 +276,38 @@ class StreamTreatment:
                     treated.append((step, self._whole(step)))
             elif isinstance(step, Close):
                 self._close(step.channel, here, treated, made)
+            elif isinstance(step, Beside):
+                besides.append(step)
             else:
                 for channel in [one for one in self._channels if one[: len(step.prefix)] == step.prefix]:
                     self._close(channel, here, treated, made)
         changed = False
         for slot, value in treated:
             changed = _put(slot, value) or changed
+        for beside in besides:
+            if any(one[: len(beside.prefix)] == beside.prefix for one in self._unlike):
+                _spoil(beside.holder, beside.key)
+                changed = True
         return made, changed
 
     def _piece(self, slot: Slot) -> str:
         channel = self._channels.get(slot.channel)
         if channel is None:
             channel = self._channels[slot.channel] = _Channel(slot, self._treatment.open(slot))
-        said = channel.text.feed(slot.holder[slot.key])
-        if self._keep:
+        heard = slot.holder[slot.key]
+        said = channel.text.feed(heard)
+        if said != heard:
+            self._unlike.add(slot.channel)
+        if self._gathers:
+            channel.heard.append(heard)
             channel.said.append(said)
         return said
 
     def _whole(self, slot: Slot) -> Any:
-        value = self._treatment.whole(slot)
-        if self._keep and not slot.repeat:
+        heard = slot.holder[slot.key]
+        known = self._said.get((slot.scope, slot.form, heard)) if slot.repeat and isinstance(heard, str) else None
+        value = self._treatment.whole(slot) if known is None else known
+        if self._keep and not slot.repeat and not slot.unshown:
             self.texts.append(Judged(slot.scope, _shown(value), slot.aside))
         return value
 
@@ -221,14 +319,20 @@ class StreamTreatment:
         if channel is None:
             return
         rest = channel.text.finish()
-        if self._keep:
-            slot = channel.slot
-            self.texts.append(Judged(slot.scope, "".join([*channel.said, rest]), slot.aside))
+        if self._gathers:
+            self._gather(channel, rest)
         at = here.pop(name, None)
         if rest and at is not None:
             treated[at] = (treated[at][0], treated[at][1] + rest)
         elif rest:
             made.append(self._frames.write(self._slots.make(name, rest), b""))
+
+    def _gather(self, channel: _Channel, rest: str) -> None:
+        slot, said = channel.slot, "".join([*channel.said, rest])
+        if self._slots.repeats:
+            self._said[slot.scope, slot.form, "".join(channel.heard)] = said
+        if self._keep:
+            self.texts.append(Judged(slot.scope, said, slot.aside))
 
     def _flush(self) -> list[bytes]:
         made: list[bytes] = []

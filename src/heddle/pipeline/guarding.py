@@ -3,7 +3,7 @@
 A *lane* is what is done to the texts of one scope in one direction; a *text* is one of them, whole or in pieces.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import NamedTuple, Protocol
 
 from heddle.model.snapshot_guards import Direction, GuardSpec, Scope
@@ -41,6 +41,10 @@ class Text(Protocol):
 
     def whole(self, text: str) -> str:
         """What becomes of a text that is all there; quicker than, and the same as, `feed` and `finish`."""
+        ...
+
+    def turns(self, text: str) -> Generator[None, None, str]:
+        """As `whole`, a few milliseconds at a time."""
         ...
 
 

@@ -138,6 +138,8 @@ class _Work:
             call.body = await _treated(call.body, slots.request_slots, treatment, texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
+        except RecursionError as exc:
+            raise CallError(Reason.BAD_REQUEST, "The request is nested too deep for its guards.") from exc
         await self._ask("request", texts)
 
     async def reply(self, reply: Reply) -> Reply:
@@ -270,7 +272,7 @@ class GuardedStream:
     async def __anext__(self) -> bytes:
         while not self._over:
             try:
-                ready = self._treatment.feed(await self._body.__anext__())
+                ready = self._feed(await self._body.__anext__())
             except StopAsyncIteration:
                 ready = self._end()
             except (GuardRefusalError, ProtocolError) as exc:
@@ -293,7 +295,7 @@ class GuardedStream:
             raise self._error
 
     async def _flow(self, pour: Callable[[Sink], Any], write: Sink) -> None:
-        feed = self._treatment.feed
+        feed = self._feed
 
         def forward(data: bytes) -> "asyncio.Future[None] | None":
             ready = feed(data)
@@ -307,6 +309,12 @@ class GuardedStream:
             await self.aclose()
         if rest:
             await _written(write(rest))
+
+    def _feed(self, data: bytes) -> bytes:
+        try:
+            return self._treatment.feed(data)
+        except RecursionError as exc:
+            raise ProtocolError("The provider sent an event that is nested too deep for guards.") from exc
 
     def _end(self) -> bytes:
         """The stream ended well: what was held back, unless that must not pass."""

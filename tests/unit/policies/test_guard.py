@@ -190,9 +190,10 @@ async def test_a_large_body_lets_others_have_their_turns():
 async def test_only_the_named_scopes_and_directions_are_touched():
     world = World(mask(scopes=("user",), directions=("request",)))
     world.body = whole(f"write to {MAIL}")
-    reply = await world.ask(f"mine is {MAIL}", metadata={"mail": MAIL})
+    reply = await world.ask(f"mine is {MAIL}", metadata={"mail": MAIL}, tools=[{"function": {"description": MAIL}}])
     assert json.loads(world.sent)["messages"][0]["content"] == "mine is [EMAIL]"
-    assert json.loads(world.sent)["metadata"] == {"mail": MAIL}
+    assert json.loads(world.sent)["metadata"] == {"mail": "[EMAIL]"}
+    assert json.loads(world.sent)["tools"] == [{"function": {"description": MAIL}}]
     assert reply.body is world.body
 
 

@@ -6,8 +6,21 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from heddle.wire.llm.slots import Channel, CloseAll, Slot, SseFrames, Step, field_slots, objects, text_slots
+from heddle.wire.llm.slots import (
+    Beside,
+    Channel,
+    CloseAll,
+    Slot,
+    SseFrames,
+    Step,
+    field_slots,
+    objects,
+    place,
+    rest_slots,
+    text_slots,
+)
 
+_KNOWN = frozenset(("prompt", "suffix", "input", "encoding_format", "logit_bias"))
 _COPIED = ("id", "object", "created", "model", "system_fingerprint")
 
 
@@ -15,6 +28,7 @@ def request_slots(body: Any) -> Iterator[Slot]:
     """The prompt or prompts, what stands after them, and the input of embeddings."""
     for key in ("prompt", "suffix", "input"):
         yield from text_slots("user", body, key)
+    yield from rest_slots("user", body, _KNOWN)
 
 
 def answer_slots(body: Any) -> Iterator[Slot]:
@@ -32,6 +46,7 @@ class CompletionSlots:
     """The texts of one stream."""
 
     moved = False
+    repeats = False
 
     def __init__(self) -> None:
         self._event: dict[str, Any] = {}
@@ -43,9 +58,11 @@ class CompletionSlots:
         self._event = event
         steps: list[Step] = []
         for choice in objects(event.get("choices")):
-            index = choice.get("index", 0)
+            index = place(choice.get("index", 0))
             told = field_slots("assistant", choice, ("text",))
-            steps += [slot._replace(channel=(index, "text"), spoils=_spoils(choice)) for slot in told]
+            steps += [slot._replace(channel=(index, "text")) for slot in told]
+            if choice.get("logprobs") is not None:
+                steps.append(Beside(choice, "logprobs", (index,)))
             if choice.get("finish_reason") is not None:
                 steps.append(CloseAll((index,)))
         return steps

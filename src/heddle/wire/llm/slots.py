@@ -23,6 +23,17 @@ Channel = tuple[object, ...]
 
 
 _DONE = b"[DONE]"
+_OPAQUE = frozenset(
+    (
+        *("id", "type", "role", "model", "format", "$schema", "$ref", "cache_control"),
+        *("url", "uri", "uris", "image_url", "file_url", "fileUri", "file_uri", "file_id", "server_url", "s3Location"),
+        *("data", "bytes", "b64_json", "file_data", "input_audio", "mimeType", "mime_type", "media_type"),
+        *("signature", "thought_signature", "thoughtSignature", "redactedContent"),
+        *("encrypted_content", "encrypted_index", "encrypted_stdout"),
+        *("authorization", "authorization_token", "headers"),
+    )
+)
+"""Names of fields whose values are no words: bytes, places, proofs, and credentials that are meant for others."""
 
 
 class Slot(NamedTuple):
@@ -41,6 +52,16 @@ class Slot(NamedTuple):
     """Places that also tell the text (log-probabilities): null once it was changed."""
     aside: bool = False
     """Reasoning or a refusal: said beside the answer."""
+    unshown: bool = False
+    """A setting or a definition: searched, but not shown to who judges texts."""
+
+
+class Beside(NamedTuple):
+    """Log-probabilities at `holder[key]`: null once a text whose channel `prefix` begins came out otherwise."""
+
+    holder: Any
+    key: Any
+    prefix: Channel
 
 
 class Close(NamedTuple):
@@ -55,7 +76,7 @@ class CloseAll(NamedTuple):
     prefix: Channel = ()
 
 
-Step = Slot | Close | CloseAll
+Step = Slot | Close | CloseAll | Beside
 
 
 class StreamSlots(Protocol):
@@ -64,6 +85,9 @@ class StreamSlots(Protocol):
     def read(self, event: Any) -> Sequence[Step]:
         """The texts of one event and those it ends, in order. It may change `event`; see `moved`."""
         ...
+
+    repeats: bool
+    """Whether texts are said whole after their pieces."""
 
     @property
     def moved(self) -> bool:
@@ -202,3 +226,29 @@ def text_slots(scope: Scope, holder: Any, key: Any, field: str = "text") -> Iter
 def field_slots(scope: Scope, holder: dict[str, Any], keys: Iterable[str], form: Form = "text") -> Iterator[Slot]:
     """The strings among the fields of an object."""
     return (Slot(scope, holder, key, form) for key in keys if isinstance(holder.get(key), str))
+
+
+def leaf_slots(scope: Scope, holder: Any, key: Any) -> Iterator[Slot]:
+    """Every string in the value at `holder[key]`, bytes, places and proofs left out."""
+    found = [(holder, key)]
+    while found:
+        within, at = found.pop()
+        value = within[at]
+        if isinstance(value, str):
+            yield Slot(scope, within, at, unshown=True)
+        elif isinstance(value, dict):
+            found += [(value, name) for name in reversed(value) if name not in _OPAQUE]
+        elif isinstance(value, list):
+            found += [(value, index) for index in reversed(range(len(value)))]
+
+
+def rest_slots(scope: Scope, holder: dict[str, Any], known: frozenset[str]) -> Iterator[Slot]:
+    """What an object has besides the fields that are `known`: nothing passes unread because it is new."""
+    for key in holder:
+        if key not in known and key not in _OPAQUE:
+            yield from leaf_slots(scope, holder, key)
+
+
+def place(value: Any) -> int | str:
+    """An index or an id as part of a channel; whatever else stands there is no place."""
+    return value if isinstance(value, (int, str)) else -1

@@ -13,7 +13,10 @@ REQUESTS: list[tuple[str, Any]] = [
         "openai_chat",
         {
             "model": "x",
-            "user": "x",
+            "user": "user",
+            "metadata": {"who": "user"},
+            "tools": [{"type": "function", "function": {"description": "system", "parameters": {"a": ["system"]}}}],
+            "response_format": {"json_schema": {"name": "system"}},
             "messages": [
                 {"role": "system", "content": "system"},
                 {"role": "developer", "content": [{"type": "text", "text": "system"}]},
@@ -117,7 +120,7 @@ REQUESTS: list[tuple[str, Any]] = [
             "messages": [
                 {
                     "role": "user",
-                    "content": [{"text": "user"}, {"document": {"name": "x", "source": {"text": "user"}}}],
+                    "content": [{"text": "user"}, {"document": {"name": "user", "source": {"text": "user"}}}],
                 },
                 {
                     "role": "assistant",
@@ -267,7 +270,7 @@ def test_every_text_of_an_answer_is_found_under_its_scope(dialect: str, body: An
         {"messages": 1},
         {"messages": [1, None, {"content": {"text": 1}}]},
         {"choices": [{}]},
-        {"content": [[]], "contents": {"parts": 7}, "input": 5, "output": "x", "system": 0},
+        {"content": [[]], "contents": {"parts": 7}, "input": 5, "output": 7, "system": 0},
     ],
 )
 def test_other_forms_have_no_texts(dialect: str, body: Any):

@@ -117,6 +117,7 @@ class ConverseSlots:
     """The texts of one stream. An event is its value under its own name."""
 
     moved = False
+    repeats = False
 
     def read(self, event: Any) -> Sequence[Step]:
         """The delta of an event; the end of its block, or a signature, ends its text."""

@@ -115,6 +115,7 @@ class ContentSlots:
     """The texts of one stream."""
 
     moved = False
+    repeats = False
 
     def __init__(self) -> None:
         self._event: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 from heddle.model.snapshot_guards import Scope
 from heddle.wire.llm.slots import (
+    Beside,
     Channel,
     Close,
     CloseAll,
@@ -20,7 +21,10 @@ from heddle.wire.llm.slots import (
     SseFrames,
     Step,
     field_slots,
+    leaf_slots,
     objects,
+    place,
+    rest_slots,
     text_slots,
 )
 
@@ -44,18 +48,34 @@ _PIECES: dict[str, tuple[str, Scope, Form, bool]] = {
     "response.audio.transcript": ("transcript", "assistant", "text", False),
 }
 """Name of what comes in pieces -> field that says it whole, and how it is read."""
-_PLACES = ("item_id", "output_index", "content_index", "summary_index")
+_PLACES = ("item_id", "output_index", "content_index", "summary_index", "command_index")
+_BYTES = ("response.audio", "response.image_generation_call")
+_DEFINED = ("tools", "text")
+_KNOWN = frozenset(
+    ("instructions", "prompt", "input", "include", "tool_choice", "truncation", "service_tier", "reasoning",
+     "previous_response_id", "conversation", *_DEFINED)
+)  # fmt: skip
+_KNOWN_ITEM = frozenset(
+    ("call_id", "name", "status", "phase", "content", "summary", "output", "outputs", "result", "approval_request_id",
+     "container_id", "background", "quality", "size", "created_by", *(field for field, _, _ in _FIELDS))
+)  # fmt: skip
+_KNOWN_PART = frozenset(("text", "transcript", "refusal", "logprobs", "detail"))
+_KNOWN_EVENT = frozenset(("part", "item", "response", "partial_image_b64", "delta", *_PLACES))
 
 
 def request_slots(body: Any) -> Iterator[Slot]:
-    """Instructions, input, and the values of a prompt's variables."""
+    """Instructions, input, a prompt's variables, definitions of tools, and all that is set in words."""
     yield from field_slots("system", body, ("instructions",))
     prompt = body.get("prompt")
     if isinstance(prompt, dict) and isinstance(prompt.get("variables"), dict):
         yield Slot("user", prompt, "variables", "json")
     yield from field_slots("user", body, ("input",))
     for item in objects(body.get("input")):
-        yield from _item(item, False)
+        yield from _item(item, not item.get("encrypted_content"))
+    for key in _DEFINED:
+        if key in body:
+            yield from leaf_slots("system", body, key)
+    yield from rest_slots("user", body, _KNOWN)
 
 
 def answer_slots(body: Any) -> Iterator[Slot]:
@@ -71,6 +91,7 @@ def _item(item: dict[str, Any], reasoning: bool) -> Iterator[Slot]:
         scope = _ROLES.get(str(item.get("role")), "user")
         yield from field_slots(scope, item, ("content",))
         yield from (slot for part in objects(item.get("content")) for slot in _part(part, scope))
+        yield from rest_slots(scope, item, _KNOWN_ITEM)
         return
     if kind == "reasoning":
         # Sealed reasoning comes back as it was said; only what is read by people is in these.
@@ -82,8 +103,11 @@ def _item(item: dict[str, Any], reasoning: bool) -> Iterator[Slot]:
         if item.get(field) is not None and (form == "json" or isinstance(item[field], str)):
             yield Slot(scope, item, field, form)
     yield from text_slots("tool_result", item, "output")
+    for part in objects(item.get("output")):
+        yield from rest_slots("tool_result", part, _KNOWN_PART)
     for part in objects(item.get("outputs")):
         yield from field_slots("tool_result", part, ("logs",))
+    yield from rest_slots("tool_result", item, _KNOWN_ITEM)
 
 
 def _part(part: dict[str, Any], scope: Scope) -> Iterator[Slot]:
@@ -92,10 +116,20 @@ def _part(part: dict[str, Any], scope: Scope) -> Iterator[Slot]:
         yield slot._replace(spoils=spoils)
     for slot in field_slots(scope, part, ("refusal",)):
         yield slot._replace(aside=True)
+    yield from rest_slots(scope, part, _KNOWN_PART)
+
+
+def _delta(event: dict[str, Any], slot: Slot) -> Sequence[Step]:
+    """A piece of a text; of deltas that are no strings, each string is a text."""
+    if not isinstance(event.get("delta"), str):
+        return list(leaf_slots(slot.scope, event, "delta")) if "delta" in event else ()
+    return (slot, Beside(event, "logprobs", slot.channel)) if event.get("logprobs") else (slot,)
 
 
 class ResponseSlots:
     """The texts of one stream."""
+
+    repeats = True
 
     def __init__(self) -> None:
         self._event: dict[str, Any] = {}
@@ -113,17 +147,17 @@ class ResponseSlots:
             self.moved = True
         kind = event.get("type")
         name, _, what = kind.rpartition(".") if isinstance(kind, str) else ("", "", "")
-        if name in _PIECES:
+        if name in _PIECES or (what == "delta" and name not in _BYTES):
             return self._piece(event, name, what)
         return self._repeated(event, str(kind))
 
     @staticmethod
     def _piece(event: dict[str, Any], name: str, what: str) -> Sequence[Step]:
-        field, scope, form, aside = _PIECES[name]
-        channel = (name, *(event.get(place) for place in _PLACES))
+        field, scope, form, aside = _PIECES.get(name, ("", "tool_result", "text", True))
+        channel = (name, *(place(event[key]) if key in event else None for key in _PLACES))
         spoils = ((event, "logprobs"),) if event.get("logprobs") else ()
-        if what == "delta" and isinstance(event.get("delta"), str):
-            return (Slot(scope, event, "delta", form, channel, False, spoils, aside),)
+        if what == "delta":
+            return _delta(event, Slot(scope, event, "delta", form, channel, aside=aside))
         if what != "done":
             return ()
         said = [Slot(scope, event, field, form, (), True, spoils, aside)] if isinstance(event.get(field), str) else []
@@ -140,7 +174,11 @@ class ResponseSlots:
         if isinstance(response, dict):
             slots += answer_slots(response)
         ends = kind in ("response.completed", "response.incomplete", "response.failed")
+        if kind.rpartition(".")[0] not in _BYTES:
+            slots += rest_slots("tool_result", event, _KNOWN_EVENT)
         told: list[Step] = [CloseAll()] if ends else []
+        if kind.endswith(".done"):
+            told = [CloseAll((kind.removesuffix(".done"),))]
         return told + [slot._replace(repeat=True) for slot in slots]
 
     def make(self, channel: Channel, text: str) -> dict[str, Any]:
