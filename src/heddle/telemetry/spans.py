@@ -152,6 +152,7 @@ def _server_attributes(call: AccessRecord) -> dict[str, Value]:
             names.AGENT: call.agent,
             names.KEY_ID: call.key_id,
             names.POLICY: call.policy,
+            names.CACHE: call.cache,
             names.GUARDS: call.guards,
             names.SPAN_COST_USD: call.cost_usd if call.cost_usd is not None else "",
         }

@@ -178,6 +178,9 @@ class Lookup:
         if flying is not None:
             done, _ = await asyncio.wait((flying,), timeout=WAIT_S)
             entry = flying.result() if done else None
+            if not done and flights.get(key) is flying:
+                # Whoever was waited for may never land: the next may lead.
+                del flights[key]
             if entry is not None or key in flights:
                 return entry
         if key not in flights:
@@ -247,7 +250,8 @@ class Lookup:
         """Tell those who wait for this call's answer; a second time does nothing."""
         flight, self._flight = self._flight, None
         if flight is not None:
-            self._cache.flights.pop(self._key, None)
+            if self._cache.flights.get(self._key) is flight:
+                del self._cache.flights[self._key]
             flight.set_result(entry)
 
 

@@ -400,8 +400,21 @@ async def test_nobody_waits_for_long(monkeypatch: pytest.MonkeyPatch):
     slow = asyncio.ensure_future(world.say())
     await asyncio.sleep(0)
     assert await world.say() == ("answer 2", "miss")
+    assert await world.say() == ("answer 2", "hit"), "who asked by itself keeps the answer for all"
     gate.set()
     assert await slow == ("answer 1", "miss")
+    assert not world.policy.flights
+
+
+async def test_a_stream_that_nobody_ends_holds_up_one_call_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cache, "WAIT_S", 0.02)
+    world = World()
+    lost = await world.ask(stream=True)
+    assert await world.say() == ("answer 2", "miss")
+    assert await world.say() == ("answer 2", "hit")
+    body: Any = lost.reply.body
+    await body.aclose()
+    assert not world.policy.flights
 
 
 async def test_who_waited_for_a_failure_asks_by_itself():
