@@ -255,11 +255,10 @@ class AnthropicMessages:
 
 
 class Gemini:
-    """`google-genai`. The key goes as a bearer token."""
+    """`google-genai`."""
 
     def __init__(self, url: str) -> None:
-        options = google.HttpOptions(base_url=url, headers={"authorization": f"Bearer {KEY}"})
-        self._client = genai.Client(api_key="unused", http_options=options)
+        self._client = genai.Client(api_key=KEY, http_options=google.HttpOptions(base_url=url))
 
     def ask(self, ask: Ask) -> Heard:
         asked = self._request(ask)

@@ -138,8 +138,8 @@ def structured(cell: Cell) -> None:
 
 
 def thinking(cell: Cell) -> None:
-    for streamed in (False, True):
-        prompt = f"[[tools 2]][[think Let me “think”: é]] about {ABOUT}"
+    for streamed, how in ((False, "think Let me “think”: é"), (True, "think Let me “think”: é"), (True, "redact")):
+        prompt = f"[[tools 2]][[{how}]] about {ABOUT}"
         first, passed = cell.ask(prompt, tools=True, think=True, stream=streamed)
         told = passed.told()
         assert len(first.calls) == 2

@@ -108,8 +108,7 @@ async def anthropic_messages(url: str) -> AsyncIterator[str]:
 
 
 async def gemini(url: str) -> AsyncIterator[str]:
-    options = google.HttpOptions(base_url=url, headers={"authorization": f"Bearer {KEY}"})
-    client = genai.Client(api_key="unused", http_options=options)
+    client = genai.Client(api_key=KEY, http_options=google.HttpOptions(base_url=url))
     try:
         asked: Any = {"model": MODELS["gemini"], "contents": "Hello"}
         yield (await client.aio.models.generate_content(**asked)).text or ""

@@ -225,6 +225,8 @@ class Anthropic:
                 case "thinking":
                     thought += block["thinking"]
                     signature += block["signature"]
+                case "redacted_thinking":
+                    signature += block["data"]
                 case "tool_use":
                     calls.append((block["id"], block["name"], block["input"]))
         return Told(text, thought, signature, calls, answer["stop_reason"], self.usage(answer["usage"]))
@@ -345,9 +347,9 @@ class Bedrock:
         for block in answer["output"]["message"]["content"]:
             text += block.get("text", "")
             if "reasoningContent" in block:
-                reasoning = block["reasoningContent"]["reasoningText"]
-                thought += reasoning["text"]
-                signature += reasoning["signature"]
+                reasoning = block["reasoningContent"].get("reasoningText", {})
+                thought += reasoning.get("text", "")
+                signature += reasoning.get("signature", "") + block["reasoningContent"].get("redactedContent", "")
             if "toolUse" in block:
                 used = block["toolUse"]
                 calls.append((used["toolUseId"], used["name"], used["input"]))
@@ -378,11 +380,13 @@ class Bedrock:
         if "toolUse" in delta:
             block["toolUse"]["input"] += delta["toolUse"]["input"]
         if "reasoningContent" in delta:
-            said = block.setdefault("reasoningContent", {"reasoningText": {"text": "", "signature": ""}})[
-                "reasoningText"
-            ]
+            reasoning = block.setdefault("reasoningContent", {})
             for key, value in delta["reasoningContent"].items():
-                said[key] += value
+                if key == "redactedContent":
+                    reasoning[key] = value
+                else:
+                    said = reasoning.setdefault("reasoningText", {"text": "", "signature": ""})
+                    said[key] += value
 
     def split(self, data):
         """By botocore's own parser."""

@@ -361,3 +361,32 @@ def test_embeddings_fail_on_demand():
 @pytest.mark.parametrize("text", ["", " ", "a b  c\n", "héé wörld!!", "“quoted” — dash", "x" * 20, " " * 50])
 def test_tokens_join_to_their_text(text):
     assert "".join(prose.tokens(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[[tools 2]]", {"tools": 2}),
+        ("[[tools 99]]", {"tools": 8}),
+        ("[[tools]]", {"tools": 1}),
+        ("[[think]]", {"think": ""}),
+        ("[[think so it is]]", {"think": "so it is"}),
+        ("[[redact]]", {"redact": True}),
+        ("[[refuse No.]]", {"refuse": "No."}),
+        ("[[cached 100]]", {"cached": 100, "written": 0}),
+        ("[[cached 100 written=50]]", {"cached": 100, "written": 50}),
+        ("[[cached -1]]", {"cached": 0}),
+    ],
+)
+def test_directives_of_answers(text, found):
+    rest, told = parse(f"a {text} b")
+    assert rest == "a  b"
+    assert {name: getattr(told, name) for name in found} == found
+
+
+def test_words_may_come_before_calls():
+    answer = whole("[[tools 2]][[say Let me see.]]", tools=[WEATHER])
+    message = answer.choices[0].message
+    assert message.content == "Let me see."
+    assert [call.function.name for call in message.tool_calls] == ["get_weather"] * 2
+    assert len({call.id for call in message.tool_calls}) == 2

@@ -24,6 +24,7 @@ PROMPTS = {
     "tools": ("[[tools 2]] for Paris", {"tools": True}),
     "thinking": ("[[think]] Hello", {}),
     "thought tools": ("[[think it over]][[tools 3]][[say Let me see.]]", {"tools": True}),
+    "hidden thinking": ("[[redact]] Hello", {}),
     "refusal": ("[[refuse]]", {}),
     "schema": ("Paris", {"schema": True}),
     "cut": ("Hello there", {"most": 16}),
@@ -125,7 +126,7 @@ def test_all_formats_say_the_same(name):
     told = [ASKING[form].told(whole(form, prompt, **more)) for form in FORMATS]
     calls = {tuple((call[1], json.dumps(call[2])) for call in one.calls) for one in told}
     assert len(calls) == 1
-    if name not in ("cut", "plain", "thinking", "cached", "refusal"):
+    if name not in ("cut", "plain", "thinking", "hidden thinking", "cached", "refusal"):
         assert len({one.text for one in told}) == 1
 
 

@@ -14,11 +14,11 @@ import msgspec
 
 from heddle.model.call import ModelCall
 from heddle.model.provider import Fields
-from heddle.providers.scripted.anthropic_request import THOUGHT, read_request
+from heddle.providers.scripted.anthropic_request import REDACTED, THOUGHT, read_request
 from heddle.providers.scripted.asked import Asked
 from heddle.providers.scripted.playing import SSE, Trouble
 from heddle.providers.scripted.said import Answer, Choice, Counts, Who
-from heddle.providers.scripted.seals import seal
+from heddle.providers.scripted.seals import seal, sealed
 
 DIALECT = "anthropic_messages"
 STREAM_TYPE = SSE
@@ -170,7 +170,9 @@ def _usage(counts: Counts) -> dict[str, Any]:
 
 def _content(choice: Choice, who: Who) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Every block, and the deltas that it is streamed in."""
-    if choice.thoughts:
+    if choice.redacted:
+        yield {"type": "redacted_thinking", "data": sealed(REDACTED, who.ident)}, []
+    elif choice.thoughts:
         signature = seal(THOUGHT, choice.thought)
         deltas: list[dict[str, Any]] = [{"type": "thinking_delta", "thinking": piece} for piece in choice.thoughts]
         deltas.append({"type": "signature_delta", "signature": signature})

@@ -14,9 +14,10 @@ import msgspec
 
 from heddle.providers.scripted import anthropic_shapes as shapes
 from heddle.providers.scripted.asked import Asked, RefusedError, Tool
-from heddle.providers.scripted.seals import fits
+from heddle.providers.scripted.seals import fits, sealed_id
 from heddle.providers.scripted.shape import ShapeError, read
 
+REDACTED = "anthropic redacted thinking"
 THOUGHT = "anthropic thinking"
 """What a seal of it is made for."""
 MIN_BUDGET_TOKENS = 1024
@@ -245,8 +246,7 @@ class _Conversation:
             raise RefusedError(f"{at}: block is not allowed in a message of role `{role}`")
         if isinstance(block, shapes.Thinking) and not fits(block.signature, THOUGHT, block.thinking):
             raise RefusedError(f"{at}: Invalid `signature` in `thinking` block")
-        if isinstance(block, shapes.Redacted):
-            # None is ever given.
+        if isinstance(block, shapes.Redacted) and not sealed_id(block.data, REDACTED):
             raise RefusedError(f"{at}: Invalid `data` in `redacted_thinking` block")
 
     def _pair(self, index: int, blocks: list[shapes.Block], waiting: list[str]) -> None:

@@ -7,6 +7,7 @@ other: Amazon does not count them apart.
 `bedrock-runtime-2023-09-30` of botocore 1.44; as of 2026-11.
 """
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,10 @@ import msgspec
 from heddle.model.call import ModelCall
 from heddle.model.provider import Fields
 from heddle.providers.scripted.asked import Asked
-from heddle.providers.scripted.bedrock_request import THOUGHT, read_request
+from heddle.providers.scripted.bedrock_request import REDACTED, THOUGHT, read_request
 from heddle.providers.scripted.playing import Trouble
 from heddle.providers.scripted.said import Answer, Choice, Counts, Who
-from heddle.providers.scripted.seals import seal
+from heddle.providers.scripted.seals import seal, sealed
 from heddle.wire.eventstream import CONTENT_TYPE, encode
 
 DIALECT = "bedrock_converse"
@@ -153,7 +154,10 @@ _Blocks = Iterator[tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]]
 
 def _content(choice: Choice, who: Who) -> _Blocks:
     """Every block, how it is announced in a stream, and the deltas that it is streamed in."""
-    if choice.thoughts:
+    if choice.redacted:
+        blob = {"redactedContent": base64.b64encode(sealed(REDACTED, who.ident).encode()).decode()}
+        yield {"reasoningContent": blob}, {}, [{"reasoningContent": blob}]
+    elif choice.thoughts:
         signature = seal(THOUGHT, choice.thought)
         deltas: list[dict[str, Any]] = [{"reasoningContent": {"text": piece}} for piece in choice.thoughts]
         deltas.append({"reasoningContent": {"signature": signature}})

@@ -16,9 +16,10 @@ import msgspec
 
 from heddle.providers.scripted import bedrock_shapes as shapes
 from heddle.providers.scripted.asked import Asked, RefusedError, Tool
-from heddle.providers.scripted.seals import fits
+from heddle.providers.scripted.seals import fits, sealed_id
 from heddle.providers.scripted.shape import ShapeError, read
 
+REDACTED = "bedrock redacted thinking"
 THOUGHT = "bedrock thinking"
 """What a seal of it is made for."""
 
@@ -160,11 +161,22 @@ def _check_block(block: shapes.Block, role: str, at: str) -> None:
         media = getattr(block, kind)
         if media is not None:
             _check_bytes(media.source, at)
-    reasoning = block.reasoningContent
-    if reasoning is not None:
-        said = reasoning.reasoningText
-        if said is None or not fits(said.signature or "", THOUGHT, said.text):
+    if block.reasoningContent is not None:
+        _check_reasoning(block.reasoningContent, at)
+
+
+def _check_reasoning(block: shapes.Reasoning, at: str) -> None:
+    said = block.reasoningText
+    if said is not None:
+        if not fits(said.signature or "", THOUGHT, said.text):
             raise RefusedError(f"{at}: Invalid `signature` in `thinking` block")
+        return
+    try:
+        value = base64.b64decode(block.redactedContent or "", validate=True).decode()
+    except ValueError:
+        value = ""
+    if not sealed_id(value, REDACTED):
+        raise RefusedError(f"{at}: Invalid `data` in `redacted_thinking` block")
 
 
 def _check_bytes(source: shapes.Source, at: str) -> None:

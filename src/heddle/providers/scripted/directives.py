@@ -17,6 +17,7 @@ request's `metadata` under the key `heddle`. Several may be given. Double bracke
     [[say some words]]                   answer with exactly these words; with `tools`, say them before the calls
     [[tools 2]]                          call so many of the given tools, in parallel; the same again if they are few
     [[think]]                            think first, or think exactly these words
+    [[redact]]                           think first, but show only what is encrypted of it, where the vendor does that
     [[refuse]]                           refuse, or refuse in exactly these words
     [[cached 100 written=50]]            count so many more tokens of input, read from the cache and written to it
 
@@ -38,7 +39,7 @@ MAX_TOOLS = 8
 MAX_CACHED_TOKENS = 1e9
 
 _DIRECTIVE = re.compile(
-    r"\[\[(error|stall|disconnect|truncate|malformed|delay|pace|length|say|tools|think|refuse|cached)"
+    r"\[\[(error|stall|disconnect|truncate|malformed|delay|pace|length|say|tools|think|redact|refuse|cached)"
     r"(?: ([^\[\]]{0,1000}))?\]\]"
 )
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -66,6 +67,7 @@ class Directives(msgspec.Struct, kw_only=True):
     tools: int = 0
     think: str | None = None
     """Its words; empty leaves them to the model."""
+    redact: bool = False
     refuse: str | None = None
     """Likewise."""
     cached: int = 0
@@ -83,6 +85,9 @@ def parse(text: str) -> tuple[str, Directives]:
 def _apply(found: Directives, name: str, rest: str) -> None:
     if name in ("say", "think", "refuse"):
         setattr(found, name, rest)
+        return
+    if name == "redact":
+        found.redact = True
         return
     words = rest.split()
     pairs = dict(word.split("=", 1) for word in words if "=" in word)

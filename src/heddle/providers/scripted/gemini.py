@@ -146,7 +146,7 @@ def _usage(counts: Counts) -> dict[str, Any]:
 
 
 def _parts(choice: Choice, echo: Echo, who: Who, pieces: bool) -> Iterator[dict[str, Any]]:
-    if choice.thoughts and echo.show:
+    if choice.thoughts and echo.show and not choice.redacted:
         for text in choice.thoughts if pieces else [choice.thought]:
             yield {"text": text, "thought": True}
     if choice.pieces:

@@ -134,7 +134,7 @@ def _ended(frame: dict[str, Any], choice: Choice, output: list[Any], counts: Cou
 def _items(choice: Choice, echo: Echo, who: Who) -> list["_Reasoning | _Message | _Called"]:
     items: list[_Reasoning | _Message | _Called] = []
     if choice.thoughts:
-        items.append(_Reasoning(choice.thoughts, echo, who))
+        items.append(_Reasoning([] if choice.redacted else choice.thoughts, echo, who))
     cut = choice.stop == "length"
     if choice.pieces or choice.refusal:
         items.append(_Message(choice, who, "incomplete" if cut and not choice.calls else "completed"))

@@ -56,6 +56,8 @@ class Choice(NamedTuple):
     calls: list[Call]
     stop: Stop
     stop_sequence: str = ""
+    redacted: bool = False
+    """Thoughts are not to be shown."""
 
     @property
     def text(self) -> str:
@@ -112,6 +114,8 @@ def answer(asked: Asked, prompt: str, told: Directives, model: str, length: int)
             choices.append(_saying(text, asked, told.length or length)._replace(thoughts=thoughts))
     made = sum(choice.tokens for choice in choices)
     taken = input_tokens(asked) + told.cached + told.written
+    if told.redact:
+        choices = [choice._replace(redacted=True) for choice in choices]
     return Answer(choices, Counts(taken, made, told.cached, told.written, len(thoughts) * len(choices)))
 
 
@@ -121,7 +125,7 @@ def input_tokens(asked: Asked) -> int:
 
 
 def _thoughts(asked: Asked, prompt: str, told: Directives) -> list[str]:
-    if told.think is None and not asked.thinking:
+    if told.think is None and not told.redact and not asked.thinking:
         return []
     return prose.tokens(told.think or prose.thought(prompt))
 
