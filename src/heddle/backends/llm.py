@@ -11,6 +11,7 @@ does not lead on. After the first token nothing does: the stream ends with an er
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Mapping
 from random import Random
 from typing import Any
@@ -28,7 +29,7 @@ from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.traffic.health import RetryBudget
+from heddle.traffic.health import MAX_COOLDOWN_S, RetryBudget
 from heddle.traffic.targets import Chooser
 
 MAX_PAUSE_S = 10.0
@@ -38,6 +39,9 @@ FIRST_PAUSE_S = 0.25
 NO_MEDIA = MediaSpec()
 QUOTA_COOLDOWN_S = 300.0
 """Money does not come back in seconds."""
+
+_PATIENCE = (b"x-heddle-timeout-s", b"x-stainless-timeout", b"x-stainless-read-timeout", b"x-server-timeout")
+"""Fields in which callers say for how many seconds they wait: ours; OpenAI's and Anthropic's SDKs; Google's."""
 
 _LEADS_ON = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 """Statuses below 500 with which another target may do better; whether by the caller's fault, `kind` knows."""
@@ -123,12 +127,14 @@ class LlmBackend:
         health, now_s = self._chooser.health, self._clock.monotonic()
         if not retry.cooldown_s or failed.kind in ("context_length", "content", "bad_request"):
             return
+        asked_s = failed.retry_after_s
         if failed.kind == "quota":
             health.refused(target.key, now_s, QUOTA_COOLDOWN_S)
         elif failed.status == 429:
-            health.refused(target.key, now_s, failed.retry_after_s or retry.cooldown_s)
+            health.refused(target.key, now_s, retry.cooldown_s if asked_s is None else asked_s)
         else:
-            health.failed(target.key, now_s, retry.cooldown_after, failed.retry_after_s or retry.cooldown_s)
+            rest_s = min(asked_s or 0.0, MAX_COOLDOWN_S) or retry.cooldown_s
+            health.failed(target.key, now_s, retry.cooldown_after, rest_s)
 
     def _next(
         self, exchange: Exchange, call: ModelCall, failed: AttemptError, target: Target, left: list[Target]
@@ -154,12 +160,17 @@ class LlmBackend:
 
     def _late(self, exchange: Exchange, pause_s: float) -> bool:
         """Whether the caller would be gone by then, as far as it said how long it waits."""
-        stated = exchange.request.header(b"x-stainless-timeout") or exchange.request.header(b"x-heddle-timeout-s")
-        try:
-            limit_s = float(stated) if stated else 0.0
-        except ValueError:
-            return False
-        return 0 < limit_s < self._clock.monotonic() - exchange.started_s + pause_s
+        limit_s = min((_seconds(exchange.request.header(name)) for name in _PATIENCE), default=math.inf)
+        return limit_s < self._clock.monotonic() - exchange.started_s + pause_s
+
+
+def _seconds(said: bytes | None) -> float:
+    """A span of time that a caller stated; endless for none and for what is none."""
+    try:
+        span_s = float(said or b"")
+    except ValueError:
+        return math.inf
+    return span_s if span_s > 0 else math.inf
 
 
 def _leads_on(failed: AttemptError) -> bool:

@@ -64,7 +64,7 @@ class Health:
             self._cool(state, now_s + cooldown_s)
 
     def refused(self, key: tuple[str, str], now_s: float, for_s: float) -> None:
-        """The provider said that it will not answer for `for_s` seconds."""
+        """The provider said that it will not answer; it is left alone for `for_s` seconds, MAX_COOLDOWN_S at most."""
         if for_s > 0:
             self._cool(self._state(key), now_s + min(for_s, MAX_COOLDOWN_S))
 

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from heddle.backends import llm as llm_module
 from heddle.backends import relay as relay_module
 from heddle.backends.llm import LlmBackend
 from heddle.drivers.kv.memory import MemoryStores
 from heddle.model.call import Usage
-from heddle.model.snapshot import ListenerSpec, ProviderSpec, TimeoutSpec
+from heddle.model.snapshot import ListenerSpec, ModelSpec, ProviderSpec, RetrySpec, TargetSpec, TimeoutSpec
 from heddle.net.body import Body
 from heddle.net.errors import ConnectFailed, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.message import Peer, Request
@@ -21,6 +22,8 @@ from heddle.pipeline.exchange import Exchange
 from heddle.providers.openai import OpenAI
 from heddle.providers.scripted import Scripted
 from heddle.telemetry.trace import SpanContext
+from heddle.traffic.health import MAX_COOLDOWN_S
+from heddle.traffic.targets import Chooser
 from heddle.wire.llm import openai_chat, openai_embeddings
 
 SECRET = "sk-upstream-secret"
@@ -520,3 +523,59 @@ async def test_a_call_of_a_kind_the_provider_does_not_serve():
 def test_a_provider_that_cannot_be_built_is_a_value_error():
     with pytest.raises(ValueError, match="base_url"):
         OpenAI(ProviderSpec(name="up", type="openai", base_url="nonsense"))
+
+
+# Targets
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "rest_s"),
+    [(429, b"7", 7), (429, b"80000", MAX_COOLDOWN_S), (503, b"80000", MAX_COOLDOWN_S), (429, b"0", 0), (503, b"0", 30)],
+)
+async def test_a_target_is_left_alone_as_long_as_it_asks_within_a_bound(status, retry_after, rest_s):
+    client = FakeClient(FakeInbound(status, [(b"retry-after", retry_after)], [b"{}"]))
+    clock = Clock(now=lambda: 1e9, monotonic=lambda: 50.0)
+    tools = SimpleNamespace(client=client, closers=[], kv=MemoryStores(), clock=clock)
+    model = ModelSpec(name="m", targets=(TargetSpec(provider="up"),), retry=RetrySpec(cooldown_after=1))
+    chooser = Chooser((model,), lambda target, of: None, clock.monotonic, lambda: 0.5)
+    made = exchange()
+    made.call.entry, made.call.targets = "m", tuple(chooser.order("m", "m", None))
+    reply = await LlmBackend((SPEC,), {"up": OpenAI(SPEC)}, tools, chooser=chooser).handle(made)
+    assert reply.status == status
+    key = made.call.targets[0].key
+    assert not chooser.health.resting(key, 50.0 + rest_s)
+    assert rest_s == 0 or chooser.health.resting(key, 49.9 + rest_s)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "waits"),
+    [
+        (b"x-heddle-timeout-s", b"3", False),
+        (b"x-stainless-timeout", b"3", False),
+        (b"x-stainless-read-timeout", b"3.5", False),
+        (b"x-server-timeout", b"3", False),
+        (b"x-server-timeout", b"30", True),
+        (b"x-stainless-timeout", b"nan", True),
+        (b"x-stainless-timeout", b"-1", True),
+        (b"x-stainless-timeout", b"1e999", True),
+        (b"x-stainless-timeout", b"\xff", True),
+    ],
+)
+async def test_nothing_is_tried_again_that_the_caller_would_not_wait_for(field, value, waits, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr(llm_module.asyncio, "sleep", sleep)
+    client = FakeClient(FakeInbound(503, [(b"retry-after", b"5")], [b"{}"]))
+    clock = Clock(now=lambda: 1e9, monotonic=lambda: 0.0)
+    tools = SimpleNamespace(client=client, closers=[], kv=MemoryStores(), clock=clock)
+    model = ModelSpec(name="m", provider="up", retry=RetrySpec(same_target=True, attempts=2, budget=1.0))
+    chooser = Chooser((model,), lambda target, of: None, clock.monotonic, lambda: 0.5)
+    made = exchange(headers=[(field, value)])
+    made.call.entry, made.call.targets = "m", tuple(chooser.order("m", "m", None))
+    reply = await LlmBackend((SPEC,), {"up": OpenAI(SPEC)}, tools, chooser=chooser).handle(made)
+    assert reply.status == 503
+    assert slept == ([5.0] if waits else [])
+    assert len(client.sent) == 1 + waits
