@@ -29,11 +29,15 @@ def check_credential(credential: bytes) -> None:
         raise ValueError("the credential has characters that no header can carry")
 
 
-def may_show(body: bytes | None, credential: bytes) -> bool:
-    """Whether an error body is a JSON object of a sane size that does not quote our credential."""
-    if not body or len(body) > MAX_FAILURE_BYTES or (credential and credential in body):
+def may_show(body: bytes | None, *secrets: bytes) -> bool:
+    """Whether an error body is a JSON object of a sane size that quotes none of our secrets, in any spelling."""
+    if not body or len(body) > MAX_FAILURE_BYTES:
         return False
     try:
-        return isinstance(msgspec.json.decode(body), dict)
+        told = msgspec.json.decode(body)
+        # Written anew, what escapes hide (`sk\\u002d1`) is as plain as it is to who reads it.
+        plain = msgspec.json.encode(told)
+        hidden = [msgspec.json.encode(secret.decode())[1:-1] for secret in secrets if secret]
     except (ValueError, RecursionError):
         return False
+    return isinstance(told, dict) and not any(secret in plain for secret in hidden)

@@ -207,8 +207,7 @@ class Bedrock:
         return Failure(502, [], None, detail, "", kind, wait_s)
 
     def _may_show(self, body: bytes | None, message: str) -> bool:
-        quoted = body is not None and any(secret in body for secret in self._secrets)
-        return not quoted and may_show(body, b"") and _ACCOUNT.search(message) is None
+        return may_show(body, *self._secrets) and _ACCOUNT.search(message) is None
 
 
 class SignedBedrock(Bedrock):
