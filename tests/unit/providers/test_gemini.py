@@ -360,3 +360,13 @@ def test_error_bodies_of_any_shape(body):
 def test_what_of_an_answer_passes():
     headers = [(b"x-gemini-service-tier", b"flex"), (b"server", b"x"), (b"set-cookie", b"y")]
     assert gemini().answer_headers(headers) == headers[:1]
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "wait_s"),
+    [((), b"7", 7.0), ((RETRY,), b"7", 10.68), ((), b"soon", None), ((), b"-1", None), ((), b"9" * 400, None)],
+)
+def test_a_wait_that_only_a_field_names_counts_too(said, field, wait_s):
+    failure = gemini().read_failure(503, [(b"retry-after", field)], error(503, "UNAVAILABLE", "m", *said))
+    assert failure.retry_after_s == wait_s
+    assert len(failure.headers) == (wait_s is not None)

@@ -36,14 +36,14 @@ class _Error(NamedTuple):
     """Names of the quotas that are exceeded."""
 
 
-def failure_of(status: int, body: bytes | None, credential: bytes) -> Failure:
+def failure_of(status: int, headers: Fields, body: bytes | None, credential: bytes) -> Failure:
     """What the caller is told: its own mistakes in the provider's words, anything else in ours."""
     said = _read_error(body)
     if status in (401, 403) or said.reason in _KEY_REASONS:
         return Failure(502, [], None, _REFUSED, kind="credential")
     kind = _kind(status, said)
     # Google names a delay with a daily quota too, after which it is as exceeded as before.
-    delay = None if kind == "quota" else said.delay_s
+    delay = None if kind == "quota" else _asked(headers) if said.delay_s is None else said.delay_s
     fields: Fields = [] if delay is None else [(b"retry-after", str(math.ceil(delay)).encode())]
     if status in _CALLERS_FAULT:
         shown = body if may_show(body, credential) else None
@@ -92,6 +92,12 @@ def _read_error(body: bytes | None) -> _Error:
 def _delay(value: Any) -> float | None:
     found = _DELAY.fullmatch(value) if isinstance(value, str) else None
     return float(found[1]) if found is not None else None
+
+
+def _asked(headers: Fields) -> float | None:
+    """The field that HTTP has for it: Google's front servers and proxies know no details."""
+    value = next((value for name, value in headers if name == b"retry-after"), b"")
+    return float(value) if len(value) <= 6 and value.isdigit() else None
 
 
 def _quotas(details: list[dict[str, Any]]) -> list[str]:

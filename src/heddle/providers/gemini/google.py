@@ -100,8 +100,7 @@ class Google:
 
     def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
         """What the caller is told: its own mistakes in the provider's words, anything else in ours."""
-        del headers
-        return failure_of(status, body, self._credential)
+        return failure_of(status, headers, body, self._credential)
 
 
 def credential_of(spec: ProviderSpec) -> bytes:
