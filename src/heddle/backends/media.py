@@ -86,7 +86,10 @@ class MediaFetcher:
 
     async def _fetch(self, url: str) -> tuple[str, bytes]:
         """Type and content."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as exc:
+            raise _refused("a file is named by what is no URL") from exc
         host, secure = (parts.hostname or "").lower(), parts.scheme == "https"
         if not secure and parts.scheme != "http":
             raise _refused("files can be named by https URLs only")

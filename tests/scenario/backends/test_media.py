@@ -142,6 +142,9 @@ def test_public_addresses(address):
         "https://img.example.com/\r\nx: y",
         "https://img.example.com:99999/",
         "https:///",
+        "https://[img.example.com/",
+        "https://img.example.com]/",
+        "https://[::1%25lo]/",
         "nonsense",
     ],
 )
