@@ -11,7 +11,7 @@ from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
 from heddle.dataplane.listening import Listening
 from heddle.dataplane.recording import Recorder
-from heddle.dataplane.routes import build_routes, pick
+from heddle.dataplane.routes import build_routes, error_dialect, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
 from heddle.net.address import client_address, networks
 from heddle.net.errors import PeerGone
@@ -104,14 +104,14 @@ class Door:
             if exchange.limits_left:
                 _tell_limits(reply, exchange.limits_left)
         except CallError as error:
-            reply = _failed(exchange, error, route.dialect)
+            reply = _failed(exchange, error, error_dialect(route, request))
         except asyncio.CancelledError:
             exchange.reason = Reason.CALLER_GONE
             recorder.finish(exchange, 499, 0)
             raise
         except Exception:
             _log.exception("unexpected failure in %s", route.operation)
-            reply = _failed(exchange, CallError(Reason.INTERNAL, _UNEXPECTED), route.dialect)
+            reply = _failed(exchange, CallError(Reason.INTERNAL, _UNEXPECTED), error_dialect(route, request))
         if from_page:
             reply.headers = [*reply.headers, *self._admission.cors(request)]
         body = reply.body

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from heddle.model.call import ModelCall
-from heddle.net.message import Reply
+from heddle.net.message import Reply, Request
 from heddle.pipeline.exchange import Exchange, Policy
 from heddle.traffic.models import ModelTable, Resolved, unknown_model
 from heddle.wire.errors import ProtocolError
@@ -46,6 +46,15 @@ _GOOGLE = (b"x-goog-api-key", b"x-goog-api-client")
 """Fields that Google's SDK sends: it asks at OpenAI's path unless it is told another version of the API."""
 
 
+def asked_in(request: Request, dialect: str) -> str:
+    """The dialect of whoever asks where several SDKs do: known by its fields, otherwise `dialect`."""
+    if request.header(b"anthropic-version") is not None:
+        return anthropic.DIALECT
+    if any(request.header(name) is not None for name in _GOOGLE):
+        return gemini.DIALECT
+    return dialect
+
+
 class ModelList:
     """Answers `GET` at one of PATHS."""
 
@@ -78,11 +87,7 @@ class ModelList:
         return _reply(self._form(exchange).encode_model(name, model.provider))
 
     def _form(self, exchange: Exchange) -> Form:
-        if exchange.request.header(b"anthropic-version") is not None:
-            return FORMS[anthropic.DIALECT]
-        if any(exchange.request.header(name) is not None for name in _GOOGLE):
-            return FORMS[gemini.DIALECT]
-        return FORMS[self.dialect]
+        return FORMS[asked_in(exchange.request, self.dialect)]
 
     def _allows(self, exchange: Exchange, name: str, model: Resolved) -> bool:
         if model.access is not None and not model.access.allows(exchange.principal):

@@ -13,9 +13,10 @@ from heddle import plugins
 from heddle.backends.llm import LlmBackend
 from heddle.dataplane.choosing import Choice, build_chooser
 from heddle.dataplane.decode import Decode
-from heddle.dataplane.modellist import PATHS, ModelList
+from heddle.dataplane.modellist import PATHS, ModelList, asked_in
 from heddle.model.provider import Spelling
 from heddle.model.snapshot import Snapshot
+from heddle.net.message import Request
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Handler, Phase, Policy, compile_route
@@ -36,6 +37,18 @@ class Route:
 
 
 UNKNOWN = Route("unknown", {})
+_STRANGE = tuple(
+    (prefix, Route("unknown", {}, dialect))
+    for prefix, dialect in (
+        ("/v1/messages/", "anthropic_messages"),
+        ("/v1beta/", "gemini"),
+        ("/v1beta1/", "gemini"),
+        ("/v1/projects/", "gemini"),
+        ("/v1/publishers/", "gemini"),
+        ("/model/", "bedrock_converse"),
+    )
+)
+"""Below which nothing else is served, and who may have expected it."""
 
 
 class Door(NamedTuple):
@@ -93,7 +106,8 @@ class Router:
         self._below = tuple(below.items())
 
     def find(self, path: str) -> Route:
-        """The route of a path, `UNKNOWN` when there is none. A trailing slash is another path, as in OpenAI's API."""
+        """The route of a path, one without methods when nothing is there. A trailing slash is another path, as in
+        OpenAI's API."""
         route = self._exact.get(path)
         if route is not None:
             return route
@@ -104,8 +118,12 @@ class Router:
                     route = routes.get(mark + rest.rpartition(mark)[2])
                     if route is not None and rest.rpartition(mark)[0]:
                         return route
-                return routes.get("", UNKNOWN)
-        return UNKNOWN
+                return routes.get("") or _strange(path)
+        return _strange(path)
+
+
+def _strange(path: str) -> Route:
+    return next((route for prefix, route in _STRANGE if path.startswith(prefix)), UNKNOWN)
 
 
 def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
@@ -143,12 +161,18 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
 _KNOWN = ", ".join(f"POST {door.path}" for door in DOORS if door.path)
 
 
+def error_dialect(route: Route, request: Request) -> str:
+    """The dialect that a failure is told in: the route's own, or the asking SDK's where it is everybody's."""
+    shared = route.dialect == OPENAI and route.operation in ("models", UNKNOWN.operation)
+    return asked_in(request, route.dialect) if shared else route.dialect
+
+
 def pick(route: Route, method: str) -> Handler:
     """The handler for a method. Raises CallError (404 for no route, 405 with `allow`)."""
     handler = route.methods.get(method)
     if handler is not None:
         return handler
-    if route is UNKNOWN:
+    if not route.methods:
         raise CallError(
             Reason.NOT_FOUND,
             f"Nothing is served at this path; see {_KNOWN}, GET /v1/models.",
