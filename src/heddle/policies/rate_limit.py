@@ -199,10 +199,9 @@ class RateLimit:
 
     def check(self, exchange: Exchange) -> Awaitable[None] | None:
         """Reserve, have it settled when the exchange is finished, tell what is left. Raises CallError."""
-        call = exchange.call
-        if call is None:
+        call, principal = exchange.call, exchange.principal
+        if call is None or not (self._told or principal.limits):
             return None
-        principal = exchange.principal
         plan = self._latest.get((id(principal), call.model))
         if plan is None or plan.principal is not principal or plan.upstream != call.upstream_model:
             plan = self._plan(principal, call)

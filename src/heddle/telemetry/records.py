@@ -104,9 +104,10 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     """One decision that somebody may have to answer for. `id` and `time` are filled in when it is written."""
 
     kind: str
-    """`authn`, `authz`, `limit`, `config` or `admin`."""
+    """`authn`, `authz`, `limit`, `budget`, `ledger`, `config`, `admin` or `key`."""
     outcome: str
-    """`allow`, `deny`, `would_deny` (a policy in audit mode), `applied`, `rejected`, or `error`."""
+    """`allow`, `deny`, `would_deny` (a policy in audit mode), `applied`, `rejected`, or `error`; of a key
+    what was done to it."""
     principal: Principal = ANONYMOUS
     """Whom it is about. Its claims are not written."""
     source: str = ""
