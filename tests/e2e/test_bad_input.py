@@ -178,7 +178,7 @@ def test_a_right_content_type(mesh, declared):
         ("GET", "/v1/models/%00", 404, None),
         ("GET", "/v1/models/..%2f..%2fadmin", 404, None),
         ("POST", "/v1//chat/completions", 404, None),
-        ("POST", "/v1/completions", 404, None),
+        ("POST", "/v1/chat", 404, None),
         ("GET", "/metrics", 404, None),
         ("GET", "/config", 404, None),
     ],

@@ -66,7 +66,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     api_version: str = ""
     """Only for `azure`. Empty is the current `/openai/v1/`, `preview` its preview. A date (`2024-10-21`) is the older
     interface, where the model's name is that of the deployment."""
-    apis: list[_Api] | None = None
+    apis: tuple[_Api, ...] | None = None
     """Which of the server's interfaces to use; unset is all that the type is known to serve. What arrives in another
     format is translated, to chat where that is among them, else to responses: some models are only served there."""
     auth: Literal["", "api-key", "bearer"] = ""
