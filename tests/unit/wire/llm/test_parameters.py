@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heddle.model.parameters import PARAMETERS
 from heddle.wire.errors import ProtocolError
@@ -21,6 +23,28 @@ VALUES = {
     "reasoning_effort": "low",
     "service_tier": "flex",
 }
+NAMES = sorted(
+    {
+        name
+        for places in PLACES.values()
+        for place in places.values()
+        for path in (place.path, *place.also)
+        for name in path
+    }
+    | {
+        "messages",
+        "system",
+        "prompt",
+        "instructions",
+        "systemInstruction",
+        "system_instruction",
+        "parts",
+        "role",
+        "content",
+    }
+    | {"generation_config", "max_output_tokens"}
+)
+"""Fields that are looked at, for bodies that take their places with something else."""
 CANONICAL = {**VALUES, "stop": ("END",)}
 BODIES = {
     "openai_chat": ({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, ""),
@@ -192,3 +216,20 @@ def test_a_bound_is_foreseen_for_every_choice_and_only_where_it_has_a_place():
     call = CODECS["openai_embeddings"].decode_request(b'{"model":"m","input":"x"}')
     foresee(call, Changes(overrides={"max_output_tokens": 10}, system="S"))
     assert (call.max_output_tokens, call.input_size) == (0, 25)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6), st.sampled_from(sorted(BODIES)))
+def test_any_body_is_changed_or_refused(body, dialect):
+    try:
+        data, _ = change(json.dumps(body).encode(), dialect, Changes(overrides=VALUES, system="S"))
+    except ProtocolError:
+        return
+    again, _ = change(data, dialect, Changes(defaults=VALUES))
+    assert json.loads(again) == json.loads(data)
