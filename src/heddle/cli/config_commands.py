@@ -155,6 +155,7 @@ def _active(snapshot: Snapshot, inactive: tuple[str, ...]) -> str:
         f"{_count(len(snapshot.providers), 'provider')}, {models}",
         f"authentication {methods}" if methods else "no authentication",
         f"{_count(len(snapshot.authorization), 'policy', 'policies')}, {_count(len(snapshot.limits), 'limit')}",
+        f"{_count(len(snapshot.budgets), 'budget')}, {_count(len(snapshot.guards), 'guard')}",
         f"traces to {tracing.endpoint}" if tracing.enabled and tracing.endpoint else "no traces",
         f"access records to {outputs}" if outputs else "no access records",
     ]

@@ -36,7 +36,7 @@ def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
         click.echo(
             f"listener   {listener['name']:<12} {listener['protocol']:<5} {listener['address']}:{listener['port']}"
         )
-    for kind in ("providers", "models", "authorization", "limits", "budgets"):
+    for kind in ("providers", "models", "authorization", "limits", "budgets", "guards"):
         click.echo(f"{kind:<10} {len(snapshot.get(kind, ()))}")
     click.echo(f"{'keys':<10} {shown['virtual_keys']} virtual")
     if snapshot.get("budgets"):
