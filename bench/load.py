@@ -114,10 +114,17 @@ def wrk(port: int, seconds: float, body: Path, keys: Path | None = None, path: s
 def measure(
     process: Process, port: int, seconds: float, body: Path, keys: Path | None = None, path: str = CHAT
 ) -> Cost:
-    """Loads a gateway and charges the CPU it used meanwhile to the answers it gave."""
-    before = process.cpu_s()
+    """Loads a gateway and charges the CPU it used meanwhile to the answers it gave.
+
+    RuntimeError when it logged errors meanwhile: what fails at something costs what failing costs.
+    """
+    before, logged = process.cpu_s(), _errors_logged(process)
     report = wrk(port, seconds, body, keys, path)
     used = {pid: after - before.get(pid, 0.0) for pid, after in process.cpu_s().items()}
+    if _errors_logged(process) > logged:
+        raise RuntimeError(
+            f"{process.name} logged errors under load:\n{process.log.read_text(errors='replace')[-2000:]}"
+        )
     worker = max(used, key=lambda pid: used[pid])
     count = max(report.requests, 1)
     return Cost(
@@ -126,3 +133,7 @@ def measure(
         tree_us=sum(used.values()) / count * 1e6,
         worker_rss_mb=process.rss_mb().get(worker, 0.0),
     )
+
+
+def _errors_logged(process: Process) -> int:
+    return process.log.read_text(errors="replace").count(" ERROR ")
