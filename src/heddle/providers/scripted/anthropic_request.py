@@ -172,8 +172,13 @@ def _check_schema(schema: Any, at: str, depth: int = 0) -> None:
     for keyword in _SCHEMA_UNKNOWN:
         if keyword in schema:
             raise RefusedError(f"{at}: For '{schema.get('type')}' type, property '{keyword}' is not supported")
-    inner = [*dict(schema.get("properties") or {}).values(), schema.get("items"), *(schema.get("anyOf") or [])]
-    for value in [*inner, *dict(schema.get("$defs") or {}).values()]:
+    inner: list[Any] = [schema.get("items")]
+    for keyword, kind in (("properties", dict), ("$defs", dict), ("anyOf", list)):
+        value = schema.get(keyword, kind())
+        if not isinstance(value, kind):
+            raise RefusedError(f"{at}: '{keyword}' is not valid")
+        inner += value.values() if isinstance(value, dict) else value
+    for value in inner:
         _check_schema(value, at, depth + 1)
 
 
