@@ -23,6 +23,7 @@ _TOKENS = {
     "stripe_key": r"([sr]k_(live|test)|whsec)_[A-Za-z0-9]{16,247}",
     "openai_key": r"sk-((proj|svcacct|admin|None)-[A-Za-z0-9_-]{20,220}|[A-Za-z0-9]{48})",
     "anthropic_key": r"sk-ant-[a-z]{3,8}\d{2}-[A-Za-z0-9_-]{40,140}",
+    "heddle_key": r"sk-hd-[A-Za-z0-9_-]{43}",
     "openrouter_key": r"sk-or-v1-[0-9a-f]{64}",
     "groq_key": r"gsk_[A-Za-z0-9]{52}",
     "xai_key": r"xai-[A-Za-z0-9]{70,90}",

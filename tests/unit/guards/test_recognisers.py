@@ -41,6 +41,7 @@ FOUND = {
     "gitlab_token": ["glpat-" + A36[:20]],
     "slack_token": ["xoxb-" + "123456789012-abcdefghijkl"],
     "stripe_key": ["sk_live_" + A36[:24]],
+    "heddle_key": ["sk-hd-" + (A36 * 2)[:43]],
     "openai_key": ["sk-proj-" + A36, "sk-" + (A36 * 2)[:48]],
     "anthropic_key": ["sk-ant-api03-" + A36 * 2],
     "npm_token": ["npm_" + A36],
