@@ -192,14 +192,21 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def turns(messages: tuple[Message, ...]) -> list[Message]:
     """User and assistant messages with neighbours of one role merged; system and developer ones are left out."""
     merged: list[Message] = []
+    # Gathered, not added up: callers choose how many neighbours there are.
+    gathered: list[list[Part]] = []
     for message in messages:
         if message.role in ("system", "developer"):
             continue
         if merged and merged[-1].role == message.role:
-            merged[-1] = msgspec.structs.replace(merged[-1], parts=merged[-1].parts + message.parts)
+            gathered[-1] = gathered[-1] or list(merged[-1].parts)
+            gathered[-1] += message.parts
         else:
             merged.append(message)
-    return merged
+            gathered.append([])
+    return [
+        msgspec.structs.replace(message, parts=tuple(parts)) if parts else message
+        for message, parts in zip(merged, gathered, strict=True)
+    ]
 
 
 def instructions(messages: tuple[Message, ...]) -> list[Part]:

@@ -7,6 +7,7 @@ ran, tools it hosts) cannot be translated and is refused by name.
 *Source:* Gemini API reference, "Content", "Part", "FunctionCall", "FunctionResponse" and "FileData", 2026-11.
 """
 
+from collections import defaultdict, deque
 from typing import Literal
 
 import msgspec
@@ -28,12 +29,15 @@ _AS_TEXT = ("output", "result")
 class Reader:
     """Reads the contents of one request, in order."""
 
-    __slots__ = ("_left", "_open", "_seen")
+    __slots__ = ("_ids", "_left", "_names", "_open", "_seen")
 
     def __init__(self) -> None:
         self._left = MAX_ITEMS
-        self._open: list[tuple[str, str]] = []
-        """(id, name) of calls without an answer so far."""
+        self._open: dict[int, tuple[str, str]] = {}
+        """(id, name) of calls without an answer so far, by their numbers."""
+        self._ids: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._names: defaultdict[str, deque[int]] = defaultdict(deque)
+        """Numbers of calls with an id or a name, in order; some may have been answered by the other."""
         self._seen = 0
 
     def message(self, content: Fields) -> Message:
@@ -77,7 +81,9 @@ class Reader:
             raise call.refusal("name", "expected the name of a function")
         self._seen += 1
         ident = call.text("id") or f"call_{self._seen}"
-        self._open.append((ident, name))
+        self._open[self._seen] = (ident, name)
+        self._ids[ident].append(self._seen)
+        self._names[name].append(self._seen)
         call.object("args")
         return ToolCall(id=ident, name=name, arguments=call.raw("args") or "{}", signature=signature)
 
@@ -85,14 +91,21 @@ class Reader:
         answer = part.object("functionResponse")
         assert answer is not None
         name, ident = answer.text("name"), answer.text("id")
-        matching = [call for call in self._open if (call[0] == ident if ident else call[1] == name)]
-        if not matching:
+        call = self._answered(self._ids.get(ident) if ident else self._names.get(name))
+        if call is None:
             raise part.refusal("functionResponse", "answers no function call before it that is still open")
-        self._open.remove(matching[0])
         inner: list[Text | Media] = []
         is_error = _said(answer, inner)
         inner += [media(item) for item in answer.objects("parts")]
-        return ToolResult(call_id=matching[0][0], name=matching[0][1], parts=tuple(inner), is_error=is_error)
+        return ToolResult(call_id=call[0], name=call[1], parts=tuple(inner), is_error=is_error)
+
+    def _answered(self, numbers: deque[int] | None) -> tuple[str, str] | None:
+        """The first of these calls that is still open, which it no longer is then."""
+        while numbers:
+            call = self._open.pop(numbers.popleft(), None)
+            if call is not None:
+                return call
+        return None
 
 
 def whole_thoughts(messages: list[Message]) -> list[Message]:

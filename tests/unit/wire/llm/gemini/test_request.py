@@ -1,6 +1,7 @@
 """A caller's Gemini request as a canonical one: every field in its place, and what has none is refused or named."""
 
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -184,6 +185,25 @@ def test_results_are_paired_by_id_or_by_name_and_order():
         ToolResult(call_id="call_1", name="f", parts=(Text(text="one"),)),
         ToolResult(call_id="call_2", name="f", parts=(Text(text='{"a": 2}'),)),
     )
+
+
+def test_thousands_of_results_are_paired_in_little_time():
+    calls = [{"functionCall": {"name": "f", "id": f"c{number}"}} for number in range(9_000)]
+    answers = [{"functionResponse": {"name": "f", "id": f"c{number}", "response": {}}} for number in range(9_000)]
+    began_s = time.process_time()
+    # The last call is answered first: the worst order for who looks for it from the front.
+    read = parts(*answers[::-1], before=({"role": "model", "parts": calls},))
+    assert time.process_time() - began_s < 2.5
+    assert [part.call_id for part in read] == [f"c{number}" for number in range(9_000)][::-1]
+
+
+def test_a_call_that_an_id_has_answered_is_not_answered_by_name():
+    calls = {"role": "model", "parts": [{"functionCall": {"name": "f", "id": given}} for given in "ab"]}
+    by_id = {"functionResponse": {"name": "f", "id": "a", "response": {}}}
+    by_name = {"functionResponse": {"name": "f", "response": {}}}
+    assert [part.call_id for part in parts(by_id, by_name, before=(calls,))] == ["a", "b"]
+    with pytest.raises(ProtocolError):
+        parts(by_id, by_name, by_name, before=(calls,))
 
 
 def test_a_result_may_be_any_object_and_have_pictures():
