@@ -107,6 +107,10 @@ class UntranslatableError(ProtocolError):
     """A request uses what the vendor cannot do. Another target may be able to."""
 
 
+MAX_TOLD = 40
+"""Names in a header: callers choose them, and clients and proxies refuse heads that are too large."""
+
+
 class Notes:
     """What a translation left out or replaced; one per attempt."""
 
@@ -117,11 +121,14 @@ class Notes:
         self.emulated: list[str] = []
 
     def header(self) -> bytes:
-        """For `x-heddle-translation`: `dropped=seed,top_k; emulated=format_schema`; empty when nothing happened."""
+        """For `x-heddle-translation`: `dropped=seed,top_k; emulated=format_schema`; empty when nothing happened.
+
+        Of more names than MAX_TOLD the rest is counted: `dropped=a,b,+7`.
+        """
         if not self.dropped and not self.emulated:
             return b""
         said = [
-            f"{what}={','.join(names)}"
+            f"{what}={','.join(names[:MAX_TOLD])}" + (f",+{len(names) - MAX_TOLD}" if len(names) > MAX_TOLD else "")
             for what, names in (("dropped", self.dropped), ("emulated", self.emulated))
             if names
         ]

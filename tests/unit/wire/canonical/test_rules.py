@@ -118,3 +118,13 @@ def test_a_refused_feature_names_its_place():
         apply(user(Text(text="x"), IMAGE), {Rule.IMAGE_DATA: Outcome.REFUSED}, "V", Notes())
     assert caught.value.param == "messages[0]"
     assert "V" in caught.value.detail
+
+
+def test_a_header_stays_small_whatever_a_caller_states():
+    notes = Notes()
+    notes.dropped += [f"field{number:060}" for number in range(3_000)]
+    said = notes.header()
+    assert said.endswith(b",+2960")
+    assert len(said) < 4_096
+    notes.dropped = [f"f{number}" for number in range(40)]
+    assert notes.header().endswith(b",f39")
