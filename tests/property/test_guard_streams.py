@@ -7,6 +7,7 @@ from tests.property.guards_cases import AUTOMATON, run, sentence
 from tests.property.guards_reference import told
 from tests.property.guards_streams import DIALECTS
 
+from heddle.guards import whole
 from heddle.guards.scanner import scan
 from heddle.guards.whole import WholeScanner
 from heddle.wire.llm.codecs import CODECS
@@ -25,6 +26,17 @@ def test_long_texts_are_searched_by_a_shorter_way_to_the_same():
         rng = random.Random(seed)
         text = " and so on, and on ".join(sentence(rng) for _ in range(6))
         assert told(quick.scan(text)) == told(scan(AUTOMATON, text)), seed
+
+
+def test_searching_in_turns_finds_the_same(monkeypatch: pytest.MonkeyPatch):
+    quick = WholeScanner(AUTOMATON)
+    for seed in range(300):
+        rng = random.Random(seed)
+        monkeypatch.setattr(whole, "TURN_STEPS", rng.choice([1, 9, 200]))
+        monkeypatch.setattr(whole, "SLICE_CHARS", rng.choice([1, 7, 90, 5000]))
+        text = " and so on, and on ".join(sentence(rng) for _ in range(4))
+        in_turns = [piece for pieces in quick.turns(text) for piece in pieces]
+        assert told(in_turns) == told(scan(AUTOMATON, text)), seed
 
 
 def test_every_dialect_at_the_door_has_slots():
