@@ -108,36 +108,57 @@ class Reader:
         return None
 
 
+class _Thought:
+    """The words of a thought without a proof so far, the last of some parts; put together once, when it ends."""
+
+    __slots__ = ("_parts", "_words")
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._words: list[str] = []
+
+    def go_on(self, parts: list[Part], before: Thinking, more: Thinking) -> None:
+        """`before`, the last of `parts`, continues with `more`, whose proof ends it."""
+        if not self._words:
+            self._parts, self._words = parts, [before.text]
+        self._words.append(more.text)
+        if _proven(more):
+            self.end(more)
+
+    def end(self, proof: Thinking) -> None:
+        """Nothing more belongs to it."""
+        if self._words:
+            text = "".join(self._words)
+            self._parts[-1] = Thinking(text=text, signature=proof.signature, redacted=proof.redacted)
+            self._words = []
+
+
+_UNPROVEN = Thinking()
+
+
 def whole_thoughts(messages: list[Message]) -> list[Message]:
     """Thoughts that came in pieces, put together: what a stream sent is replayed part by part, perhaps in as many
     contents. A proof ends a thought, and is of all of it."""
-    made: list[Message] = []
+    made: list[tuple[Message, list[Part]]] = []
+    thought = _Thought()
     for message in messages:
         kept: list[Part] = []
         for part in message.parts:
-            before = kept[-1] if kept else _last(made, message.role)
-            if not (isinstance(part, Thinking) and isinstance(before, Thinking)) or _proven(before):
-                kept.append(part)
-            elif kept:
-                kept[-1] = _joined(before, part)
+            place = made[-1][1] if not kept and made and made[-1][0].role == message.role else kept
+            before = place[-1] if place else None
+            if isinstance(part, Thinking) and isinstance(before, Thinking) and not _proven(before):
+                thought.go_on(place, before, part)
             else:
-                made[-1] = msgspec.structs.replace(made[-1], parts=(*made[-1].parts[:-1], _joined(before, part)))
+                thought.end(_UNPROVEN)
+                kept.append(part)
         if kept or not message.parts:
-            made.append(msgspec.structs.replace(message, parts=tuple(kept)))
-    return made
-
-
-def _last(messages: list[Message], role: Role) -> Part | None:
-    last = messages[-1] if messages else None
-    return last.parts[-1] if last is not None and last.role == role and last.parts else None
+            made.append((message, kept))
+    thought.end(_UNPROVEN)
+    return [msgspec.structs.replace(message, parts=tuple(parts)) for message, parts in made]
 
 
 def _proven(thought: Thinking) -> bool:
     return bool(thought.signature or thought.redacted)
-
-
-def _joined(before: Thinking, more: Thinking) -> Thinking:
-    return Thinking(text=before.text + more.text, signature=more.signature, redacted=more.redacted)
 
 
 def _said(answer: Fields, into: list[Text | Media]) -> bool:

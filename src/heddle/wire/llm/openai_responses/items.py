@@ -79,6 +79,8 @@ def read_items(items: list[msgspec.Raw]) -> list[Message]:
     Reasoning that is only a name of what the vendor keeps becomes a message without parts.
     """
     messages: list[Message] = []
+    # Of each message; gathered, not added up, as callers choose how many items a turn has.
+    gathered: list[list[Part]] = []
     proofs: dict[str, str] = {}
     last = ""
     for index, raw in enumerate(items):
@@ -97,10 +99,14 @@ def read_items(items: list[msgspec.Raw]) -> list[Message]:
         message = reader(raw, at)
         turn = _turn(kind, message)
         if turn and turn == last:
-            message = msgspec.structs.replace(message, parts=messages.pop().parts + message.parts)
+            messages[-1] = message
+            gathered[-1] += message.parts
+        else:
+            messages.append(message)
+            gathered.append(list(message.parts))
         last = turn
-        messages.append(message)
-    return _with_proofs(messages, proofs)
+    whole = [msgspec.structs.replace(one, parts=tuple(of)) for one, of in zip(messages, gathered, strict=True)]
+    return _with_proofs(whole, proofs)
 
 
 def additional_tools(items: list[msgspec.Raw]) -> list[tuple[str, list[msgspec.Raw]]]:

@@ -162,6 +162,14 @@ def test_a_thought_that_came_in_pieces_is_one():
     assert all(message.role == "assistant" and message.parts for message in contents)
 
 
+def test_a_thought_in_thousands_of_pieces_is_read_in_little_time():
+    pieces = [{"text": "y" * 1_000, "thought": True}] * 15_000
+    began_s = time.process_time()
+    (read,) = parts(*pieces[:7_500], role="model", before=({"role": "model", "parts": pieces[7_500:]},))
+    assert time.process_time() - began_s < 2.5
+    assert len(read.text) == 15_000_000
+
+
 def test_thoughts_of_two_turns_stay_apart():
     contents = [model(thought("a")), HI, model(thought("b"))]
     assert [message.parts for message in decode(contents=contents).messages][::2] == [

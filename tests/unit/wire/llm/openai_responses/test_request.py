@@ -1,7 +1,9 @@
 """Requests in canonical form: every item and field, what is refused with its place, and what is noted as lost."""
 
 import base64
+import time
 
+import msgspec
 import pytest
 from tests.unit.wire.llm.openai_responses.said import request
 
@@ -162,6 +164,18 @@ def test_a_part_that_cannot_be_is_refused_by_its_place(part, param):
         content({"type": "input_text", "text": "x"}, part)
     assert caught.value.param == f"input[0].content[1]{param}"
     assert PNG not in caught.value.detail
+
+
+def test_a_turn_of_any_length_is_read_in_little_time():
+    count = 40_000
+    calls = [{"type": "function_call", "call_id": f"c{i}", "name": "f", "arguments": "{}"} for i in range(count)]
+    answers = [{"type": "function_call_output", "call_id": f"c{i}", "output": "x"} for i in range(count)]
+    body = msgspec.json.encode({"model": "m", "input": [{"role": "user", "content": "x"}, *calls, *answers]})
+    call = codec.decode_request(body)
+    began_s = time.process_time()
+    read = dialect.decode_chat(body, call).messages
+    assert time.process_time() - began_s < 1.5
+    assert [len(message.parts) for message in read] == [1, count, count]
 
 
 def test_a_turn_with_tools():
