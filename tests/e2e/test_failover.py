@@ -31,6 +31,9 @@ llm:
     - {{name: shaky-first, targets: [{{provider: shaky}}, {{provider: steady, priority: 1}}]}}
     - {{name: idle-first, targets: [{{provider: idle, first_token: 200ms}}, {{provider: steady, priority: 1}}]}}
     - {{name: locked-first, targets: [{{provider: locked}}, {{provider: steady, priority: 1}}]}}
+    - name: no-budget
+      targets: [{{provider: locked}}, {{provider: steady, priority: 1}}]
+      retry: {{budget: 0, cooldown: 0s}}
     - {{name: same-vendor, targets: [{{provider: shaky}}, {{provider: shaky, model: other, priority: 1}}]}}
     - {{name: again, provider: shaky, retry: {{same_target: true, attempts: 3, cooldown: 0s}}}}
     - {{name: forbidden-next, targets: [{{provider: shaky}}, {{provider: steady, model: secret, priority: 1}}]}}
@@ -133,6 +136,10 @@ def test_a_vendor_that_cannot_answer_is_not_noticed(mesh: RunningMesh, model: st
     status, _, data = ask(mesh, model, stream=True)
     assert status == 200
     assert data.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_vendor_without_its_credential_costs_no_attempts(mesh: RunningMesh):
+    assert all(ask(mesh, "no-budget")[0] == 200 for _ in range(12))
 
 
 @pytest.mark.parametrize("fault", ["error 500", "error 503", "error 429", "disconnect", "error 401"])

@@ -109,7 +109,7 @@ class Spending(RuleBasedStateMachine):
         if lost:
             self.path.unlink()
         self.start()
-        known = balances(self.ledger, BUDGETS, self.now)
+        known = balances(self.ledger, BUDGETS, self.now, {})
         lacking = self.loop.run_until_complete(top_up(self.counters[WORKERS], known, self.now))
         assert lost or not lacking, "what was not lost needs no rebuilding"
         assert not self.loop.run_until_complete(top_up(self.counters[WORKERS], known, self.now))

@@ -96,7 +96,7 @@ class LlmBackend:
             except AttemptError as failed:
                 self._note(target, failed, retry)
                 following = self._next(exchange, call, failed, target, left)
-                if following is None or call.attempts >= retry.attempts or not budget.withdraw():
+                if following is None or call.attempts >= retry.attempts or not (_unsent(failed) or budget.withdraw()):
                     return final(exchange, failed)
                 target, pause_s = following
                 if pause_s:
@@ -130,6 +130,8 @@ class LlmBackend:
         asked_s = failed.retry_after_s
         if failed.kind == "quota":
             health.refused(target.key, now_s, QUOTA_COOLDOWN_S)
+        elif failed.kind == "credential":
+            health.refused(target.key, now_s, retry.cooldown_s)
         elif failed.status == 429:
             health.refused(target.key, now_s, retry.cooldown_s if asked_s is None else asked_s)
         else:
@@ -171,6 +173,11 @@ def _seconds(said: bytes | None) -> float:
     except ValueError:
         return math.inf
     return span_s if span_s > 0 else math.inf
+
+
+def _unsent(failed: AttemptError) -> bool:
+    """Whether no provider was asked at all, so that another attempt adds no load: no credential, or no translation."""
+    return failed.error is not None and failed.kind in ("credential", "content")
 
 
 def _leads_on(failed: AttemptError) -> bool:

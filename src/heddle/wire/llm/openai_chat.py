@@ -23,6 +23,8 @@ DIALECT = "openai_chat"
 STREAM_TYPE = b"text/event-stream; charset=utf-8"
 MAX_MODEL_CHARS = 256
 MAX_CHOICES = 128
+ONE_MODEL = "models: name one `model`; where a call goes when that fails is the gateway's to decide."
+"""Some providers take further models here, which no policy would have judged."""
 MAX_TOKENS = 2**31 - 1
 """No model generates as much; larger numbers only overflow counters."""
 
@@ -43,6 +45,7 @@ class _Request(msgspec.Struct, gc=False):
     n: int | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    models: Any = None
 
 
 class _Completion(msgspec.Struct, gc=False):
@@ -71,6 +74,8 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a chat request. Raises ProtocolError, `malformed` when it is not strict JSON."""
     request = convert(parse_strict(body), _Request)
     check_model(request.model)
+    if request.models is not None:
+        raise ProtocolError(ONE_MODEL, param="models")
     if not request.messages:
         raise ProtocolError("messages: expected at least one message.", param="messages")
     choices = _within("n", request.n, MAX_CHOICES) or 1

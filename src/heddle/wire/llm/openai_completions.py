@@ -18,6 +18,7 @@ from heddle.wire.llm.codec import estimate_tokens
 from heddle.wire.llm.openai_chat import (
     MAX_CHOICES,
     MAX_TOKENS,
+    ONE_MODEL,
     STREAM_TYPE,
     check_model,
     encode_error,
@@ -55,6 +56,7 @@ class _Request(msgspec.Struct, gc=False):
     n: int | None = None
     best_of: int | None = None
     max_tokens: int | None = None
+    models: Any = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -78,6 +80,8 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a completions request. Raises ProtocolError, `malformed` when it is not strict JSON."""
     request = convert(parse_strict(body), _Request)
     check_model(request.model)
+    if request.models is not None:
+        raise ProtocolError(ONE_MODEL, param="models")
     prompts = count_prompts(request.prompt)
     choices = (_within("n", request.n, MAX_CHOICES) or 1) * prompts
     # "Generates best_of completions server-side": all of them are billed.

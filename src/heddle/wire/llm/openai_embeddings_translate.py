@@ -42,6 +42,9 @@ class _Answer(msgspec.Struct, gc=False):
     usage: openai_usage.WireUsage | None = None
 
 
+MAX_INPUTS = 2_048
+"""As OpenAI bounds them."""
+
 _ANSWER = msgspec.json.Decoder(_Answer)
 _PLACED = ("model", *_Request.__struct_fields__)
 
@@ -53,6 +56,8 @@ def decode_embed(body: bytes, call: ModelCall) -> EmbedRequest:
     inputs = [request.input] if isinstance(request.input, str) else request.input
     if not all(isinstance(text, str) for text in inputs):
         raise UntranslatableError("input: tokens cannot be translated to another vendor; send text.", param="input")
+    if len(inputs) > MAX_INPUTS:
+        raise ProtocolError(f"input: expected at most {MAX_INPUTS} texts.", param="input")
     return EmbedRequest(
         model=call.model,
         inputs=tuple(inputs),

@@ -3,7 +3,7 @@
 *Source:* the modules named.
 """
 
-from heddle.wire.llm import openai_chat_slots, openai_completions_slots
+from heddle.wire.llm import media_slots, openai_chat_slots, openai_completions_slots
 from heddle.wire.llm.anthropic import slots as anthropic_slots
 from heddle.wire.llm.bedrock import slots as bedrock_slots
 from heddle.wire.llm.gemini import slots as gemini_slots
@@ -14,6 +14,9 @@ SLOTS: dict[str, Slots] = {
     "openai_chat": openai_chat_slots,
     "openai_completions": openai_completions_slots,
     "openai_embeddings": openai_completions_slots,
+    "openai_images": media_slots,
+    "openai_moderations": media_slots,
+    "rerank": media_slots,
     "openai_responses": openai_responses_slots,
     "openai_responses_count": openai_responses_slots,
     "anthropic_messages": anthropic_slots,
@@ -25,3 +28,8 @@ SLOTS: dict[str, Slots] = {
     "bedrock_converse": bedrock_slots,
 }
 """`ModelCall.dialect` -> the texts of its bodies and events."""
+
+UNREAD = frozenset(
+    ("openai_speech", "openai_speech_events", "openai_transcriptions", "openai_translations", "openai_image_edits")
+)
+"""Dialects of forms and sound, which guards cannot look into: guarded calls are refused unless `on_error: allow`."""

@@ -243,3 +243,19 @@ def test_every_codec_is_found_by_the_dialect_of_its_calls():
     assert codec.decode_request(chat()).dialect == "openai_chat"
     embedding = CODECS["openai_embeddings"].decode_request(b'{"model":"m","input":"x"}')
     assert embedding.dialect == "openai_embeddings"
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_completions", "openai_responses"])
+def test_further_models_that_no_policy_would_judge_are_refused(dialect: str):
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x"}],
+        "prompt": "x",
+        "input": "x",
+        "models": ["big"],
+    }
+    if dialect == "openai_responses":
+        del body["prompt"]
+    with pytest.raises(ProtocolError) as caught:
+        CODECS[dialect].decode_request(json.dumps(body).encode())
+    assert caught.value.param == "models"

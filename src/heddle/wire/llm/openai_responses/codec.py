@@ -14,7 +14,7 @@ from heddle.model.call import ModelCall, Usage
 from heddle.wire.errors import ProtocolError
 from heddle.wire.json import convert, parse_strict
 from heddle.wire.llm import openai_chat
-from heddle.wire.llm.openai_chat import MAX_TOKENS, check_model, rewrite_model
+from heddle.wire.llm.openai_chat import MAX_TOKENS, ONE_MODEL, check_model, rewrite_model
 from heddle.wire.llm.openai_responses import usage as wire_usage
 from heddle.wire.llm.openai_responses.reader import StreamReader
 
@@ -39,6 +39,7 @@ class _Request(msgspec.Struct, gc=False):
     previous_response_id: str | None = None
     conversation: Any = None
     prompt: Any = None
+    models: Any = None
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -68,6 +69,8 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a request. Raises ProtocolError, `malformed` when it is not strict JSON."""
     request = convert(parse_strict(body), _Request)
     check_model(request.model)
+    if request.models is not None:
+        raise ProtocolError(ONE_MODEL, param="models")
     if not request.input and not (request.previous_response_id or request.conversation or request.prompt):
         raise ProtocolError("input: expected a text or at least one item.", param="input")
     bound = request.max_output_tokens
