@@ -16,13 +16,11 @@ _HARMLESS = re.compile(
 )
 
 
-def told_type(given: bytes, accepts: bytes, usual: bytes) -> bytes:
-    """The content type that the caller is told: the usual one, unless a call `accepts` others.
+def told_type(given: bytes) -> bytes:
+    """The content type that the caller of a call that `accepts` others is told.
 
     Raises ProtocolError for one that does not pass.
     """
-    if not accepts:
-        return usual
     if not _HARMLESS.fullmatch(given):
         raise ProtocolError("The answer is of a kind that does not pass.")
     return given

@@ -140,7 +140,8 @@ def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
 
     def route(door: Door) -> Route:
         decode = Decode(CODECS[door.dialect].decode_request, models, choose, door.dialect in FORMS)
-        return Route(door.operation, {"POST": compile_route([*chain, decode], backend.handle)}, door.dialect)
+        about = [policy for policy in chain if door.dialect in getattr(policy, "dialects", (door.dialect,))]
+        return Route(door.operation, {"POST": compile_route([*about, decode], backend.handle)}, door.dialect)
 
     exact: dict[str, Route] = {}
     below: dict[str, dict[str, Route]] = {}

@@ -97,7 +97,7 @@ class Phase(enum.IntEnum):
 
 
 class Policy(Protocol):
-    """One concern around a call."""
+    """One concern around a call. One with an attribute `dialects` stands only around the routes of those."""
 
     @property
     def phase(self) -> Phase:

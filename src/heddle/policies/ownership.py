@@ -50,6 +50,8 @@ class Ownership:
     """Lets callers go on from what is theirs."""
 
     phase = Phase.TRANSFORM
+    dialects = DIALECTS
+    """Routes of others do without it."""
 
     def __init__(self, tools: Tools) -> None:
         self._kv = tools.kv("owners")

@@ -132,17 +132,19 @@ def inject(
 
 def inject_lines(context: SpanContext, propagation: tuple[str, ...]) -> bytes:
     """What `inject` appends, as finished header lines, each with the line end before it."""
-    fields: list[tuple[bytes, bytes]] = []
-    if propagation != ("w3c", "b3") or context.state:
-        inject(context, fields, propagation)
-        return b"".join([b"\r\n%b: %b" % field for field in fields])
     if context.sampled:
         span_id = context.upstream_id = _hex16 % _bits(64)
         flag = 1
     else:
         span_id, flag = context.span_id, 0
-    trace_id = context.trace_id
-    return f"\r\ntraceparent: 00-{trace_id}-{span_id}-0{flag}\r\nb3: {trace_id}-{span_id}-{flag}".encode()
+    trace_id, lines = context.trace_id, ""
+    if "w3c" in propagation:
+        lines = f"\r\ntraceparent: 00-{trace_id}-{span_id}-0{flag}"
+        if context.state:
+            lines += f"\r\ntracestate: {context.state}"
+    if "b3" in propagation:
+        lines += f"\r\nb3: {trace_id}-{span_id}-{flag}"
+    return lines.encode()
 
 
 def _chosen(trace_id: str, ratio: float) -> bool:

@@ -85,7 +85,6 @@ class OpenAI:
         "_credential",
         "_fixed",
         "_stream_fixed",
-        "_target",
         "_type",
         "adapts_own",
         "base_url",
@@ -93,6 +92,7 @@ class OpenAI:
         "from_caller",
         "speaks",
         "stream_usage",
+        "target",
     )
 
     def __init__(self, spec: ProviderSpec) -> None:
@@ -114,17 +114,13 @@ class OpenAI:
         self._credential = spec.credential.encode("utf-8", "replace")
         azure = spec.type == "azure"
         version = options.api_version if azure else None
-        self._target = _targets(path_prefix(self.base_url), version, _own_paths(preset, PRESETS[spec.type]))
+        self.target = _targets(path_prefix(self.base_url), version, _own_paths(preset, PRESETS[spec.type]))
         common = _fixed(self._credential, options, keyed=azure and options.auth != "bearer")
         self._fixed: Fields = [*common, (b"accept", b"application/json")]
         self._stream_fixed: Fields = [*common, (b"accept", b"text/event-stream")]
 
     def __repr__(self) -> str:
         return f"OpenAI({self._type}, {self.base_url})"
-
-    def target(self, call: ModelCall) -> bytes:
-        """Path of the call's dialect."""
-        return self._target(call)
 
     def headers(self, call: ModelCall, caller: Fields) -> Fields:
         """Our credential and content types, and what of the caller's fields is in FROM_CALLER."""
