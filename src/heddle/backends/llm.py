@@ -68,7 +68,7 @@ class LlmBackend:
         self._chooser = chooser
         self._beside = Beside(MediaFetcher(media, tools.client), Proofs(tools.kv("thinking")))
         self._random = Random()  # noqa: S311 - spreads pauses
-        self._budgets = {entry: RetryBudget(spec.budget) for entry, spec in chooser.retries.items()}
+        self._budgets: dict[str, RetryBudget] = {}
         self._senders: dict[str, Sender] = {
             spec.name: _sender(spec, providers[spec.name], tools, propagation) for spec in specs
         }
@@ -85,7 +85,10 @@ class LlmBackend:
 
     async def _over_targets(self, exchange: Exchange, call: ModelCall) -> Reply:
         """Attempts at the call's targets in their order, until one is good or no other may be made."""
-        retry, budget = self._chooser.retries[call.entry], self._budgets[call.entry]
+        retry = self._chooser.retries[call.entry]
+        budget = self._budgets.get(call.entry)
+        if budget is None:
+            budget = self._budgets[call.entry] = RetryBudget(retry.budget)
         budget.deposit()
         left = list(call.targets)
         target = left.pop(0)

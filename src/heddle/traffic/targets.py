@@ -81,12 +81,14 @@ class Chooser(Generic[C]):
         """`clock` is monotonic; `random` gives numbers in [0, 1); `spelling` is by the names of providers."""
         self._spelling = spelling
         self.health = Health()
-        self.retries: dict[str, RetrySpec] = {model.name: model.retry for model in models}
+        routed = [(model, targets) for model in models if (targets := places(model))]
+        self.retries: dict[str, RetrySpec] = {model.name: model.retry for model, _ in routed}
+        """Of the models that may be tried more than once, by their entry."""
         self._clock = clock
         self._random = random
         self._sets: OrderedDict[tuple[str, str], TargetSet[C]] = OrderedDict()
         self._options = {
-            model.name: [(target, compile_condition(target, model)) for target in places(model)] for model in models
+            model.name: [(target, compile_condition(target, model)) for target in targets] for model, targets in routed
         }
 
     def order(self, entry: str, asked: str, context: C) -> list[Target]:
