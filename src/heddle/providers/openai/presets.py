@@ -1,9 +1,10 @@
 """What is known of OpenAI and of each server that speaks its API: one entry of data apiece.
 
-Adding one is an entry here and a line in `plugins`. An entry says only what the server's own documentation says;
-whatever it leaves open is the server's to judge.
+Adding one is an entry here and a line in `plugins`. An entry says only what is known; whatever it leaves open is the
+server's to judge. An option of the provider overrides what turns out otherwise.
 
-*Source:* each vendor's API reference and page on OpenAI compatibility, as of 2026-11, unless a reason stands beside.
+*Source:* the vendors' references and pages on OpenAI compatibility for Groq, vLLM, LM Studio, Cohere and Cerebras;
+guides and issue threads of others for the rest, as of 2026-11. None was tried against the live server.
 """
 
 from typing import Literal
