@@ -156,7 +156,9 @@ def test_text_is_a_first_token_before_it_is_counted(mesh, vendors):
         sock.sendall(_request(path, body))
         seen = b""
         while b"hello, caller" not in seen:
-            seen += sock.recv(65536)
+            data = sock.recv(65536)
+            assert data, f"the stream ended after {seen!r}"
+            seen += data
         sock.shutdown(socket.SHUT_RDWR)
 
 

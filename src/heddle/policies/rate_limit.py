@@ -35,7 +35,7 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Phase
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
-from heddle.traffic.estimates import Estimates
+from heddle.traffic.estimate import Estimate
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class _Plan:
         "upstream",
     )  # fmt: skip
 
-    def __init__(self, bounds: list[_Bound], learned: Estimates, known_output: int) -> None:
+    def __init__(self, bounds: list[_Bound], learned: Estimate, known_output: int) -> None:
         requests = [bound for bound in bounds if bound.spec.limit_by == "requests"]
         # Those that guess come last, so that the last charge tells whether any did.
         tokens = [bound for bound in bounds if bound.spec.limit_by == "tokens"]
@@ -158,7 +158,7 @@ class _Plan:
         bounds = [most for most in (stated, self._known_output * choices or None) if most is not None]
         if bounds and not estimate:
             return input_tokens + max(0, min(bounds)), 0
-        output_tokens = max(0, min([*bounds, self.learned.output_tokens() * choices]))
+        output_tokens = max(0, min([*bounds, self.learned.output_tokens(choices)]))
         return input_tokens + output_tokens, input_tokens + min(1, output_tokens)
 
     def lines(self, remaining: list[int], now_s: float) -> bytes:
@@ -188,7 +188,7 @@ class RateLimit:
             self._index.add(spec.match, (index, spec))
         self._by_model = any(spec.match.models for spec in snapshot.limits)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
-        self._learned: dict[str, Estimates] = {}
+        self._learned: dict[str, Estimate] = {}
         self._plans: _Recent[_Plan] = _Recent()
         self._latest: dict[tuple[int, str], _Plan] = {}
         self._bounds: _Recent[_Bound] = _Recent()
@@ -255,7 +255,7 @@ class RateLimit:
         exchange.limits_left = plan.lines(outcome.remaining, now_s)
 
     def _settle_all(
-        self, reservation: Reservation, learned: Estimates | None, call: ModelCall, exchange: Exchange
+        self, reservation: Reservation, learned: Estimate | None, call: ModelCall, exchange: Exchange
     ) -> None:
         """The same for a call of `_reserve`, from which may be learned what others will use."""
         used, usage = _used(exchange), exchange.usage
@@ -295,7 +295,7 @@ class RateLimit:
         }
         bounds = [self._bind(index, found[index], values) for index in sorted(found)]
         bounds += [self._bind(-1, spec, values) for spec in principal.limits]  # which have no number
-        learned = self._learned.setdefault(call.entry, Estimates())
+        learned = self._learned.setdefault(call.entry, Estimate())
         plan = _Plan(bounds, learned, self._outputs.get(call.entry, 0))
         self._plans.put(key, plan)
         return plan

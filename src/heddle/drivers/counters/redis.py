@@ -182,8 +182,8 @@ class RedisCounters:
         return -1
 
     def settle_one(self, place: int, granted: int, used: int) -> None:
-        """For what `try_add` held, which is nothing."""
-        raise NotImplementedError
+        """Never asked for: `try_add` holds nothing. Raises ValueError."""
+        raise ValueError(f"nothing is held at {place}: {granted} granted, {used} used")
 
     def _settle(self, name: str, holds: list[tuple[str, str]], amounts: list[int]) -> None:
         arguments: list[object] = [int(LEASE_S * 1000)]

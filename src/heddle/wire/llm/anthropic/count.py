@@ -17,8 +17,8 @@ from heddle.wire.errors import ProtocolError
 from heddle.wire.json import convert, parse_strict
 from heddle.wire.llm.anthropic.codec import STREAM_TYPE, Message, rewrite
 from heddle.wire.llm.anthropic.errors import encode_error, encode_error_event, error_fields
-from heddle.wire.llm.anthropic.passing import StreamReader
 from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.llm.counting import open_stream, read_count
 from heddle.wire.llm.openai_chat import check_model
 
 DIALECT = "anthropic_count"
@@ -69,17 +69,7 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
 def read_usage(body: bytes, input_bytes: int) -> Usage:
     """Nothing was used. Raises ProtocolError when `body` is not a count."""
     del input_bytes
-    try:
-        _ANSWER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ProtocolError("The answer is not a count of tokens.", malformed=True) from exc
-    return Usage()
-
-
-def open_stream(hide_usage: bool) -> StreamReader:
-    """Counts do not stream. Raises ProtocolError."""
-    del hide_usage
-    raise ProtocolError("Counts of tokens are not streamed.")
+    return read_count(body, _ANSWER)
 
 
 def estimate_count(body: bytes) -> bytes:

@@ -13,10 +13,10 @@ from heddle.model.call import ModelCall, Usage
 from heddle.wire.errors import ProtocolError
 from heddle.wire.json import parse_strict
 from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.llm.counting import open_stream, read_count
 from heddle.wire.llm.gemini.codec import STREAM_TYPE, check_contents, rename
 from heddle.wire.llm.gemini.errors import encode_error, encode_error_event, error_fields
 from heddle.wire.llm.gemini.fields import Fields, camel
-from heddle.wire.llm.gemini.reader import StreamReader
 from heddle.wire.llm.gemini.target import check_named, read_target
 
 DIALECT = "gemini_count"
@@ -85,17 +85,7 @@ def rewrite(body: bytes, *, model: str | None, include_usage: bool) -> bytes:
 def read_usage(body: bytes, input_bytes: int) -> Usage:
     """Counting uses no tokens. Raises ProtocolError when `body` is no count."""
     del input_bytes
-    try:
-        _ANSWER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ProtocolError("The answer is not a count of tokens.", malformed=True) from exc
-    return Usage()
-
-
-def open_stream(hide_usage: bool) -> StreamReader:
-    """Counts do not stream. Raises ProtocolError."""
-    del hide_usage
-    raise ProtocolError("Counts of tokens are not streamed.")
+    return read_count(body, _ANSWER)
 
 
 def estimate_count(body: bytes) -> bytes:

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from heddle.model.call import ModelCall, Usage
-from heddle.wire.errors import ProtocolError
 from heddle.wire.json import parse_strict
 from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.llm.counting import open_stream, read_count
 from heddle.wire.llm.openai_responses.codec import (
     STREAM_TYPE,
     encode_error,
@@ -23,7 +23,6 @@ from heddle.wire.llm.openai_responses.codec import (
     rewrite,
 )
 from heddle.wire.llm.openai_responses.codec import decode_request as decode_response_request
-from heddle.wire.llm.openai_responses.reader import StreamReader
 
 DIALECT = "openai_responses_count"
 MEDIA_TOKENS = 765
@@ -61,17 +60,7 @@ def decode_request(body: bytes, target: str = "") -> ModelCall:
 def read_usage(body: bytes, input_bytes: int) -> Usage:
     """Nothing was used. Raises ProtocolError when `body` is not a count."""
     del input_bytes
-    try:
-        _ANSWER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ProtocolError("The answer is not a count of tokens.", malformed=True) from exc
-    return Usage()
-
-
-def open_stream(hide_usage: bool) -> StreamReader:
-    """Counts do not stream. Raises ProtocolError."""
-    del hide_usage
-    raise ProtocolError("Counts of tokens are not streamed.")
+    return read_count(body, _ANSWER)
 
 
 def estimate_count(body: bytes) -> bytes:
