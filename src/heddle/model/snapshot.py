@@ -15,6 +15,7 @@ from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
 from heddle.model.snapshot_caching import CacheSpec
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.model.snapshot_match import MatchSpec
+from heddle.model.snapshot_mcp import McpSpec
 
 SERVED_PROTOCOLS = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are checked, stored, and reported as not active."""
@@ -256,10 +257,11 @@ class AuthzRule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     action: Literal["allow", "deny"]
     level: str = "global"
-    """`global`, or `listener:<name>`."""
+    """`global`, `listener:<name>`, `server:<name>` (a virtual server) or `target:<name>` (a tool server)."""
     match: MatchSpec = MatchSpec()
     resources: tuple[str, ...] = ()
-    """`model:<glob>`; empty means every resource of the call's kind."""
+    """`model:`, `server:`, `tool:`, `prompt:` or `resource:` and a glob; empty means every resource of the call's
+    kind."""
     when: str = ""
     """CEL over `principal`, `call`, `request`, `source`; empty is true."""
     mode: Literal["enforce", "audit"] = "enforce"
@@ -351,6 +353,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     caching: tuple[CacheSpec, ...] = ()
     ledger: LedgerSpec = LedgerSpec()
     state: StateSpec = StateSpec()
+    mcp: McpSpec = McpSpec()
     observability: ObservabilitySpec = ObservabilitySpec()
     prices: dict[str, PriceTable] = {}
     """By provider name; a provider without a table has no known prices."""
