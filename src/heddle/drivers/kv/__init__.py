@@ -32,8 +32,18 @@ SPACES = {
     "answers": Space(entries=16_384, bytes=128 * MIB, value_bytes=8 * MIB),
     "thinking": Space(entries=65_536, bytes=64 * MIB, value_bytes=MIB),
     "owners": Space(entries=262_144, bytes=64 * MIB, value_bytes=4096),
+    "mcp_sessions": Space(entries=131_072, bytes=64 * MIB, value_bytes=64 * 1024),
+    "mcp_replay": Space(entries=65_536, bytes=128 * MIB, value_bytes=8 * MIB),
+    "mcp_tasks": Space(entries=131_072, bytes=32 * MIB, value_bytes=4096),
+    "mcp_oauth": Space(entries=16_384, bytes=16 * MIB, value_bytes=16 * 1024),
 }
-"""Cached answers; proofs of thinking that a dialect has no place for; owners of what a vendor keeps."""
+"""Cached answers; proofs of thinking that a dialect has no place for; owners of what a vendor keeps. Of MCP: what
+changed about sessions since their tokens were made, events of streams that can be resumed, owners of tasks,
+authorization flows under way.
+
+On one machine a space costs no memory: files grow as they are written to. A worker reads its index, 40 bytes for each
+entry, once when it opens the space.
+"""
 
 
 class Kv(Protocol):
