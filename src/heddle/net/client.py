@@ -68,15 +68,18 @@ class Client:
 
         Who asks for the same again, contents of the file included, gets the same with its open connections; each
         must `discard` it in the end. With `address`, that one is connected to and nothing is resolved; the name still
-        counts for TLS and `host`. Raises ValueError for a URL that is not http(s) with a host, OSError or
-        ssl.SSLError for a bad `ca_file`.
+        counts for TLS and `host`; an absolute path is the Unix socket to connect to. Raises ValueError for a URL that
+        is not http(s) with a host, OSError or ssl.SSLError for a bad `ca_file`.
         """
         made = (base_url, Path(ca_file).read_bytes() if ca_file else b"", proxy, max_connections, f"{owner} {address}")
         origin = self._made.get(made)
         if origin is None:
+            if address.startswith("/") and (proxy or not base_url.startswith("http://")):
+                raise ValueError("a Unix socket is reached without TLS and without a proxy")
             origin = self._made[made] = self._make(base_url, ca_file, proxy, max_connections)
             origin.owner = owner
             origin.connect_host = address or origin.host
+            origin.unix_path = address if address.startswith("/") else ""
             self._origins.append(origin)
         origin.users += 1
         return origin
@@ -175,7 +178,8 @@ class Client:
             if isinstance(error, ssl.SSLError):
                 raise ConnectFailed(f"The TLS handshake with {origin.host} failed: {_reason(error)}.") from error
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                raise ConnectFailed(f"No connection to {origin.host}:{origin.port}: {_reason(error)}.") from error
+                place = origin.unix_path or f"{origin.host}:{origin.port}"
+                raise ConnectFailed(f"No connection to {place}: {_reason(error)}.") from error
             raise
         origin.pool.opened(connection)
         return connection
@@ -233,6 +237,9 @@ async def _dial(origin: Origin, connection: OutboundConnection) -> None:
         if upgraded is None:
             raise ConnectionError("the proxy closed the tunnel")
         connection.connection_made(upgraded)
+        return
+    if origin.unix_path:
+        await loop.create_unix_connection(lambda: connection, origin.unix_path)
         return
     host, port = (origin.connect_host, origin.port)
     if origin.proxy is not None:

@@ -54,6 +54,7 @@ class Origin:
         "scheme",
         "ssl_context",
         "target_prefix",
+        "unix_path",
         "users",
     )
 
@@ -61,6 +62,8 @@ class Origin:
         self.scheme, self.host, self.port = address
         self.connect_host = self.host
         """What is connected to: another one only where a name has been resolved and screened before."""
+        self.unix_path = ""
+        """Absolute path of the Unix socket to connect to instead."""
         self.ssl_context = ssl_context
         self.proxy = proxy
         self.pool = pool

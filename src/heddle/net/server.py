@@ -30,6 +30,8 @@ AnswerError = Callable[[int, str], Reply]
 log = logging.getLogger("heddle.net")
 
 SWEEP_PERIOD_S = 0.25
+UNIX_PEER = "unix"
+"""Address of every caller on a Unix socket: such a caller has none."""
 
 _ACCEPTS_PER_WAKE = 16
 _BACKLOG = 4096
@@ -50,10 +52,14 @@ class HttpServer:
         answer_error: AnswerError,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        half_close: bool = True,
     ) -> None:
-        """`answer_error(status, detail)` words every refusal of the protocol itself; its body must be bytes."""
-        self.handler = handler
-        self.answer_error = answer_error
+        """`answer_error(status, detail)` words every refusal of the protocol itself; its body must be bytes.
+
+        A caller that sends no more but may still read gets its answer. Without `half_close` it counts as gone: for
+        protocols in which closing a stream is how a caller cancels.
+        """
+        self.handler, self.answer_error, self.half_close = handler, answer_error, half_close
         self.limits = spec.limits
         self.outbox = Outbox()
         """What its connections write in this turn of the loop."""
@@ -140,7 +146,7 @@ class HttpServer:
                 self.loop.remove_reader(listening.fileno())
                 self._resume_accepting = self.loop.call_later(_ACCEPT_PAUSE_S, self._accept_again)
                 return
-            self._admit(sock, str(address[0]) if isinstance(address, tuple) else "")
+            self._admit(sock, str(address[0]) if isinstance(address, tuple) else UNIX_PEER)
 
     def _accept_again(self) -> None:
         self._resume_accepting = None

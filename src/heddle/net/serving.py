@@ -131,9 +131,13 @@ class ServerConnection(asyncio.Protocol):
                 self.abort()
 
     def eof_received(self) -> bool:
-        """The caller will send no more: an answer under way is still written (half-close)."""
+        """The caller will send no more: an answer under way is still written (half-close), unless that means gone."""
         # One that was made in this very turn is not in the transport yet, which closes if we say so below.
         self._server.outbox.flush()
+        if self._task is not None and not self._server.half_close:
+            # Not in order: that would first write what the caller, who is gone, has not read.
+            self.abort()
+            return False
         if self._task is not None and self._state != _BODY and not self.peer.tls:
             # What was sent ahead of the end is answered, too; the last of it closes.
             self._eof = True

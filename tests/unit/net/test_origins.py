@@ -79,3 +79,22 @@ async def test_connections_are_counted_by_owner_and_closed_with_the_last_user():
     server.close()
     await server.wait_closed()
     await client.close()
+
+
+async def test_a_unix_socket_is_an_address(tmp_path: Path):
+    client = Client()
+    origin = client.origin("http://localhost", address=f"{tmp_path}/s")
+    assert origin.unix_path == f"{tmp_path}/s"
+    assert origin.host_line == b"host: localhost\r\n"
+    assert client.origin("http://localhost") is not origin
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"base_url": "https://localhost"}, {"base_url": "http://localhost", "proxy": "http://p.test"}]
+)
+async def test_a_unix_socket_is_reached_without_tls_and_proxy(asked: dict[str, str]):
+    client = Client()
+    with pytest.raises(ValueError, match="without TLS and without a proxy"):
+        client.origin(**asked, address="/run/s")
+    await client.close()
