@@ -10,9 +10,6 @@ bounded, and what comes back must look like what it says it is. The caller is to
 
 import asyncio
 import base64
-import ipaddress
-import socket
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,6 +19,7 @@ from heddle.model.snapshot import MediaSpec, TimeoutSpec
 from heddle.net.address import networks
 from heddle.net.client import Client, OutboundRequest
 from heddle.net.errors import NetError
+from heddle.net.screening import Resolve, is_listed, is_public, resolve
 from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.canonical.request import ChatRequest, Media, Message, Part, ToolResult
 from heddle.wire.canonical.rules import Outcome, Rule, Rules
@@ -38,16 +36,6 @@ _MAGIC = {
     "application/pdf": (b"%PDF-",),
 }
 """Types that are passed on, and how their contents begin."""
-_TRANSITION = networks(("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
-"""IPv6 networks whose addresses stand for IPv4 ones, private ones too."""
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a host. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class MediaFetcher:
@@ -128,19 +116,7 @@ class MediaFetcher:
             self._client.discard(origin)
 
     def _listed(self, address: str) -> bool:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-        return any(parsed in network for network in self._networks)
-
-
-def is_public(address: str) -> bool:
-    """Whether an address belongs to the public internet, and stands for nothing else."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
-        elif any(parsed in network for network in _TRANSITION):
-            return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+        return is_listed(address, self._networks)
 
 
 def _checked(kind: bytes, data: bytes) -> str:

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from heddle.backends.media import MAX_FILES, MediaFetcher, is_public
+from heddle.backends.media import MAX_FILES, MediaFetcher
 from heddle.model.snapshot import MediaSpec
 from heddle.net.body import Body
 from heddle.net.errors import ConnectFailed
+from heddle.net.screening import is_public
 from heddle.pipeline.errors import CallError
 from heddle.wire.canonical.request import ChatRequest, Media, Message, Text, ToolResult
 from heddle.wire.canonical.rules import Outcome, Rule
