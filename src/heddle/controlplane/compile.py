@@ -21,7 +21,7 @@ from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_base import many
 from heddle.model.config_listeners import Limits, Listener
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry, Timeouts
-from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
+from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.formats import duration_s
 from heddle.model.match import is_glob
 from heddle.model.plan import Placed, Plan
@@ -44,7 +44,6 @@ from heddle.model.snapshot import (
     TimeoutSpec,
     TlsSpec,
 )
-from heddle.model.snapshot_match import MatchSpec
 
 PriceSource = Callable[[str, str], PriceTable]
 """(type of provider, base URL) -> its prices; an unknown one has an empty table."""
@@ -208,7 +207,7 @@ def _model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
             for target in model.targets
         ),
         aliases=model.aliases,
-        access=_match(model.access) if model.access is not None else None,
+        access=model.access.spec() if model.access is not None else None,
         retry=_retry(model.retry or usual),
         defaults=model.defaults,
         overrides=model.overrides,
@@ -236,19 +235,13 @@ def _retry(retry: Retry) -> RetrySpec:
     )
 
 
-def _match(match: Match) -> MatchSpec:
-    return MatchSpec(
-        tenants=match.tenants(), users=many(match.user), agents=many(match.agent), models=many(match.model)
-    )
-
-
 def _rule(placed: Placed[AuthorizationPolicy]) -> AuthzRule:
     rule, place = placed
     return AuthzRule(
         name=rule.name,
         action=rule.action,
         level=f"listener:{rule.listener}" if rule.listener else "global",
-        match=_match(rule.match),
+        match=rule.match.spec(),
         resources=rule.resources,
         when=rule.when,
         mode=rule.mode,
@@ -262,7 +255,7 @@ def _limit(limit: RateLimit) -> LimitSpec:
         limit=limit.limit,
         window_s=int(duration_s(limit.window)),
         limit_by=limit.limit_by,
-        match=_match(limit.match),
+        match=limit.match.spec(),
         key=many(limit.key),
         reserve=limit.reserve,
     )

@@ -11,14 +11,12 @@ import msgspec
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_base import many
 from heddle.model.config_budgets import Budget, Price
-from heddle.model.config_policies import Match
 from heddle.model.formats import duration_s
 from heddle.model.match import is_glob
 from heddle.model.plan import Placed, Plan
 from heddle.model.prices import ModelPrice, PriceClause, PriceTable, Rate
 from heddle.model.problem import Place, Report
 from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec, WebhookSpec, WindowSpec
-from heddle.model.snapshot_match import MatchSpec
 
 NANO = 1_000_000_000
 _MIN_SECRET = 16
@@ -68,7 +66,7 @@ def _budget(placed: Placed[Budget], secrets: Secrets, report: Report) -> BudgetS
         unit="usd" if budget.limit_usd is not None else "tokens",
         limit=budget.limit_tokens or round((budget.limit_usd or 0) * NANO),
         window=compile_window(budget, place, report),
-        match=_match(budget.match),
+        match=budget.match.spec(),
         key=many(budget.key),
         reserve=budget.reserve,
         warn_at=budget.warn_at,
@@ -96,12 +94,6 @@ def compile_window(budget: Budget, place: Place, report: Report) -> WindowSpec:
     if budget.sliding:
         return WindowSpec(kind="sliding", length_s=int(duration_s(budget.sliding)))
     return WindowSpec(kind="fixed", length_s=int(duration_s(budget.window)))
-
-
-def _match(match: Match) -> MatchSpec:
-    return MatchSpec(
-        tenants=match.tenants(), users=many(match.user), agents=many(match.agent), models=many(match.model)
-    )
 
 
 def _secret(text: str, place: Place, secrets: Secrets, report: Report) -> str:

@@ -4,7 +4,6 @@ from heddle.model.config_base import many
 from heddle.model.formats import duration_s
 from heddle.model.plan import Plan
 from heddle.model.snapshot_caching import CacheSpec
-from heddle.model.snapshot_match import MatchSpec
 
 
 def compile_caching(plan: Plan) -> tuple[CacheSpec, ...]:
@@ -12,12 +11,7 @@ def compile_caching(plan: Plan) -> tuple[CacheSpec, ...]:
     return tuple(
         CacheSpec(
             name=rule.name,
-            match=MatchSpec(
-                tenants=rule.match.tenants(),
-                users=many(rule.match.user),
-                agents=many(rule.match.agent),
-                models=many(rule.match.model),
-            ),
+            match=rule.match.spec(),
             ttl_s=duration_s(rule.ttl),
             max_bytes=rule.max_bytes,
             key=many(rule.key),

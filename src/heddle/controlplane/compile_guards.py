@@ -14,7 +14,6 @@ from heddle.model.formats import duration_s
 from heddle.model.plan import Plan
 from heddle.model.problem import Place, Report, did_you_mean
 from heddle.model.snapshot_guards import SCOPES, Direction, GuardSpec, PatternSpec, WebhookSpec
-from heddle.model.snapshot_match import MatchSpec
 
 T = TypeVar("T")
 _BOTH: tuple[Direction, ...] = ("request", "response")
@@ -75,12 +74,9 @@ def compile_guards(plan: Plan, secrets: Secrets, report: Report) -> tuple[GuardS
 
 
 def _guard(guard: Guard, place: Place, secrets: Secrets, report: Report) -> GuardSpec:
-    match = guard.match
     return GuardSpec(
         name=guard.name,
-        match=MatchSpec(
-            tenants=match.tenants(), users=many(match.user), agents=many(match.agent), models=many(match.model)
-        ),
+        match=guard.match.spec(),
         directions=("response",) if guard.schema else _all(guard.direction, _BOTH),
         scopes=_all(guard.scopes, SCOPES),
         recognisers=many(guard.recognisers),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heddle.identity.context import CALLER
 from heddle.identity.errors import EvaluationError
-from heddle.model.match import Globs, MatchIndex, glob_match, globs_overlap, is_glob
+from heddle.model.match import Globs, MatchIndex, about_tools, glob_match, globs_overlap, is_glob
 from heddle.model.principal import Principal
 from heddle.model.snapshot import AuthzRule
 from heddle.model.snapshot_match import MatchSpec
@@ -103,7 +103,7 @@ class Level:
         if expression is not None:
             self.variables |= expression.variables
         resources = tuple(r.removeprefix(_KIND) for r in rule.resources if r.startswith(_KIND))
-        if rule.resources and not resources:
+        if (rule.resources and not resources) or about_tools(rule.match):
             return
         groups = tuple(g for g in (resources, rule.match.models) if g and "*" not in g)
         made = Rule(rule.name, rule.action == "allow", rule.mode == "audit", expression, groups)

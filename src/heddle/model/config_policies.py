@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from heddle.model.config_base import Name, Part, Pattern, Period, many
+from heddle.model.snapshot_match import MatchSpec
 
 Patterns = Pattern | tuple[Pattern, ...]
 """One name or pattern, or a list of which any may fit."""
-KeyPart = Literal["tenant", "user", "agent", "model", "key"]
+KeyPart = Literal["tenant", "user", "agent", "model", "key", "server", "tool"]
 
 
 class KubernetesMatch(Part, frozen=True, kw_only=True):
@@ -33,11 +34,29 @@ class Match(Part, frozen=True, kw_only=True):
     agent: Patterns = ()
     """Agent (workload) that calls."""
     model: Patterns = ()
-    """Model that is called, as the caller names it."""
+    """Model that is called, as the caller names it. What names one is not for calls of tools."""
+    server: Patterns = ()
+    """Virtual MCP server that is called. What names one, or a tool or target, is not for calls of models."""
+    tool: Patterns = ()
+    """Tool that is called, by the name callers see or the target's own."""
+    target: Patterns = ()
+    """Tool server (target) that the call leads to."""
 
     def tenants(self) -> tuple[str, ...]:
         """Patterns of tenants, however they were spelled."""
         return many(self.kubernetes.namespace) if self.kubernetes is not None else many(self.tenant)
+
+    def spec(self) -> MatchSpec:
+        """The same, as gateways are told it."""
+        return MatchSpec(
+            tenants=self.tenants(),
+            users=many(self.user),
+            agents=many(self.agent),
+            models=many(self.model),
+            servers=many(self.server),
+            tools=many(self.tool),
+            targets=many(self.target),
+        )
 
 
 class AuthorizationPolicy(Part, frozen=True, kw_only=True):
@@ -48,7 +67,8 @@ class AuthorizationPolicy(Part, frozen=True, kw_only=True):
     match: Match = Match()
     """Callers and calls that the rule is for. Unset is all."""
     resources: tuple[str, ...] = ()
-    """What it is about: `model:NAME`, patterns allowed. Empty is every resource of the call's kind."""
+    """What it is about: `model:NAME`, `server:NAME`, `tool:NAME`, `prompt:NAME` or `resource:URI`, patterns allowed.
+    Empty is every resource of the call's kind."""
     when: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     """CEL over `principal`, `call`, `request` and `source`. One that errs is false in an allow and true in a deny.
     Empty is true."""
@@ -82,7 +102,8 @@ class RateLimit(Part, frozen=True, kw_only=True):
     match: Match = Match()
     """Callers and calls that count. Unset is all."""
     key: KeyPart | tuple[KeyPart, ...] = ()
-    """What has a count of its own: any of tenant, user, agent, model, key. Empty is one count for all that match."""
+    """What has a count of its own: any of tenant, user, agent, model, key, server, tool. Empty is one count for all
+    that match. With model it is for calls of models only, with server or tool for calls of tools."""
     limit: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     """Most requests or tokens in one window. To forbid altogether, write an authorization policy."""
     window: Period

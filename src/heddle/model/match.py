@@ -27,6 +27,9 @@ _Residue = tuple[tuple[int, "Globs"], ...]
 MAX_EXPANSION = 1024
 """Most index entries that one spec may take; beyond it its longest list is compared by scanning a set instead."""
 
+TOOL_KEYS = frozenset({"server", "tool"})
+"""Parts of a limit's key that only calls to MCP servers have."""
+
 _BY_ORDER = itemgetter(0)
 
 
@@ -73,6 +76,19 @@ def globs_overlap(one: str, other: str) -> bool:
                 row.append(reach[j] and char == against)
         reach = row
     return reach[-1]
+
+
+def about_models(spec: MatchSpec) -> bool:
+    """Whether a spec is for calls to models only: it names some, and a tool call has none."""
+    return bool(spec.models)
+
+
+def about_tools(spec: MatchSpec) -> bool:
+    """Whether a spec is for calls to MCP servers only: it names servers, tools or targets, and a model call has none.
+
+    `MatchIndex` does not look at these: whoever indexes rules for model calls leaves such specs out.
+    """
+    return bool(spec.servers or spec.tools or spec.targets)
 
 
 class Globs:

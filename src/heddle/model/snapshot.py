@@ -278,8 +278,8 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
     limit_by: Literal["requests", "tokens"]
     match: MatchSpec = MatchSpec()
     key: tuple[str, ...] = ()
-    """Any of `tenant`, `user`, `agent`, `model`, `key`; each combination has its own count. Empty is one count for all
-    that match."""
+    """Any of `tenant`, `user`, `agent`, `model`, `key`, `server`, `tool`; each combination has its own count. Empty is
+    one count for all that match. `model` is of calls to models only, `server` and `tool` of calls to tools."""
     reserve: Literal["upper_bound", "estimate"] = "upper_bound"
     """What a token limit holds before the call: input bytes plus the stated maximum, or a learned estimate."""
 

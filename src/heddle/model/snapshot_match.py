@@ -10,6 +10,16 @@ class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     tenants: tuple[str, ...] = ()
+    """Tenants of callers."""
     users: tuple[str, ...] = ()
+    """Users behind calls."""
     agents: tuple[str, ...] = ()
+    """Agents (workloads) that call."""
     models: tuple[str, ...] = ()
+    """Models that are called."""
+    servers: tuple[str, ...] = ()
+    """Virtual MCP servers."""
+    tools: tuple[str, ...] = ()
+    """Tools, by the name callers see or the target's own."""
+    targets: tuple[str, ...] = ()
+    """Tool servers behind virtual ones."""

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from heddle.model.call import ModelCall
-from heddle.model.match import MatchIndex
+from heddle.model.match import MatchIndex, about_tools
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.model.snapshot_guards import Direction, GuardSpec
@@ -72,7 +72,8 @@ class Guard:
         self.set: GuardSet = tools.guards(snapshot.guards, tools)
         self._index: MatchIndex[int] = MatchIndex()
         for number, spec in enumerate(snapshot.guards):
-            self._index.add(spec.match, number)
+            if not about_tools(spec.match):
+                self._index.add(spec.match, number)
         self._known: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._counters: dict[Decision, Callable[[], None]] = {}
 

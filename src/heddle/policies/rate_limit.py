@@ -25,7 +25,7 @@ from typing import Generic, TypeVar
 
 from heddle.drivers.counters import Charge, CountersFullError, Refusal, Reservation, Tally
 from heddle.model.call import ModelCall
-from heddle.model.match import MatchIndex
+from heddle.model.match import TOOL_KEYS, MatchIndex, about_tools
 from heddle.model.principal import Principal
 from heddle.model.snapshot import LimitSpec, Snapshot
 from heddle.model.virtual_keys import accepts_virtual_keys
@@ -185,7 +185,8 @@ class RateLimit:
         self._index: MatchIndex[tuple[int, LimitSpec]] = MatchIndex()
         self._told = [_Told(spec) for spec in snapshot.limits]
         for index, spec in enumerate(snapshot.limits):
-            self._index.add(spec.match, (index, spec))
+            if not about_tools(spec.match) and TOOL_KEYS.isdisjoint(spec.key):
+                self._index.add(spec.match, (index, spec))
         self._by_model = any(spec.match.models for spec in snapshot.limits)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
         self._learned: dict[str, Estimate] = {}

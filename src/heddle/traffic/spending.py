@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from heddle.drivers.counters import Tally
 from heddle.drivers.counters.windows import tallies
-from heddle.model.match import MatchIndex
+from heddle.model.match import MatchIndex, about_tools
 from heddle.model.principal import Principal
 from heddle.model.snapshot_budgets import BudgetSpec
 
@@ -109,7 +109,8 @@ class Scopes:
     def __init__(self, budgets: tuple[BudgetSpec, ...]) -> None:
         self._index: MatchIndex[tuple[int, BudgetSpec]] = MatchIndex()
         for number, spec in enumerate(budgets):
-            self._index.add(spec.match, (number, spec))
+            if not about_tools(spec.match):
+                self._index.add(spec.match, (number, spec))
         self._scopes: dict[tuple[object, ...], Scope] = {}
         self._sessions = Sessions()
         self.by_session = any("session" in spec.key for spec in budgets)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from heddle.model.match import MAX_EXPANSION, Globs, MatchIndex, glob_match
+from heddle.model.match import MAX_EXPANSION, Globs, MatchIndex, about_models, about_tools, glob_match
 from heddle.model.principal import ANONYMOUS, Principal
 from heddle.model.snapshot import MatchSpec
 
@@ -99,3 +99,19 @@ def test_repeated_values_answer_once() -> None:
     index: MatchIndex[str] = MatchIndex()
     index.add(MatchSpec(tenants=("a", "a")), "one")
     assert index.find(Principal(tenant="a"), "m") == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "models", "tools"),
+    [
+        (MatchSpec(), False, False),
+        (MatchSpec(tenants=("t",), users=("u",), agents=("a",)), False, False),
+        (MatchSpec(models=("m",)), True, False),
+        (MatchSpec(servers=("s",)), False, True),
+        (MatchSpec(tools=("t",)), False, True),
+        (MatchSpec(targets=("t",)), False, True),
+        (MatchSpec(models=("m",), tools=("t",)), True, True),
+    ],
+)
+def test_what_a_spec_is_about(spec: MatchSpec, models: bool, tools: bool):
+    assert (about_models(spec), about_tools(spec)) == (models, tools)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import Any
 
 from heddle.model.call import ModelCall, Usage
-from heddle.model.match import MatchIndex
+from heddle.model.match import MatchIndex, about_tools
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.model.snapshot_caching import CacheSpec
@@ -58,7 +58,8 @@ class Cache:
         self._metrics = tools.metrics
         self._index: MatchIndex[tuple[int, CacheSpec]] = MatchIndex()
         for number, spec in enumerate(snapshot.caching):
-            self._index.add(spec.match, (number, spec))
+            if not about_tools(spec.match):
+                self._index.add(spec.match, (number, spec))
         self._known: dict[tuple[str, ...], CacheSpec | None] = {}
         self._models = {model.name: model for model in snapshot.models}
         self._providers = {provider.name: provider for provider in snapshot.providers}
