@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from heddle.model.call import ModelCall, Usage
+from heddle.model.mcp import McpCall
 from heddle.model.principal import ANONYMOUS, Principal
 from heddle.model.snapshot import ListenerSpec
 from heddle.net.message import Reply, Request
@@ -29,6 +30,7 @@ class Exchange:
         "guarded",
         "limits_left",
         "listener",
+        "mcp",
         "operation",
         "policy",
         "principal",
@@ -57,6 +59,8 @@ class Exchange:
         """The caller's address, after trusted proxies."""
         self.principal: Principal = ANONYMOUS
         self.call: ModelCall | None = None
+        self.mcp: McpCall | None = None
+        """The call, where it is one to a tool server; then `call` is None."""
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
         self.events = 0

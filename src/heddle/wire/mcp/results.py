@@ -1,0 +1,71 @@
+"""Results from one era to the other.
+
+A modern result says of what type it is, and how long lists may be kept; older clients know neither. Everything else
+is the same in both, and passes as it was written.
+*Source:* Model Context Protocol 2026-07-28, "Result types", "Caching".
+"""
+
+import msgspec
+
+from heddle.wire.errors import ProtocolError
+
+CACHEABLE = frozenset(
+    ("server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read")
+)
+INPUT_REQUIRED = "input_required"
+_MODERN_ONLY = ("resultType", "ttlMs", "cacheScope")
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.encode
+
+
+class _Typed(msgspec.Struct, gc=False):
+    resultType: str = ""  # noqa: N815 - as on the wire
+
+
+_decode_type = msgspec.json.Decoder(_Typed).decode
+
+
+def members(result: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a result, each as it was written. Raises ProtocolError when it is no object."""
+    try:
+        return _decode(result)
+    except msgspec.DecodeError as exc:
+        raise ProtocolError("The result is no object.") from exc
+
+
+def result_type(result: bytes) -> str:
+    """What a modern result says it is; empty for an older one. Raises ProtocolError when it is no object."""
+    if b'"resultType"' not in result:
+        if result[:1] != b"{":
+            raise ProtocolError("The result is no object.")
+        return ""
+    try:
+        return _decode_type(result).resultType
+    except msgspec.DecodeError as exc:
+        raise ProtocolError("The result is no object.") from exc
+
+
+def to_modern(method: str, result: bytes) -> bytes:
+    """A result for a modern client. One that says nothing of being kept is not to be kept."""
+    told = result_type(result)
+    if told and method not in CACHEABLE:
+        return result
+    if not told and method not in CACHEABLE:
+        rest = result.lstrip()[1:].lstrip()
+        return b'{"resultType":"complete"' + (rest if rest[:1] == b"}" else b"," + rest)
+    fields = members(result)
+    fields.setdefault("resultType", msgspec.Raw(b'"complete"'))
+    fields.setdefault("ttlMs", msgspec.Raw(b"0"))
+    fields.setdefault("cacheScope", msgspec.Raw(b'"private"'))
+    return _encode(fields)
+
+
+def to_legacy(result: bytes) -> bytes:
+    """A result for an older client."""
+    if b'"resultType"' not in result and b'"ttlMs"' not in result and b'"cacheScope"' not in result:
+        return result
+    fields = members(result)
+    for name in _MODERN_ONLY:
+        fields.pop(name, None)
+    return _encode(fields)
