@@ -31,6 +31,8 @@ from heddle.dataplane.keeping import Keeping
 from heddle.dataplane.upkeep import Upkeep
 from heddle.drivers.counters.shared import SharedCounters
 from heddle.drivers.ledger.writer import Ledger
+from heddle.drivers.sealing import FILE as SEAL_KEYS
+from heddle.drivers.sealing import Sealing
 from heddle.model.snapshot import SERVED_PROTOCOLS, ListenerSpec, Snapshot
 from heddle.net.client import Client
 from heddle.net.server import HttpServer
@@ -100,6 +102,7 @@ class Worker:
             slot=slot,
             guards=build_guards,
             ledger=Ledger(state_dir / "ledger", slot),
+            sealing=Sealing(state_dir / SEAL_KEYS, now=clock.now),
         )
         self._counting = Counting(self._counters)
         self._keeping = Keeping(self.tools)

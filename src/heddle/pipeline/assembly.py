@@ -8,6 +8,7 @@ from heddle.drivers.counters import Counters
 from heddle.drivers.kv import Stores
 from heddle.drivers.kv.memory import MemoryStores
 from heddle.drivers.ledger.writer import Ledger
+from heddle.drivers.sealing import Sealing
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.net.client import Client
 from heddle.pipeline.guarding import GuardSet
@@ -50,6 +51,8 @@ class Tools:
     """Builds the guards of a snapshot."""
     kv: Stores = field(default_factory=MemoryStores)
     """Spaces in which workers remember for each other."""
+    sealing: Sealing = field(default_factory=Sealing)
+    """Seals what strangers carry for us. By default with a key of this object alone, which no other worker knows."""
     keyring: Keyring = field(default_factory=Keyring)
     """Keys that were made at run time."""
     closers: list[Callable[[], None]] = field(default_factory=list)
