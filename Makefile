@@ -8,10 +8,10 @@ export PYTHON VENV
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-matrix lint format bench docs prove dist clean
+.PHONY: help up demo test test-matrix test-eras conformance-mcp lint format bench docs prove dist clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 up: ## install if needed, then serve models on 127.0.0.1:8080 and administration on 127.0.0.1:9090
 	@scripts/venv.sh run
@@ -28,6 +28,16 @@ test: ## run every test (ARGS="tests/unit -k name" narrows it)
 test-matrix: ## real SDKs through the gateway, every dialect by every vendor, printed as a table
 	@scripts/venv.sh dev
 	@$(BIN)/python -m pytest tests/matrix $(ARGS)
+
+test-eras: ## MCP clients of every protocol version by tool servers of every kind, printed as a table
+	@scripts/venv.sh dev
+	@scripts/node_setup.sh
+	@$(BIN)/python -m pytest tests/eras $(ARGS)
+	@$(BIN)/python -m tests.eras.page > docs/reference/mcp-eras.md
+
+conformance-mcp: ## the public MCP conformance suite through the gateway, and the score written down
+	@scripts/venv.sh dev
+	@scripts/conformance_mcp.sh $(ARGS)
 
 lint: ## ruff, formatting, types, import contracts
 	@scripts/venv.sh dev

@@ -10,6 +10,7 @@ cat > .bench/node/wanted.json <<'JSON'
   "private": true,
   "dependencies": {
     "node": "22.23.3",
+    "@modelcontextprotocol/client": "2.4.0",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/sdk": "1.32.2",
     "@modelcontextprotocol/server-everything": "2026.8.31",
