@@ -150,9 +150,14 @@ def _active(snapshot: Snapshot, inactive: tuple[str, ...]) -> str:
     methods = ", ".join(str(entry.__struct_config__.tag) for entry in snapshot.authentication)
     logging, tracing = snapshot.observability.logging, snapshot.observability.tracing
     outputs = ", ".join(sink.type for sink in logging.sinks) if logging.enabled else ""
+    mcp = snapshot.mcp
     parts = [
         f"listener {listeners}" if served else "no listener",
         f"{_count(len(snapshot.providers), 'provider')}, {models}",
+        *(
+            [f"{_count(len(mcp.servers), 'virtual server')} of {_count(len(mcp.targets), 'target')}"]
+            * bool(mcp.servers)
+        ),
         f"authentication {methods}" if methods else "no authentication",
         f"{_count(len(snapshot.authorization), 'policy', 'policies')}, {_count(len(snapshot.limits), 'limit')}",
         f"{_count(len(snapshot.budgets), 'budget')}, {_count(len(snapshot.guards), 'guard')}",

@@ -15,6 +15,7 @@ from heddle.controlplane.compile_authn import compile_authentication
 from heddle.controlplane.compile_budgets import compile_budgets, compile_ledger, compile_state, with_prices
 from heddle.controlplane.compile_caching import compile_caching
 from heddle.controlplane.compile_guards import compile_guards
+from heddle.controlplane.compile_mcp import compile_mcp, compile_mcp_rules
 from heddle.controlplane.compile_observability import compile_observability
 from heddle.controlplane.paths import absolute
 from heddle.controlplane.secrets import SecretError, Secrets
@@ -44,6 +45,7 @@ from heddle.model.snapshot import (
     TimeoutSpec,
     TlsSpec,
 )
+from heddle.model.snapshot_mcp import StdioSpec
 
 PriceSource = Callable[[str, str], PriceTable]
 """(type of provider, base URL) -> its prices; an unknown one has an empty table."""
@@ -66,13 +68,14 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
         media=_media(plan.media[0].value) if plan.media else MediaSpec(),
         models=_models(plan, providers),
         authentication=compile_authentication(plan.authentication, secrets, report),
-        authorization=tuple(_rule(placed) for placed in plan.authorization),
+        authorization=(*(_rule(placed) for placed in plan.authorization), *compile_mcp_rules(plan)),
         limits=tuple(_limit(placed.value) for placed in plan.limits),
         budgets=compile_budgets(plan, secrets, report),
         guards=compile_guards(plan, secrets, report),
         caching=compile_caching(plan),
         ledger=compile_ledger(plan, secrets, report),
         state=compile_state(plan, secrets, report),
+        mcp=compile_mcp(plan, secrets, report),
         observability=compile_observability(plan.observability, secrets, report),
         prices={one.name: table for one in providers if (table := _price_table(one, plan, prices)).models},
     )
@@ -87,6 +90,7 @@ def _price_table(provider: ProviderSpec, plan: Plan, prices: PriceSource) -> Pri
 def _digests(snapshot: Snapshot) -> dict[str, str]:
     """What makes a change inside of a file a change of the snapshot, where gateways read the file themselves."""
     named = [one.ca_file for one in snapshot.providers]
+    named += [one.connect.ca_file for one in snapshot.mcp.targets if not isinstance(one.connect, StdioSpec)]
     for listener in snapshot.listeners:
         if listener.tls is not None:
             named += [listener.tls.cert_file, listener.tls.key_file, listener.tls.client_ca_file]

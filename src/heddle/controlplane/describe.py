@@ -9,6 +9,7 @@ import msgspec
 
 from heddle.model.redact import hide, secret_fields
 from heddle.model.snapshot import KeySpec, ProviderSpec, Snapshot
+from heddle.model.snapshot_mcp import OpenApiSpec
 
 _OPEN_OPTIONS = frozenset({"openai", "scripted"})
 """Provider types whose `options` hold no secrets; those of installed plug-ins may."""
@@ -40,6 +41,8 @@ def _struct(value: msgspec.Struct) -> dict[str, Any]:
         shown[name] = hide(field) if name in hidden else _plain(field)
     if isinstance(value, KeySpec):
         shown["key_id"] = f"key-{value.sha256[:12]}"
+    if isinstance(value, OpenApiSpec):
+        shown["document"] = f"{len(value.document)} characters"
     if isinstance(value, ProviderSpec) and value.type not in _OPEN_OPTIONS:
         shown["options"] = hide(value.options)
     return shown

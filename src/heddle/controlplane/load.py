@@ -32,6 +32,7 @@ from heddle.model.rules_access import check_access
 from heddle.model.rules_budgets import check_budgets
 from heddle.model.rules_caching import check_caching
 from heddle.model.rules_guards import check_guards
+from heddle.model.rules_mcp import check_mcp
 from heddle.model.rules_models import check_models
 from heddle.model.snapshot import Snapshot
 
@@ -78,10 +79,9 @@ class _Load:
         config = check(document.value, Config, reading)
         if config is None:
             return
-        for section, value in (("mcp", config.mcp), ("a2a", config.a2a)):
-            if value is not None:
-                self.inactive.append(section)
-                self.report.warning(Place(document.source, section), "is checked, but not active yet")
+        if config.a2a is not None:
+            self.inactive.append("a2a")
+            self.report.warning(Place(document.source, "a2a"), "is checked, but not active yet")
         self.declared += expand(config, document.source, self._name(document.stem))
 
     def _name(self, stem: str) -> str:
@@ -147,6 +147,7 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
     check_rules(plan, provider_types(placed.value.type for placed in plan.providers), report)
     check_models(plan, report)
     check_access(plan, now_s, report)
+    check_mcp(plan, report)
     check_guards(plan, report)
     check_caching(plan, report)
     check_budgets(plan, report)

@@ -16,6 +16,9 @@ from heddle.model.resources_core import SecretResource
 MAX_BYTES = 64 * 1024
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _KEY = "api-key"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_DATA_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,252}")
+"""Neither leads out of the folder of secrets."""
 _FILE_PUBLIC = "the file of the secret cannot be read"
 _UNUSABLE = "the secret is unusable"
 
@@ -53,21 +56,23 @@ class Secrets:
             return self._from_file(Path(folder, text.removeprefix("file:")))
         return _checked(_REFERENCE.sub(lambda found: self._from_environ(found[1]), text), "the secret")
 
-    def named(self, name: str, folder: str) -> str:
+    def named(self, name: str, folder: str, key: str = _KEY) -> str:
         """The secret called `name`: a file beside the configuration, the environment, a Secret resource, in this
-        order."""
-        path = Path(folder, "secrets", name, _KEY)
+        order. Only what stands under `api-key` can come from the environment. Raises SecretError."""
+        if not (_NAME.fullmatch(name) and _DATA_KEY.fullmatch(key)):
+            raise SecretError("names of secrets and their keys have letters, digits, `.`, `_` and `-`", _UNUSABLE)
+        path = Path(folder, "secrets", name, key)
         self.files.add(path)
         if path.exists():
             return self._from_file(path)
         variable = f"HEDDLE_SECRET_{re.sub('[^A-Z0-9]', '_', name.upper())}"
-        if self._environ.get(variable):
+        if key == _KEY and self._environ.get(variable):
             return self._from_environ(variable)
         if name in self._declared:
-            return _from_resource(name, self._declared[name])
-        raise SecretError(
-            f"secret `{name}` is in none of {path}, ${variable} and a Secret resource", f"secret `{name}` was not found"
-        )
+            return _from_resource(name, self._declared[name], key)
+        places = f"{path}, ${variable}" if key == _KEY else str(path)
+        message = f"secret `{name}` is in none of {places} and a Secret resource"
+        raise SecretError(message, f"secret `{name}` was not found")
 
     def _from_environ(self, name: str) -> str:
         value = self._environ.get(name, "")
@@ -92,16 +97,16 @@ class Secrets:
         return _decoded(content.removesuffix(b"\n").removesuffix(b"\r"), f"file {path}")
 
 
-def _from_resource(name: str, resource: SecretResource) -> str:
+def _from_resource(name: str, resource: SecretResource, key: str) -> str:
     what = f"Secret `{name}`"
-    if _KEY in resource.string_data:
-        return _checked(resource.string_data[_KEY], what)
-    if _KEY not in resource.data:
-        raise SecretError(f"{what} has no `{_KEY}`", f"secret `{name}` is incomplete")
+    if key in resource.string_data:
+        return _checked(resource.string_data[key], what)
+    if key not in resource.data:
+        raise SecretError(f"{what} has no `{key}`", f"secret `{name}` is incomplete")
     try:
-        return _decoded(base64.b64decode(resource.data[_KEY], validate=True), what)
+        return _decoded(base64.b64decode(resource.data[key], validate=True), what)
     except binascii.Error as exc:
-        raise SecretError(f"{what}: `{_KEY}` is not base64", f"secret `{name}` is unusable") from exc
+        raise SecretError(f"{what}: `{key}` is not base64", f"secret `{name}` is unusable") from exc
 
 
 def _decoded(content: bytes, what: str) -> str:

@@ -20,6 +20,7 @@ from heddle.model.check import check
 from heddle.model.config_llm import Provider
 from heddle.model.config_security import Jwks, Jwt, Kubernetes
 from heddle.model.plan import Placed, Plan
+from heddle.model.plan_mcp import scoped_rules
 from heddle.model.problem import Place, Report, Source
 from heddle.model.reading import Note, Reading
 from heddle.model.rules import base_url
@@ -57,7 +58,8 @@ def verify_plan(plan: Plan, environ: Mapping[str, str], report: Report) -> None:
         for placed in plan.models
         for index, target in enumerate(placed.value.targets)
     ]
-    _verify_expressions([*rules, *targets], report)
+    scoped = [(one.rule.when, one.place) for one in scoped_rules(plan)]
+    _verify_expressions([*rules, *targets, *scoped], report)
     for entry, place in plan.authentication:
         if isinstance(entry, Jwt):
             for index, issuer in enumerate(entry.issuers):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from heddle.model.check_scalars import Anything, Choice, Flag, Node, Number, Text, either, near
-from heddle.model.problem import Place, camel, child, quote, snake
+from heddle.model.problem import Place, camel, child, quote, snake, spelling
 from heddle.model.reading import BROKEN, Reading
 
 T = TypeVar("T")
@@ -95,9 +95,13 @@ class _Struct(Node):
         self.tag = info.tag
         self._tag_field = info.tag_field
         fields = [(f, _node(f.type)) for f in info.fields]
-        self._short = {f.name: _Field(f.name, f.name, node, f.required, _fallback(f)) for f, node in fields}
-        self._camel = {f.encode_name: self._short[f.name]._replace(spelled=f.encode_name) for f, _ in fields}
-        self._required = [field.name for field in self._short.values() if field.required]
+        self._short: dict[str, _Field] = {}
+        self._camel: dict[str, _Field] = {}
+        for f, node in fields:
+            short = spelling(f.name, f.encode_name, in_resources=False)
+            self._short[short] = _Field(f.name, short, node, f.required, _fallback(f))
+            self._camel[f.encode_name] = self._short[short]._replace(spelled=f.encode_name)
+        self._required = [field for field in self._short.values() if field.required]
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, dict)
@@ -131,12 +135,11 @@ class _Struct(Node):
         reading.refuse(child(path, shown), "unknown field", hint)
 
     def _missing(self, made: dict[str, Any], path: str, reading: Reading) -> None:
-        for name in self._required:
-            if name not in made:
-                field = self._short[name]
-                spelled = msgspec_name(self.cls, name) if reading.source.camel else name
+        for field in self._required:
+            if field.name not in made:
+                spelled = msgspec_name(self.cls, field.name) if reading.source.camel else field.spelled
                 reading.refuse(child(path, spelled), f"is required: {field.node.expected}")
-                made[name] = field.fallback
+                made[field.name] = field.fallback
 
 
 def _is_word(key: str) -> bool:

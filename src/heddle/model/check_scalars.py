@@ -52,7 +52,8 @@ class Text(Node):
         self._pattern = re.compile(info.pattern) if info.pattern else None
         self.form: str = extra.get("form", "")
         self.private = bool(extra.get("secret") or extra.get("private"))
-        self._mark = "secret" if extra.get("secret") else "file" if self.form == "file" else ""
+        plain = extra.get("plain")
+        self._mark = "secret" if extra.get("secret") and not plain else "file" if self.form == "file" else ""
 
     def accepts(self, value: Any) -> bool:
         """Whether it is text."""
@@ -67,7 +68,7 @@ class Text(Node):
             # What stands before an @ in a URL may be a password, and what stands after its ? a key.
             visible = _without_query(value) if self.form in _URL_FORMS else value
             shown = "" if self.private or "@" in value else f", got {quote(visible)}"
-            hint = "environment references are read in secrets only" if "${" in value and not self._mark else ""
+            hint = "environment references are read in secrets only" if "${" in value and not self.private else ""
             return reading.refuse(path, f"{wrong}{shown}", hint)
         if self._mark and value:
             reading.notes.append(Note(self._mark, Place(reading.source, path), value))

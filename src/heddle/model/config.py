@@ -9,15 +9,16 @@ from heddle.model.config_budgets import Ledger, NamedBudget, State
 from heddle.model.config_caching import NamedCache
 from heddle.model.config_guards import NamedGuard
 from heddle.model.config_listeners import Admin, Listener
-from heddle.model.config_llm import Llm, Mcp
+from heddle.model.config_llm import Llm
+from heddle.model.config_mcp import Mcp
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import A2a, Authorization, NamedRateLimit
 from heddle.model.config_security import Security
 
 
 class Config(Part, frozen=True, kw_only=True):
-    """A configuration. Several files are taken together; `admin`, `trust_domain`, `security.authentication` and
-    `observability`, `ledger` and `state` stand in one of them."""
+    """A configuration. Several files are taken together; `admin`, `trust_domain`, `security.authentication`,
+    `observability`, `ledger`, `state`, `mcp.sessions` and `mcp.credentials` stand in one of them."""
 
     trust_domain: TrustDomain = ""
     """Trust domain of workload identities (`spiffe://TRUST_DOMAIN/...`). Unset is `heddle.local`."""
@@ -28,7 +29,7 @@ class Config(Part, frozen=True, kw_only=True):
     llm: Llm = Llm()
     """Models: providers, and the names callers use."""
     mcp: Mcp | None = None
-    """Tool servers. Not active yet."""
+    """Tool servers."""
     a2a: A2a | None = None
     """Calls between agents. Not active yet."""
     security: Security = Security()

@@ -69,7 +69,7 @@ class Listener(ListenerSettings, frozen=True, kw_only=True):
     port: Port
     """TCP port; 0 lets the system choose a free one."""
     protocol: Protocol = "HTTP"
-    """`HTTP` serves the model dialects; `MCP` and `A2A` are checked but not bound yet."""
+    """`HTTP` serves the model dialects, `MCP` the virtual servers of `mcp`; `A2A` is checked but not bound yet."""
 
 
 class Admin(Part, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The short form's `llm`: which providers there are, and which models callers may name."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -190,12 +190,3 @@ class Llm(Part, frozen=True, kw_only=True):
     """Images and documents by URL."""
     prices: tuple[Price, ...] = ()
     """What models cost, where that is not what their vendors list, or nobody lists it. The first that fits holds."""
-
-
-class Mcp(Part, frozen=True, kw_only=True):
-    """Tool servers. Checked loosely and not active yet."""
-
-    targets: tuple[dict[str, Any], ...] = ()
-    """Tool servers behind the gateway. Not active yet."""
-    servers: tuple[dict[str, Any], ...] = ()
-    """Virtual servers that callers see. Not active yet."""

@@ -80,6 +80,31 @@ class AuthorizationPolicy(Part, frozen=True, kw_only=True):
     """Name of the listener whose level the rule stands at. Unset is the global level."""
 
 
+class ScopedRule(Part, frozen=True, kw_only=True):
+    """A rule of one virtual server or target. It needs no name: it is called `SERVER-1`, `SERVER-2` ..."""
+
+    name: Name = ""
+    """Unique; audit records name the rule by it. Unset is made of where it stands."""
+    match: Match = Match()
+    """Callers and calls that the rule is for. Unset is all."""
+    tools: Patterns = ()
+    """Tools it is about, the same as `tool:NAME` in `resources`."""
+    resources: tuple[str, ...] = ()
+    """What it is about: `tool:NAME`, `prompt:NAME` or `resource:URI`, patterns allowed. Empty, with `tools`, is
+    everything."""
+    when: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    """CEL over `principal`, `call` (with `call.tool`, `call.arguments`), `request` and `source`. One that errs is false
+    in an allow and true in a deny. Empty is true."""
+    action: Literal["allow", "deny"]
+    """What a matching call gets."""
+    mode: Literal["enforce", "audit"] = "enforce"
+    """`audit` records what the rule would have decided and decides nothing."""
+
+    def about(self) -> tuple[str, ...]:
+        """Its resources, those in `tools` too."""
+        return (*(f"tool:{name}" for name in many(self.tools)), *self.resources)
+
+
 class NamedAuthorizationPolicy(AuthorizationPolicy, frozen=True, kw_only=True):
     """A rule. At a level that has any: a matching deny refuses; otherwise one must allow."""
 

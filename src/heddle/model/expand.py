@@ -1,6 +1,6 @@
 """The short form, expanded into resources: a pure function, undone by `plan.gather`.
 
-Owns which resource each section becomes. `mcp` and `a2a` expand to nothing until their kinds exist.
+Owns which resource each section becomes. `a2a` expands to nothing until its kinds exist.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Listener, ListenerSettings
 from heddle.model.config_llm import ModelEntry, Provider
+from heddle.model.config_mcp import Mcp, McpServer
+from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.meta import ObjectMeta, TargetRef, resource_name
 from heddle.model.problem import Source
@@ -37,6 +39,7 @@ from heddle.model.resources_heddle import (
     Model,
     Policy,
     PolicySpec,
+    VirtualServer,
 )
 
 PROTOCOLS = {"HTTP": "HTTP", "MCP": "heddle.dev/MCP", "A2A": "heddle.dev/A2A"}
@@ -52,6 +55,7 @@ def expand(config: Config, source: Source | None = None, name: str = "gateway") 
         *_parameters(config, at, name),
         *_backends(config, at),
         *_models(config, at),
+        *_tool_servers(config, at),
         *_authentication(config, at, name),
         *_authorization(config, at, owners, name),
         *_limits(config, at),
@@ -96,7 +100,9 @@ def _gateway_listener(listener: Listener) -> GatewayListener:
 
 
 def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]:
-    if not (config.listeners or config.admin or config.trust_domain or config.ledger or config.state):
+    mcp = config.mcp or Mcp()
+    given = (config.listeners, config.admin, config.trust_domain, config.ledger, config.state)
+    if not any((*given, mcp.sessions, mcp.credentials)):
         return
     settings = tuple(
         ListenerParameters(name=listener.name, **_fields(listener, ListenerSettings)) for listener in config.listeners
@@ -107,10 +113,13 @@ def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]
         listeners=settings,
         ledger=config.ledger,
         state=config.state,
+        mcp_sessions=mcp.sessions,
+        mcp_credentials=mcp.credentials,
     )
     moved = {f"spec.listeners[{index}]": f"listeners[{index}]" for index in range(len(settings))}
     moved |= {"spec.admin": "admin", "spec.trustDomain": "trust_domain"}
     moved |= {"spec.ledger": "ledger", "spec.state": "state"}
+    moved |= {"spec.mcpSessions": "mcp.sessions", "spec.mcpCredentials": "mcp.credentials"}
     yield Declared(
         GatewayParameters(
             api_version=HEDDLE_VERSION, kind="GatewayParameters", metadata=ObjectMeta(name=name), spec=spec
@@ -141,6 +150,22 @@ def _models(config: Config, source: Source) -> Iterator[Declared]:
             spec=ModelEntry(**_fields(model, ModelEntry)),
         )
         yield Declared(resource, source, {"spec": f"llm.models[{index}]"})
+
+
+def _tool_servers(config: Config, source: Source) -> Iterator[Declared]:
+    if config.mcp is None:
+        return
+    for index, target in enumerate(config.mcp.targets):
+        # Providers are Backends too, and may have the same name.
+        meta = ObjectMeta(name=resource_name(f"mcp-{target.name}"))
+        spec = BackendSpec(mcp=McpTarget(**_fields(target, McpTarget)))
+        backend = Backend(api_version=HEDDLE_VERSION, kind="Backend", metadata=meta, spec=spec)
+        yield Declared(backend, source, {"spec.mcp": f"mcp.targets[{index}]"})
+    for index, one in enumerate(config.mcp.servers):
+        meta = ObjectMeta(name=resource_name(one.name))
+        server = McpServer(**_fields(one, McpServer))
+        resource = VirtualServer(api_version=HEDDLE_VERSION, kind="VirtualServer", metadata=meta, spec=server)
+        yield Declared(resource, source, {"spec": f"mcp.servers[{index}]"})
 
 
 def _authentication(config: Config, source: Source, name: str) -> Iterator[Declared]:

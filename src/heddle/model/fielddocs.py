@@ -15,6 +15,8 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec import inspect as types
 
+from heddle.model.problem import spelling
+
 AnyStruct = type[msgspec.Struct]
 
 
@@ -99,7 +101,7 @@ def _view(field: types.Field, doc: str, camel: bool) -> FieldView:
     sections = tuple(dict.fromkeys(section for member in members for section in _sections(member)))
     bare = [unwrap(member)[0] for member in members]
     return FieldView(
-        name=field.encode_name if camel else field.name,
+        name=spelling(field.name, field.encode_name, in_resources=camel),
         type=_words(members),
         doc=doc,
         required=field.required,

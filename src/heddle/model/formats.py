@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from urllib.parse import SplitResult, urlsplit
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _DURATION = re.compile(r"(?:0|(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|[smhdw]))+)\Z")
 _DURATION_PART = re.compile(r"([0-9.]+)(ms|[smhdw])")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
@@ -20,6 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 _SECRET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\Z")
 _PATTERN = re.compile(r"[^\s\x00-\x1f\x7f?\[\]]{1,512}\Z")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,256}\Z")
+_SIZE = re.compile(r"([0-9]{1,6})(B|KiB|MiB|GiB)\Z")
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?)?\Z")
+_SERVER_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,127}){1,8}\Z")
 _TRUST_DOMAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}\Z")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 
@@ -27,6 +32,17 @@ _SHA256 = re.compile(r"[0-9A-Fa-f]{64}\Z")
 def duration_s(text: str) -> float:
     """Seconds of a checked duration such as `1m30s`."""
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def size_bytes(text: str) -> int:
+    """Bytes of a checked size such as `512MiB`; an empty one is 0."""
+    found = _SIZE.match(text)
+    return int(found[1]) * _BYTES[found[2]] if found is not None else 0
+
+
+def is_tool_name(text: str) -> bool:
+    """Whether clients take `text` for a tool's name."""
+    return _TOOL_NAME.match(text) is not None
 
 
 def timestamp_s(text: str) -> float:
@@ -157,6 +173,25 @@ def _trust_domain(text: str) -> str:
     )
 
 
+def _size(text: str) -> str:
+    return "" if size_bytes(text) else "expected a size above zero, such as 512MiB or 2GiB"
+
+
+def _tool_name(text: str) -> str:
+    # What clients accept as a name: stricter than MCP, which allows dots and 128 characters.
+    return "" if is_tool_name(text) else "expected a tool's name of 1 to 64 letters, digits, `_` and `-`"
+
+
+def _prefix(text: str) -> str:
+    return (
+        "" if _PREFIX.match(text) else "expected a prefix of at most 32 letters, digits, `_` and `-`, or an empty one"
+    )
+
+
+def _server_path(text: str) -> str:
+    return "" if _SERVER_PATH.match(text) else "expected a path such as /mcp/NAME, without a slash at the end"
+
+
 def _identity(text: str) -> str:
     return "" if 0 < len(text) <= 256 and _printable(text) else "expected 1 to 256 printable characters"
 
@@ -203,6 +238,10 @@ FORMS: dict[str, Callable[[str], str]] = {
     "pattern": _pattern,
     "trust_domain": _trust_domain,
     "name": _name,
+    "size": _size,
+    "tool_name": _tool_name,
+    "prefix": _prefix,
+    "server_path": _server_path,
     "secret_name": _secret_name,
     "identity": _identity,
     "segment": _segment,

@@ -15,15 +15,20 @@ from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Admin, Listener, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
+from heddle.model.config_mcp import McpServer, McpSessions
+from heddle.model.config_mcp_auth import Credentials
+from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
 from heddle.model.expand import PROTOCOLS
+from heddle.model.kagent import remote_target, started_target
 from heddle.model.problem import Place, Report, Source, camel
 from heddle.model.resources import Declared
-from heddle.model.resources_core import SecretResource
+from heddle.model.resources_core import ConfigMap, SecretResource
 from heddle.model.resources_gateway import Gateway, GatewayListener
-from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerParameters, Model, Policy
+from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerParameters, Model, Policy, VirtualServer
+from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 
 T = TypeVar("T")
 _SHORT_PROTOCOLS = {long: short for short, long in PROTOCOLS.items()} | {"HTTPS": "HTTP"}
@@ -69,7 +74,14 @@ class Plan:
         self.ledgers: list[Placed[Ledger]] = []
         self.states: list[Placed[State]] = []
         self.observability: list[Placed[Observability]] = []
+        self.targets: list[Placed[McpTarget]] = []
+        """Tool servers."""
+        self.servers: list[Placed[McpServer]] = []
+        """Virtual servers, those that were declared."""
+        self.sessions: list[Placed[McpSessions]] = []
+        self.credentials: list[Placed[Credentials]] = []
         self.secrets: dict[str, SecretResource] = {}
+        self.config_maps: dict[str, ConfigMap] = {}
 
 
 class _Settings(NamedTuple):
@@ -90,6 +102,11 @@ def gather(declared: Iterable[Declared], report: Report) -> Plan:
     for (_, name), settings in parameters.items():
         report.error(settings.place.at("name"), f"no gateway with these parameters has a listener `{name}`")
     for one in everything:
+        if isinstance(one.resource, SecretResource):
+            plan.secrets[one.resource.metadata.name] = one.resource
+        elif isinstance(one.resource, ConfigMap):
+            plan.config_maps[one.resource.metadata.name] = one.resource
+    for one in everything:
         _rest(one, gateways, plan, report)
     return plan
 
@@ -109,6 +126,10 @@ def _parameters(everything: list[Declared], plan: Plan) -> dict[tuple[str, str],
             plan.ledgers.append(Placed(spec.ledger, one.place("spec.ledger")))
         if spec.state is not None:
             plan.states.append(Placed(spec.state, one.place("spec.state")))
+        if spec.mcp_sessions is not None:
+            plan.sessions.append(Placed(spec.mcp_sessions, one.place("spec.mcpSessions")))
+        if spec.mcp_credentials is not None:
+            plan.credentials.append(Placed(spec.mcp_credentials, one.place("spec.mcpCredentials")))
         for index, settings in enumerate(spec.listeners):
             found[name, settings.name] = _Settings(settings, one.place(f"spec.listeners[{index}]"))
     return found
@@ -156,14 +177,31 @@ def _listener(entry: GatewayListener, address: str, own: ListenerSettings) -> Li
 def _rest(one: Declared, gateways: dict[str, list[str]], plan: Plan, report: Report) -> None:
     resource = one.resource
     if isinstance(resource, Backend):
-        provider = _named(resource.spec.provider, resource.metadata.name)
-        plan.providers.append(Placed(provider, one.place("spec.provider")))
+        _backend(one, resource, plan, report)
     elif isinstance(resource, Model):
         plan.models.append(Placed(_named(resource.spec, resource.metadata.name), one.place("spec")))
-    elif isinstance(resource, SecretResource):
-        plan.secrets[resource.metadata.name] = resource
+    elif isinstance(resource, VirtualServer):
+        plan.servers.append(Placed(_named(resource.spec, resource.metadata.name), one.place("spec")))
+    elif isinstance(resource, RemoteMCPServer):
+        place = one.place("spec")
+        plan.targets.append(Placed(remote_target(resource, place, report), place))
+    elif isinstance(resource, MCPServer):
+        place = one.place("spec")
+        target = started_target(resource, place, (plan.secrets, plan.config_maps), report)
+        if target is not None:
+            plan.targets.append(Placed(target, place))
     elif isinstance(resource, Policy):
         _policy(one, resource, gateways, plan, report)
+
+
+def _backend(one: Declared, backend: Backend, plan: Plan, report: Report) -> None:
+    spec, name = backend.spec, backend.metadata.name
+    if (spec.provider is None) == (spec.mcp is None):
+        report.error(one.place("spec"), "expected exactly one of provider, mcp")
+    elif spec.provider is not None:
+        plan.providers.append(Placed(_named(spec.provider, name), one.place("spec.provider")))
+    elif spec.mcp is not None:
+        plan.targets.append(Placed(_named(spec.mcp, name), one.place("spec.mcp")))
 
 
 def _policy(one: Declared, policy: Policy, gateways: dict[str, list[str]], plan: Plan, report: Report) -> None:
@@ -225,7 +263,7 @@ def _authorization(
     )
 
 
-N = TypeVar("N", Provider, ModelEntry, AuthorizationPolicy, RateLimit, Budget, Guard, Cache)
+N = TypeVar("N", Provider, ModelEntry, McpTarget, McpServer, AuthorizationPolicy, RateLimit, Budget, Guard, Cache)
 
 
 def _named(value: N, name: str) -> N:

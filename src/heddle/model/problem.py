@@ -148,6 +148,11 @@ def camel(name: str) -> str:
     return head + tail.title().replace("_", "") if tail else name
 
 
+def spelling(name: str, encoded: str, *, in_resources: bool) -> str:
+    """How a field is written. One that has a name of its own (`as`, which Python cannot spell) has it everywhere."""
+    return encoded if in_resources or encoded != camel(name) else name
+
+
 def snake(name: str) -> str:
     """`limitBy` as `limit_by`."""
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)

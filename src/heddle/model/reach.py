@@ -120,7 +120,7 @@ def _fits(caller: Caller, wanted: tuple[tuple[str, ...], ...]) -> bool:
     return all(value is None or covers(patterns, value) for value, patterns in zip(caller, wanted, strict=True))
 
 
-def listed(names: list[str], most: int = 8) -> str:
+def listed(names: list[str], most: int = 8, last: str = "and") -> str:
     """Names for a message: `a, b and c`, the rest of a long list counted."""
     shown = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {last} {shown[-1]}"

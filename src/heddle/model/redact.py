@@ -48,4 +48,6 @@ def _is_secret(kind: Any) -> bool:
     extra = getattr(kind, "extra", None) or {}
     if extra.get("secret") or extra.get("secret_digest"):
         return True
-    return _is_secret(kind.value_type) if isinstance(kind, msgspec.inspect.DictType) else False
+    if isinstance(kind, msgspec.inspect.DictType):
+        return _is_secret(kind.value_type)
+    return _is_secret(kind.item_type) if isinstance(kind, msgspec.inspect.VarTupleType) else False

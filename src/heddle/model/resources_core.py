@@ -1,4 +1,4 @@
-"""v1: Secret, so that credentials can stand where a cluster keeps them.
+"""v1: Secret and ConfigMap, so that credentials and settings can stand where a cluster keeps them.
 
 *Source:* Kubernetes core v1 Secret: `data` is base64, `stringData` is text and wins.
 """
@@ -28,3 +28,20 @@ class SecretResource(Part, frozen=True, kw_only=True):
     """Values in base64; `api-key` is the one read."""
     string_data: dict[str, Secret] = msgspec.field(default_factory=dict)
     """Values as text; wins over `data`."""
+
+
+class ConfigMap(Part, frozen=True, kw_only=True):
+    """Named values that are no secrets."""
+
+    api_version: Literal["v1"]
+    """API version."""
+    kind: Literal["ConfigMap"]
+    """Kind."""
+    metadata: ObjectMeta
+    """Who the resource is; `configmap:NAME/KEY` names it by `metadata.name`."""
+    immutable: bool = False
+    """Not read."""
+    data: dict[str, str] = msgspec.field(default_factory=dict)
+    """The values."""
+    binary_data: dict[str, str] = msgspec.field(default_factory=dict)
+    """Not read."""

@@ -26,7 +26,7 @@ class GatewayListener(Part, frozen=True, kw_only=True):
     port: Port
     """TCP port."""
     protocol: Literal["HTTP", "HTTPS", "heddle.dev/MCP", "heddle.dev/A2A"]
-    """`HTTP` serves the model dialects, `HTTPS` the same over TLS."""
+    """`HTTP` serves the model dialects, `HTTPS` the same over TLS, `heddle.dev/MCP` virtual servers."""
 
 
 class GatewayAddress(Part, frozen=True, kw_only=True):

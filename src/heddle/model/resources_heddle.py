@@ -1,4 +1,4 @@
-"""heddle.dev/v1alpha1: Backend, Model, Policy, GatewayParameters.
+"""heddle.dev/v1alpha1: Backend, Model, VirtualServer, Policy, GatewayParameters.
 
 The payload structs are those of the short form, so that both say the same thing and are checked by the same rules.
 """
@@ -13,6 +13,9 @@ from heddle.model.config_caching import Cache
 from heddle.model.config_guards import Guard
 from heddle.model.config_listeners import Admin, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
+from heddle.model.config_mcp import McpServer, McpSessions
+from heddle.model.config_mcp_auth import Credentials
+from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
@@ -25,12 +28,14 @@ HEDDLE_VERSION: _Version = "heddle.dev/v1alpha1"
 class BackendSpec(Part, frozen=True, kw_only=True):
     """What a backend is: exactly one of its kinds."""
 
-    provider: Provider
+    provider: Provider | None = None
     """A provider of models."""
+    mcp: McpTarget | None = None
+    """A tool server."""
 
 
 class Backend(Resource, frozen=True, kw_only=True):
-    """The end of a route: a provider of models."""
+    """The end of a route: a provider of models, or a tool server."""
 
     api_version: _Version
     """API group and version."""
@@ -51,6 +56,19 @@ class Model(Resource, frozen=True, kw_only=True):
     """Kind."""
     spec: ModelEntry
     """What it is; `provider` names a Backend."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; written by the control plane."""
+
+
+class VirtualServer(Resource, frozen=True, kw_only=True):
+    """What MCP clients see at one path: tools of several backends, as one server."""
+
+    api_version: _Version
+    """API group and version."""
+    kind: Literal["VirtualServer"]
+    """Kind."""
+    spec: McpServer
+    """What it is; `targets` name Backends with `mcp`."""
     status: dict[str, Any] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""
 
@@ -115,6 +133,10 @@ class GatewayParametersSpec(Part, frozen=True, kw_only=True):
     """The record of what was spent."""
     state: State | None = None
     """Where limits and budgets are counted, and what workers remember for each other."""
+    mcp_sessions: McpSessions | None = None
+    """Sessions of MCP clients of the older protocol versions."""
+    mcp_credentials: Credentials | None = None
+    """Credentials of callers for tool servers."""
 
 
 class GatewayParameters(Resource, frozen=True, kw_only=True):

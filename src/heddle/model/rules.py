@@ -57,6 +57,8 @@ def _check_singletons(plan: Plan, report: Report) -> None:
         "ledger": [placed.place for placed in plan.ledgers],
         "state": [placed.place for placed in plan.states],
         "retry": [placed.place for placed in plan.retries],
+        "mcp.sessions": [placed.place for placed in plan.sessions],
+        "mcp.credentials": [placed.place for placed in plan.credentials],
     }
     for what, found in places.items():
         for place in found[1:]:
@@ -140,6 +142,6 @@ def _check_observability(placed: Placed[Observability], report: Report) -> None:
         report.warning(placed.place.at("logging", "bodies"), "prompts and completions are written to every output")
 
 
-def first_listener(plan: Plan) -> Place:
-    """Where the first served listener was declared. StopIteration when there is none."""
-    return next(one.place for one in plan.listeners if is_served(one.value))
+def served(plan: Plan, protocol: str) -> list[Placed[Listener]]:
+    """The listeners of a protocol, if it is built."""
+    return [one for one in plan.listeners if one.value.protocol == protocol and is_served(one.value)]

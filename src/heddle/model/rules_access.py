@@ -12,6 +12,7 @@ from heddle.model.config_security import ApiKey, Jwks, Jwt, Key, Kubernetes, Nob
 from heddle.model.formats import complaint, duration_s, is_loopback, split_url, timestamp_s
 from heddle.model.match import is_glob
 from heddle.model.plan import Placed, Plan
+from heddle.model.plan_mcp import servers_of, serves
 from heddle.model.problem import Place, Report, did_you_mean, quote
 from heddle.model.reach import Callers, covers, listed
 from heddle.model.rules import is_served, unique
@@ -24,7 +25,8 @@ _COMMON_WINDOWS_S = (
 )
 _SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """What `printf %s "$KEY" | sha256sum` prints when the variable is not set."""
-_LATER_RESOURCES = ("tool", "agent", "prompt", "server")
+_RESOURCES = ("model", "server", "tool", "prompt", "resource")
+_LATER_RESOURCES = ("agent",)
 _ALLOW_EXAMPLE = "add an allow, such as {name: all, match: {tenant: T}, resources: ['model:*'], action: allow}"
 
 
@@ -126,9 +128,17 @@ def _check_open_listener(plan: Plan, listener: Listener, place: Place, report: R
             message = f"`none` lets anybody use listener `{listener.name}` on {listener.address}"
             report.error(at, message, "bind 127.0.0.1, or authenticate callers")
     rules = (rule for rule, _ in plan.authorization if rule.mode == "enforce")
-    if not any(rule.listener in ("", listener.name) for rule in rules):
-        message = f"listener `{listener.name}` on {listener.address} has no authorization policy that is enforced"
+    if any(rule.listener in ("", listener.name) for rule in rules):
+        return
+    message = f"listener `{listener.name}` on {listener.address} has no authorization policy that is enforced"
+    if listener.protocol != "MCP":
         report.missing(place, message, _ALLOW_EXAMPLE)
+        return
+    servers = [server for server, _ in servers_of(plan) if serves(server, listener.name)]
+    open_to_all = [one.name for one in servers if not any(rule.mode == "enforce" for rule in one.authorization)]
+    if open_to_all or not servers:
+        names = f", nor has virtual server {listed([f'`{name}`' for name in open_to_all])}" if servers else ""
+        report.missing(place, message + names, _ALLOW_EXAMPLE.replace("model:", "tool:"))
 
 
 def _check_authorization(plan: Plan, report: Report) -> None:
@@ -141,28 +151,28 @@ def _check_authorization(plan: Plan, report: Report) -> None:
             hint = did_you_mean(rule.listener, listeners)
             report.error(place.at("listener"), f"there is no listener `{rule.listener}`", hint)
     for place, rule in rules.items():
-        _check_match(rule.match, place.at("match"), report)
+        check_match(rule.match, place.at("match"), report)
         for index, resource in enumerate(rule.resources):
-            _check_resource(resource, place.at("resources", index), report)
+            check_resource(resource, place.at("resources", index), report)
     _check_deny_only(plan, report)
 
 
-def _check_resource(text: str, place: Place, report: Report) -> None:
+def check_resource(text: str, place: Place, report: Report, kinds: tuple[str, ...] = _RESOURCES) -> None:
+    """Report what no rule can be about; `kinds` are those that are known where it stands."""
     kind, colon, name = text.partition(":")
+    known = [f"`{one}:{'URI' if one == 'resource' else 'NAME'}`" for one in kinds]
     if kind in _LATER_RESOURCES and colon:
         # Not a warning: a rule whose resources were left out would be about everything.
-        report.error(place, f"resources of kind `{kind}` are not active yet", "only `model:NAME` can be named")
-    elif kind != "model" or not colon:
-        report.error(
-            place,
-            f"expected `model:NAME`, got {quote(text)}",
-            did_you_mean(kind, ("model",)) or f"write `model:{text}`",
-        )
+        report.error(place, f"resources of kind `{kind}` are not active yet", f"known are {listed(known)}")
+    elif kind not in kinds or not colon:
+        hint = did_you_mean(kind, kinds) or f"write `{kinds[0]}:{text}`"
+        report.error(place, f"expected {listed(known, last='or')}, got {quote(text)}", hint)
     elif complaint("pattern", name):
-        report.error(place, f"after `model:`, {complaint('pattern', name)}")
+        report.error(place, f"after `{kind}:`, {complaint('pattern', name)}")
 
 
-def _check_match(match: Match, place: Place, report: Report) -> None:
+def check_match(match: Match, place: Place, report: Report) -> None:
+    """Report a match that says the same thing twice."""
     if match.kubernetes is not None and match.tenant:
         report.error(place.at("tenant"), "is the same thing as `kubernetes.namespace`; give one of them")
 
@@ -184,7 +194,7 @@ def _check_deny_only(plan: Plan, report: Report) -> None:
 def _check_limits(plan: Plan, report: Report) -> None:
     unique(((limit.name, place) for limit, place in plan.limits), "limit", report)
     for limit, place in plan.limits:
-        _check_match(limit.match, place.at("match"), report)
+        check_match(limit.match, place.at("match"), report)
         if not complaint("period", limit.window) and limit.window:
             check_limit_window(limit, place.at("window"), report)
         keys = many(limit.key)

@@ -9,7 +9,7 @@ from heddle.model.match import is_glob
 from heddle.model.parameters import PARAMETERS
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, child, did_you_mean, quote
-from heddle.model.rules import first_listener, is_served, unique
+from heddle.model.rules import served, unique
 
 
 def check_models(plan: Plan, report: Report) -> None:
@@ -22,9 +22,10 @@ def check_models(plan: Plan, report: Report) -> None:
             "several providers and no models: no call could find its way",
             "list names under `llm.models`",
         )
-    if report.complete and not names and any(is_served(listener) for listener, _ in plan.listeners):
+    listeners = served(plan, "HTTP")
+    if report.complete and not names and listeners:
         report.warning(
-            first_listener(plan), "no provider is declared: every call will be refused", "add one to `llm.providers`"
+            listeners[0].place, "no provider is declared: every call will be refused", "add one to `llm.providers`"
         )
     for placed in plan.models:
         _check_model(placed, names, report)

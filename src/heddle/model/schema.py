@@ -12,6 +12,7 @@ from msgspec import inspect as types
 
 from heddle.model.config import Config
 from heddle.model.fielddocs import AnyStruct, class_doc, field_docs, tag_of, unwrap
+from heddle.model.problem import spelling
 from heddle.model.resources import KINDS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -57,7 +58,7 @@ class _Writer:
             properties[tag[0]] = {"const": tag[1]}
             required.append(tag[0])
         for field in info.fields:
-            name = field.encode_name if self._camel else field.name
+            name = spelling(field.name, field.encode_name, in_resources=self._camel)
             properties[name] = {**self.of(field.type), "description": docs[field.name], **_default(field)}
             if field.required:
                 required.append(name)

@@ -16,6 +16,7 @@ from heddle.model.snapshot_caching import CacheSpec
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.model.snapshot_match import MatchSpec
 from heddle.model.snapshot_mcp import McpSpec
+from heddle.model.snapshot_timeouts import TimeoutSpec as TimeoutSpec  # noqa: PLC0414 - given on to those who read this
 
 SERVED_PROTOCOLS = frozenset({"HTTP"})
 """Listener protocols that are bound; the others are checked, stored, and reported as not active."""
@@ -69,16 +70,6 @@ class AdminSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str = "127.0.0.1"
     port: int = 9090
-
-
-class TimeoutSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Deadlines of an upstream call, in seconds; 0 turns one off."""
-
-    connect_s: float = 5.0
-    first_byte_s: float = 120.0
-    idle_s: float = 60.0
-    """Longest silence inside an answer."""
-    total_s: float = 600.0
 
 
 class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from heddle.model.config_base import Secret
 from heddle.model.redact import hidden_repr
+from heddle.model.snapshot_mcp_auth import CredentialsSpec, NoTargetAuth, TargetAuthSpec
 
 Severity = Literal["schema_widened", "instructions", "added", "schema_narrowed", "wording"]
 """How a definition changed, the worst first."""
@@ -135,6 +136,8 @@ class McpTargetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     connect: StdioSpec | HttpSpec | SseSpec | OpenApiSpec
+    auth: TargetAuthSpec = NoTargetAuth()
+    """What it is called with, beside its `headers`."""
     version: str = ""
     """Protocol version to speak; empty finds out: `server/discover` first, then `initialize`."""
     timeouts: McpTimeoutSpec = McpTimeoutSpec()
@@ -146,6 +149,9 @@ class McpTargetSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How old a list may be before it is asked for again, where the target does not say."""
     per_caller: bool = False
     """Lists differ from caller to caller: they are kept for each. Always so with credentials of callers."""
+    credential_error: str = ""
+    """Why a value that it needs (a header, a variable) could not be had: names it, never the value. Calls to it are
+    refused, and it is not started."""
     source: str = ""
     """Where it was declared (`file:line`), for messages."""
 
@@ -286,3 +292,4 @@ class McpSpec(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[McpTargetSpec, ...] = ()
     servers: tuple[McpServerSpec, ...] = ()
     sessions: McpSessionSpec = McpSessionSpec()
+    credentials: CredentialsSpec = CredentialsSpec()

@@ -9,7 +9,7 @@ import msgspec
 
 from heddle.model.config_base import Secret
 from heddle.model.redact import hidden_repr
-from heddle.model.snapshot import TimeoutSpec
+from heddle.model.snapshot_timeouts import TimeoutSpec
 
 ClientMethod = Literal["auto", "none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 """How the gateway proves itself at a token endpoint; `auto` takes what fits the credential there is."""

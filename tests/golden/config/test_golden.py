@@ -7,7 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from heddle.cli.config_commands import validate
+from heddle.model import rules
 
+SERVED = frozenset({"HTTP", "MCP"})
+"""A case does not change when another protocol is built."""
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
 ENVIRON = {"PRESENT": "s3cret-value", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
@@ -15,6 +18,7 @@ ENVIRON = {"PRESENT": "s3cret-value", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 def printed(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "config.yaml").write_text(text)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(rules, "SERVED_PROTOCOLS", SERVED)
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     lines = CliRunner().invoke(validate, ["-f", "config.yaml"]).output.splitlines()

@@ -67,7 +67,7 @@ def test_an_open_listener_needs_a_policy_that_is_enforced(tmp_path: Path, polici
 
 def test_a_resource_of_another_kind_does_not_widen_a_rule(tmp_path: Path):
     """Left out, the rule would have no resources, and so be about every model."""
-    text = LOCAL + PROVIDER + KEY + "authorization: {policies: [{name: a, action: allow, resources: ['tool:read']}]}\n"
+    text = LOCAL + PROVIDER + KEY + "authorization: {policies: [{name: a, action: allow, resources: ['agent:read']}]}\n"
     assert "not active yet" in problems(tmp_path, text)
 
 

@@ -227,7 +227,7 @@ def test_the_reference_file_loads_as_it_stands():
     loaded = load([path], environ={})
     assert errors(loaded) == []
     assert loaded.snapshot is not None
-    assert "listener mcp (MCP)" in loaded.inactive
+    assert "listener a2a (A2A)" in loaded.inactive
     text = "\n".join(one.line_text() for one in loaded.problems)
     assert "gateway.yaml:32: warning: authorization.policies[0].match: policy `prod-policy` can match nobody" in text
     assert "never as `production` (did you mean `prod-team`?)" in text

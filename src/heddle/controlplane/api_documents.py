@@ -1,0 +1,110 @@
+"""OpenAPI documents, from wherever the configuration says they are, as plain data.
+
+Owns reading them while the configuration is loaded: JSON or YAML with the protections of each, at most 4 MiB, by
+https or from this machine, no redirects, no proxies of the environment. What they mean is for the codec.
+*Source:* RFC 8725 section 3.10 for why redirects are not followed (they are somebody else's choice of address).
+"""
+
+import importlib
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+
+from heddle.controlplane.yamldoc import MAX_BYTES, read_documents
+from heddle.model.config_mcp_targets import ApiDocument
+from heddle.wire.errors import ProtocolError
+from heddle.wire.json import parse_strict
+
+TIMEOUT_S = 5.0
+"""Longest silence while a document is fetched: a start waits for it."""
+
+
+class DocumentError(ValueError):
+    """A document that cannot be had, or is none; the message says why in words for the operator."""
+
+
+def read_api_document(source: ApiDocument, folder: str, ca_file: str = "") -> dict[str, Any]:
+    """The document, parsed. `ca_file` is trusted for its URL instead of the system's. Raises DocumentError."""
+    if isinstance(source.inline, dict):
+        return source.inline
+    if source.inline:
+        return _parsed(source.inline.encode())
+    return _parsed(_from_file(Path(folder, source.file)) if source.file else _from_url(source.url, ca_file))
+
+
+def check_document(document: dict[str, Any]) -> None:
+    """Raises DocumentError when the codec cannot make tools of it."""
+    # Imported here: few configurations have one.
+    reader = importlib.import_module("heddle.wire.openapi.document")
+    try:
+        reader.read_document(document)
+    except ProtocolError as exc:
+        raise DocumentError(str(exc)) from exc
+
+
+def _from_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return _bounded(file.read(MAX_BYTES + 1))
+    except OSError as exc:
+        raise DocumentError(f"file {path} cannot be read: {exc.strerror}") from exc
+
+
+def _from_url(url: str, ca_file: str) -> bytes:
+    # Imported here: it is slow to import, and few configurations fetch anything.
+    requests = importlib.import_module("urllib.request")
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+        handlers = [requests.ProxyHandler({}), requests.HTTPSHandler(context=context), _no_redirects(requests)]
+        request = requests.Request(url, headers={"accept": "application/json, application/yaml"})
+        with requests.build_opener(*handlers).open(request, timeout=TIMEOUT_S) as answer:
+            return _bounded(answer.read(MAX_BYTES + 1))
+    except URLError as exc:
+        reason = getattr(exc, "code", None)
+        why = f"answered with status {reason}" if reason else f"cannot be fetched: {exc.reason}"
+        raise DocumentError(f"{urlsplit(url).netloc} {why}") from exc
+    except (OSError, ValueError) as exc:
+        raise DocumentError(f"{urlsplit(url).netloc} cannot be fetched: {exc}") from exc
+
+
+def _no_redirects(requests: Any) -> Any:
+    handler = requests.HTTPRedirectHandler()
+    handler.redirect_request = lambda *_: None
+    return handler
+
+
+def _bounded(content: bytes) -> bytes:
+    if len(content) > MAX_BYTES:
+        raise DocumentError(f"is larger than {MAX_BYTES // 1024 // 1024} MiB")
+    return content
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    value = _json(content) if content.lstrip()[:1] == b"{" else _yaml(content)
+    if not isinstance(value, dict):
+        raise DocumentError("expected a mapping at the top of the document")
+    return value
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return parse_strict(content)
+    except ProtocolError as exc:
+        raise DocumentError(str(exc).replace("The request body", "The document")) from exc
+
+
+def _yaml(content: bytes) -> Any:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as exc:
+        raise DocumentError("is not UTF-8 text") from exc
+    documents, problems = read_documents(text)
+    if problems:
+        first = problems[0]
+        raise DocumentError(f"line {first.line}: {first.path + ': ' if first.path else ''}{first.message}")
+    if len(documents) != 1:
+        raise DocumentError(f"expected one document, found {len(documents)}")
+    return documents[0].value

@@ -1,0 +1,179 @@
+"""Tool servers of the plan, compiled: how each is reached, with its secrets resolved and its documents read.
+
+A target whose header or variable cannot be had is no error: calls to it are refused, and say so, while all others are
+served. OpenAPI documents are read and checked here.
+"""
+
+import msgspec
+
+from heddle.controlplane.api_documents import DocumentError, check_document, read_api_document
+from heddle.controlplane.paths import absolute
+from heddle.controlplane.secrets import SecretError, Secrets, is_literal
+from heddle.model.config_base import many
+from heddle.model.config_mcp_targets import Http, McpTarget, OpenApi, Safety, Sse, Stdio, kind_of
+from heddle.model.formats import complaint, duration_s, size_bytes
+from heddle.model.plan import Placed, Plan
+from heddle.model.problem import Place, Report, child
+from heddle.model.snapshot_mcp import (
+    HttpSpec,
+    McpHealthSpec,
+    McpTargetSpec,
+    McpTimeoutSpec,
+    OpenApiSpec,
+    SafetySpec,
+    SseSpec,
+    StdioSpec,
+)
+
+Connect = StdioSpec | HttpSpec | SseSpec | OpenApiSpec
+
+
+class Values:
+    """Headers and variables of one target, as far as they can be had."""
+
+    def __init__(self, plan: Plan, secrets: Secrets, report: Report) -> None:
+        self._plan = plan
+        self._secrets = secrets
+        self._report = report
+        self.error = ""
+        """Why the first that could not be had could not, in words for callers."""
+
+    def resolve(self, values: dict[str, str], place: Place, target: str) -> dict[str, str]:
+        """The values; of those that cannot be had it is said."""
+        made: dict[str, str] = {}
+        for name, text in values.items():
+            try:
+                made[name] = self._one(text, place.source.folder)
+            except SecretError as exc:
+                # Names are the operator's own and keep their spelling in either form of configuration.
+                here = Place(place.source, child(place.path, name))
+                self._report.warning(here, f"{exc}; calls to `{target}` will be refused")
+                self.error = self.error or exc.public
+        return made
+
+    def _one(self, text: str, folder: str) -> str:
+        kind, colon, rest = text.partition(":")
+        name, slash, key = rest.partition("/")
+        if colon and slash and kind == "secret":
+            return self._secrets.named(name, folder, key)
+        if colon and slash and kind == "configmap":
+            found = self._plan.config_maps.get(name)
+            if found is None or key not in found.data:
+                message = (
+                    f"ConfigMap `{name}` has no `{key}`" if found is not None else f"there is no ConfigMap `{name}`"
+                )
+                raise SecretError(message, message)
+            return found.data[key]
+        return text if is_literal(text) else self._secrets.resolve(text, folder)
+
+
+def compile_target(placed: Placed[McpTarget], values: Values, report: Report) -> McpTargetSpec:
+    """A target as gateways are told it. Of one that says not how it is reached, which is an error, nothing is right."""
+    target, place = placed
+    timeouts, health = target.timeouts, target.health
+    connect = _connect(target, place, values, report)
+    return McpTargetSpec(
+        name=target.name,
+        connect=connect,
+        version=target.version or "",
+        timeouts=McpTimeoutSpec(
+            connect_s=duration_s(timeouts.connect),
+            call_s=duration_s(timeouts.call),
+            total_s=duration_s(timeouts.total),
+            list_s=duration_s(timeouts.list),
+        ),
+        health=McpHealthSpec(
+            interval_s=duration_s(health.interval),
+            timeout_s=duration_s(health.timeout),
+            unhealthy_after=health.unhealthy_after,
+            healthy_after=health.healthy_after,
+        ),
+        safety=_safety(target.safety),
+        max_concurrent=target.max_concurrent,
+        refresh_s=duration_s(target.refresh),
+        per_caller=target.per_caller,
+        credential_error=values.error,
+        source=f"{place.source.file}:{place.source.line(place.path)}",
+    )
+
+
+def _safety(safety: Safety) -> SafetySpec:
+    return SafetySpec(
+        pin=safety.pin,
+        poisoning=safety.poisoning,
+        on_change=msgspec.structs.asdict(safety.on_change),  # type: ignore[arg-type] # its fields are the severities
+        ignore=safety.ignore,
+    )
+
+
+def _connect(target: McpTarget, place: Place, values: Values, report: Report) -> Connect:
+    here = place.at(kind_of(target))
+    if target.stdio is not None:
+        return _stdio(target.stdio, here, values.resolve(target.stdio.env, here.at("env"), target.name))
+    reached: Http | Sse | OpenApi | None = target.http or target.sse or target.openapi
+    if reached is None:
+        return HttpSpec(url="")
+    headers = values.resolve(reached.headers, here.at("headers"), target.name)
+    ca_file = absolute(here.source.folder, reached.ca_file)
+    if isinstance(reached, OpenApi):
+        return _openapi(reached, here, (headers, ca_file), report)
+    kind = HttpSpec if isinstance(reached, Http) else SseSpec
+    return kind(
+        url=reached.url,
+        headers=headers,
+        ca_file=ca_file,
+        proxy=reached.proxy,
+        max_connections=reached.max_connections,
+    )
+
+
+def _stdio(stdio: Stdio, place: Place, env: dict[str, str]) -> StdioSpec:
+    return StdioSpec(
+        command=(*many(stdio.command), *stdio.args),
+        env=env,
+        pass_env=stdio.pass_env,
+        cwd=absolute(place.source.folder, stdio.cwd),
+        isolation=stdio.isolation,
+        max_children=stdio.max_children,
+        idle_s=duration_s(stdio.idle),
+        start_timeout_s=duration_s(stdio.start_timeout),
+        stop_grace_s=duration_s(stdio.stop_grace),
+        memory_bytes=size_bytes(stdio.memory),
+        cpu_s=int(duration_s(stdio.cpu)),
+        open_files=stdio.open_files,
+    )
+
+
+def _openapi(api: OpenApi, place: Place, reach: tuple[dict[str, str], str], report: Report) -> OpenApiSpec:
+    headers, ca_file = reach
+    document: dict[str, object] = {}
+    where = place.at("schema", next((name for name in ("file", "url", "inline") if getattr(api.schema, name)), "file"))
+    if not report.is_broken(where):
+        try:
+            document = read_api_document(api.schema, place.source.folder, ca_file)
+            check_document(document)
+        except DocumentError as exc:
+            report.error(where, str(exc))
+    base_url = api.base_url or _first_server(document)
+    if document and not base_url and not report.is_broken(place.at("base_url")):
+        hint = "e.g. base_url: http://127.0.0.1:9303"
+        report.error(place.at("base_url"), "is required: the document names no server by a whole URL", hint)
+    return OpenApiSpec(
+        document=msgspec.json.encode(document).decode(),
+        base_url=base_url.rstrip("/"),
+        headers=headers,
+        ca_file=ca_file,
+        proxy=api.proxy,
+        max_connections=api.max_connections,
+        operations=api.operations,
+        exclude=api.exclude,
+        deprecated=api.deprecated,
+    )
+
+
+def _first_server(document: dict[str, object]) -> str:
+    """The URL of a document's first server, where it is a whole one without variables; else empty."""
+    servers = document.get("servers")
+    first = servers[0] if isinstance(servers, list) and servers else None
+    url = first.get("url") if isinstance(first, dict) else None
+    return url if isinstance(url, str) and "{" not in url and not complaint("url", url) else ""

@@ -1,0 +1,186 @@
+"""kagent.dev: RemoteMCPServer and MCPServer, tool servers as people already declare them for Kubernetes.
+
+Owns the fields, those too that mean nothing outside of a cluster: they are accepted, and `kagent` says what is not
+used. Other kinds of this group are not active yet.
+*Source:* kagent 0.10 API `kagent.dev/v1alpha2` RemoteMCPServer; kmcp API `kagent.dev/v1alpha1` MCPServer.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from heddle.model.config_base import Duration, Name, Part, Port, Secret, Url
+from heddle.model.meta import Resource
+
+KAGENT_VERSION: Literal["kagent.dev/v1alpha2"] = "kagent.dev/v1alpha2"
+KAGENT_SERVER_VERSION: Literal["kagent.dev/v1alpha1"] = "kagent.dev/v1alpha1"
+Word = Annotated[str, msgspec.Meta(max_length=8192)]
+DataKey = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class ValueSource(Part, frozen=True, kw_only=True):
+    """Where a value comes from."""
+
+    type: Literal["Secret", "ConfigMap"]
+    """Kind of the resource."""
+    name: Name
+    """Name of the resource."""
+    key: DataKey
+    """Key of the value in it."""
+
+
+class HeaderSource(Part, frozen=True, kw_only=True):
+    """A field of every request."""
+
+    name: Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+    """Name of the field."""
+    value: Secret = ""
+    """Its value. Give this or `valueFrom`."""
+    value_from: ValueSource | None = None
+    """Where its value comes from."""
+
+
+class RemoteTls(Part, frozen=True, kw_only=True):
+    """TLS towards a tool server."""
+
+    disable_verify: bool = False
+    """`true` is refused: certificates are always verified."""
+    ca_cert_secret_ref: str = ""
+    """Not used: a Backend with `mcp.http.caFile` names the bundle."""
+    ca_cert_secret_key: str = ""
+    """Not used."""
+    disable_system_cas: bool = msgspec.field(default=False, name="disableSystemCAs")
+    """Not used."""
+
+
+class RemoteMCPServerSpec(Part, frozen=True, kw_only=True):
+    """A tool server that runs somewhere, reached over HTTP."""
+
+    description: str = ""
+    """For people."""
+    url: Url
+    """Its endpoint."""
+    protocol: Literal["STREAMABLE_HTTP", "SSE"] = "STREAMABLE_HTTP"
+    """How it is spoken to."""
+    headers_from: tuple[HeaderSource, ...] = ()
+    """Fields of every request."""
+    timeout: Duration = "30s"
+    """Longest wait for lists, and for calls without `sseReadTimeout`."""
+    sse_read_timeout: Duration = ""
+    """Longest silence inside a call."""
+    terminate_on_close: bool = True
+    """Sessions are ended when they are over; `false` is not used."""
+    allowed_namespaces: Any = None
+    """Not used: who may call is said in policies."""
+    tls: RemoteTls | None = None
+    """TLS towards it."""
+
+
+class RemoteMCPServer(Resource, frozen=True, kw_only=True):
+    """A tool server that runs somewhere: becomes a target."""
+
+    api_version: Literal["kagent.dev/v1alpha2"]
+    """API group and version."""
+    kind: Literal["RemoteMCPServer"]
+    """Kind."""
+    spec: RemoteMCPServerSpec
+    """What it is."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; not read."""
+
+
+class LocalReference(Part, frozen=True, kw_only=True):
+    """A resource, by its name."""
+
+    name: Name
+    """Its name."""
+
+
+class Deployment(Part, frozen=True, kw_only=True):
+    """How a tool server is run. Here it is a program on this machine, so what is about pods is not used."""
+
+    image: str = ""
+    """Not used: `cmd` is run on this machine. An image alone can only run in a pod."""
+    port: Port = 3000
+    """Not used: programs are spoken to on their standard streams."""
+    cmd: Word = ""
+    """Program."""
+    args: tuple[Word, ...] = ()
+    """Its arguments."""
+    env: dict[str, Secret] = msgspec.field(default_factory=dict)
+    """Variables it gets."""
+    secret_refs: tuple[LocalReference, ...] = ()
+    """Secrets, each of whose keys becomes a variable."""
+    config_map_refs: tuple[LocalReference, ...] = ()
+    """ConfigMaps, each of whose keys becomes a variable."""
+    replicas: Any = None
+    """Not used."""
+    volumes: Any = None
+    """Not used."""
+    volume_mounts: Any = None
+    """Not used."""
+    init_container: Any = None
+    """Not used."""
+    service_account: Any = None
+    """Not used."""
+    sidecars: Any = None
+    """Not used."""
+    resources: Any = None
+    """Not used: limits of programs stand in a Backend, `mcp.stdio`."""
+    image_pull_policy: Any = None
+    """Not used."""
+    image_pull_secrets: Any = None
+    """Not used."""
+    labels: Any = None
+    """Not used."""
+    annotations: Any = None
+    """Not used."""
+    node_selector: Any = None
+    """Not used."""
+    tolerations: Any = None
+    """Not used."""
+    affinity: Any = None
+    """Not used."""
+    security_context: Any = None
+    """Not used."""
+    pod_security_context: Any = None
+    """Not used."""
+
+
+class HttpTransport(Part, frozen=True, kw_only=True):
+    """A tool server that listens by itself."""
+
+    target_port: Port = 0
+    """Its port in the pod."""
+    path: str = ""
+    """Its path."""
+    tls: Any = None
+    """Its TLS."""
+
+
+class MCPServerSpec(Part, frozen=True, kw_only=True):
+    """A tool server that is started."""
+
+    deployment: Deployment = Deployment()
+    """How it is run."""
+    transport_type: Literal["stdio", "http"] = "stdio"
+    """`stdio` is run on this machine; `http` needs a pod."""
+    stdio_transport: Any = None
+    """Has no fields."""
+    http_transport: HttpTransport | None = None
+    """For servers that listen by themselves."""
+    timeout: Duration = "30s"
+    """Longest silence inside a call."""
+
+
+class MCPServer(Resource, frozen=True, kw_only=True):
+    """A tool server that is started: becomes a target when it is a program."""
+
+    api_version: Literal["kagent.dev/v1alpha1"]
+    """API group and version."""
+    kind: Literal["MCPServer"]
+    """Kind."""
+    spec: MCPServerSpec
+    """What it is."""
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Observed; not read."""
