@@ -23,6 +23,7 @@ import uvloop
 from heddle.dataplane import control, sockets
 from heddle.dataplane.answer import answer_status
 from heddle.dataplane.bookkeeping import close_ledger, open_ledger
+from heddle.dataplane.bus import Speaking, has_to_speak
 from heddle.dataplane.counting import Counting
 from heddle.dataplane.descriptors import raise_limit, within
 from heddle.dataplane.gateway import Door, Gateway, Runtime
@@ -106,6 +107,7 @@ class Worker:
         )
         self._counting = Counting(self._counters)
         self._keeping = Keeping(self.tools)
+        self._speaking = Speaking(self.tools)
         self._upkeep = Upkeep(self.tools, self.spool)
         self.gateway: Gateway | None = None
         self._servers: dict[str, _Serving] = {}
@@ -116,6 +118,10 @@ class Worker:
         open_ledger(snapshot.ledger, self.tools)
         self._counting.follow(snapshot.state, self.tools)
         self._keeping.follow(snapshot.state)
+        if has_to_speak(snapshot):
+            # Keys that cannot be had refuse the snapshot, rather than the first call that needs one.
+            self.tools.sealing.prepare()
+        self._speaking.follow(snapshot)
         runtime = Runtime(snapshot, self.tools, self.spool)
         fresh = self.gateway is None
         gateway = self.gateway or Gateway(runtime, self.tools)
@@ -180,6 +186,7 @@ class Worker:
         await self._settled()
         await self._counting.close()
         await self._keeping.close()
+        await self._speaking.close()
 
     async def _settled(self) -> None:
         """Wait until the calls that were cut off have written down that they were."""
@@ -209,6 +216,7 @@ class Worker:
             await asyncio.sleep(FLUSH_S)
             self.spool.flush()
             self._upkeep.look()
+            self._speaking.count()
             self._count_connections(connections)
             if self.gateway is not None:
                 inflight.set(self.gateway.inflight())

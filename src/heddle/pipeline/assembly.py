@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heddle.drivers.bus import Bus
+from heddle.drivers.bus.memory import MemoryBus
 from heddle.drivers.counters import Counters
 from heddle.drivers.kv import Stores
 from heddle.drivers.kv.memory import MemoryStores
@@ -51,6 +53,8 @@ class Tools:
     """Builds the guards of a snapshot."""
     kv: Stores = field(default_factory=MemoryStores)
     """Spaces in which workers remember for each other."""
+    bus: Bus = field(default_factory=MemoryBus)
+    """What workers say to each other. Its address and subscriptions stay when configuration replaces it."""
     sealing: Sealing = field(default_factory=Sealing)
     """Seals what strangers carry for us. By default with a key of this object alone, which no other worker knows."""
     keyring: Keyring = field(default_factory=Keyring)

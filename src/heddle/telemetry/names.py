@@ -37,6 +37,7 @@ AUTHN_FAILURES = "heddle_authn_failures_total"
 AUTHZ_DECISIONS = "heddle_authz_decisions_total"
 RECORDS_LOST = "heddle_records_lost_total"
 AUDIT_HELD = "heddle_audit_held"
+BUS_DROPPED = "heddle_bus_dropped_total"
 CONFIG_RELOADS = "heddle_config_reloads_total"
 WORKER_RESTARTS = "heddle_worker_restarts_total"
 METRIC_OVERFLOW = "heddle_metric_overflow_total"
@@ -160,6 +161,7 @@ _SPECS = (
         RECORDS_LOST, "counter", "Records that could not be kept; kind is access, spans, audit, ledger.", ("kind",)
     ),
     MetricSpec(AUDIT_HELD, "gauge", "Audit records and ledger entries in memory only, because they cannot be written."),
+    MetricSpec(BUS_DROPPED, "counter", "Messages between workers given up: one did not keep up, or Redis was away."),
     MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
     MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
     MetricSpec(
