@@ -11,6 +11,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("heddle.cli.up:demo", "Start it with an offline model and a page of what to try."),
     "gateway": ("heddle.cli.up:gateway", "Start only the gateway."),
     "exporter": ("heddle.cli.exporter:exporter", "Start only the exporter of traces and records."),
+    "stdio-host": ("heddle.cli.stdio_command:stdio_host", "Start only the host of tool servers that speak over stdio."),
     "chat": ("heddle.cli.chat:chat", "Talk to a model through the gateway."),
     "validate": ("heddle.cli.config_commands:validate", "Check configuration; every problem with file and line."),
     "schema": ("heddle.cli.config_commands:schema", "Print the JSON Schema of the configuration."),

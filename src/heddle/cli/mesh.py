@@ -18,6 +18,7 @@ from heddle.cli.books import Books
 from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
 from heddle.cli.keyring import open_keys
 from heddle.cli.state import StartError, StateLock, refusal
+from heddle.cli.stdio import StdioHost
 from heddle.cli.watch import Watch
 from heddle.controlplane.describe import describe
 from heddle.controlplane.keys import Keys
@@ -73,6 +74,7 @@ class Mesh:
         self._admin: AdminServer | None = None
         self._exporter: Export | None = None
         self._books: Books | None = None
+        self._stdio = StdioHost(settings.state_dir, settings.environ)
         self._keys: Keys
         """Set once the state directory is ours."""
         self._watch = Watch(settings.paths)
@@ -101,6 +103,7 @@ class Mesh:
             if self._admin is not None:
                 await self._admin.stop()
             await self._supervisor.stop(settings.grace_s)
+            await self._stdio.stop()
             if self._books is not None:
                 self._books.close()
             self._spool.close()
@@ -148,6 +151,7 @@ class Mesh:
         if self._stop.is_set():
             self._report("stopping now")
             self._supervisor.hurry()
+            self._stdio.hurry()
             if self._exporter is not None:
                 self._exporter.hurry()
         self._stop.set()
@@ -187,6 +191,11 @@ class Mesh:
         if told:
             self._report(told)
         await self._supervisor.apply(snapshot)
+        try:
+            await self._stdio.apply(snapshot)
+        except OSError as exc:
+            # It is tried again; until then calls to those tools fail, and no others.
+            self._report(f"tool servers that speak over stdio do not run: {exc}")
         self._books.follow(snapshot)
         self._keys.follow(snapshot)
 
@@ -213,6 +222,7 @@ class Mesh:
                 self._books.tick()
             self._spool.flush()
             await exporter.revive()
+            self._stdio.revive()
             asked, changed = self._reload.is_set(), self._watch.changed()
             if asked or changed:
                 self._reload.clear()
@@ -289,6 +299,7 @@ class Mesh:
             "workers": self._supervisor.pids,
             "restarts": self._supervisor.restarts,
             "virtual_keys": len(self._keys),
+            "stdio_host": self._stdio.pid,
             "uptime_s": round(time.time() - self._started_s, 1),
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],
             "snapshot": describe(snapshot) if snapshot else None,

@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from heddle.cli.asking import ADMIN, STATE, Mesh
+from heddle.cli.stdio import host_status
+from heddle.cli.up import default_state_dir
 
 MAX_BALANCES = 5
 """Shown of each budget, the fullest first; `heddle usage` shows all."""
@@ -25,6 +28,7 @@ def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
     mesh = Mesh(admin, state_dir)
     shown = mesh.ask("/config")
     assert isinstance(shown, dict)
+    shown["tool_servers"] = host_status(state_dir or default_state_dir()) if shown.get("stdio_host") else {}
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
@@ -39,10 +43,22 @@ def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
     for kind in ("providers", "models", "authorization", "limits", "budgets", "guards"):
         click.echo(f"{kind:<10} {len(snapshot.get(kind, ()))}")
     click.echo(f"{'keys':<10} {shown['virtual_keys']} virtual")
+    for name, target in shown["tool_servers"].items():
+        _show_tool_server(name, target)
     if snapshot.get("budgets"):
         _show_budgets(mesh)
     if shown["rejected"]:
         click.echo(click.style(f"rejected   {shown['rejected']}", fg="red"))
+
+
+def _show_tool_server(name: str, target: dict[str, Any]) -> None:
+    """One target of the stdio host."""
+    children = target["children"]
+    sessions = sum(child["sessions"] for child in children)
+    counts = f"{len(children)} running, {sessions} sessions, {target['restarts']} restarts"
+    click.echo(f"{'stdio':<10} {name:<12} {counts}: {target['command']}")
+    if target["error"]:
+        click.echo(click.style(f"{'':<23} {target['error']}", fg="red"))
 
 
 def _show_budgets(mesh: Mesh) -> None:

@@ -14,6 +14,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+STDIO_SOCKET = "stdio.sock"
+"""Name of the socket in a state directory where tool servers are reached that speak over stdio."""
 MAX_PATH_BYTES = 100
 """The kernels of Linux and macOS take 107 and 103."""
 

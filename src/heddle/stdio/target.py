@@ -48,6 +48,8 @@ class Target:
         self.environ = environ
         self.restarts = 0
         """Starts that followed a crash."""
+        self.error = ""
+        """Why the last child could not be started, or ended by itself; empty once one has been started again."""
         self._state = state
         self._children: dict[Child, str] = {}
         """Each with the owner it was started for."""
@@ -171,6 +173,7 @@ class Target:
             process = await ServerProcess.start(self.name, self.spec, self._complaints, self.environ, self._state)
         except StartError as exc:
             self._backoff.failed(owner, 0.0)
+            self.error = str(exc)
             _log.warning("%s: no child could be started: %s", self.name, exc)
             raise UnavailableError(str(exc)) from exc
         finally:
@@ -178,6 +181,7 @@ class Target:
         if owner in self._crashed:
             self._crashed.discard(owner)
             self.restarts += 1
+        self.error = ""
         child = Child(process, self._complaints)
         child.on_end = self._ended
         self._children[child] = owner
@@ -218,8 +222,8 @@ class Target:
             return
         self._backoff.failed(owner, lived_s)
         self._crashed.add(owner)
-        told = f"ended with {child.process.status}" if not child.failed else child.failed
-        _log.warning("%s: child %d, after %.1f s: %s", self.name, child.process.pid, lived_s, told)
+        self.error = child.failed or f"It ended with {child.process.status}.{self._complaints.last}"
+        _log.warning("%s: child %d, after %.1f s: %s", self.name, child.process.pid, lived_s, self.error)
 
     def sweep(self, now_s: float) -> None:
         """Stop children that nobody has used for long."""
@@ -268,5 +272,10 @@ class Target:
             }
             for child in self._children
         ]
-        command, isolation = self.spec.command[0], self.spec.isolation
-        return {"command": command, "isolation": isolation, "restarts": self.restarts, "children": children}
+        return {
+            "command": self.spec.command[0],
+            "isolation": self.spec.isolation,
+            "restarts": self.restarts,
+            "error": self.error,
+            "children": children,
+        }
