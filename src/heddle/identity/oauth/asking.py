@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 class Asker:
     """Asks for one target. `configured` are URLs that the operator wrote."""
 
-    __slots__ = ("_ca_file", "_client", "_configured", "_kept", "_networks", "_resolve", "_timeouts")
+    __slots__ = ("_ca_file", "_client", "_configured", "_kept", "_loopback", "_networks", "_resolve", "_timeouts")
 
     def __init__(
         self, client: Client, reach: ReachSpec, configured: Iterable[str] = (), resolver: Resolve = resolve
@@ -59,6 +59,7 @@ class Asker:
         self._ca_file = reach.ca_file
         self._timeouts = reach.timeouts
         self._networks = networks(reach.private_networks)
+        self._loopback = any(network.is_loopback for network in self._networks)
         self._configured = frozenset(origin_of(url) for url in configured if url)
         self._resolve = resolver
         self._kept: dict[str, Origin] = {}
@@ -98,7 +99,7 @@ class Asker:
 
     def _plain(self, parts: SplitResult, host: str) -> bool:
         """Without TLS, whoever is on the way reads and writes: only this machine, or the target's own document."""
-        return is_loopback(host) or origin_of(parts.geturl()) in self._configured
+        return (self._loopback and is_loopback(host)) or origin_of(parts.geturl()) in self._configured
 
     async def _ask(self, method: str, url: str, fields: Headers, body: bytes) -> Answer:
         parts = self.check(url)

@@ -157,8 +157,11 @@ class UserTokens(UserCredentials):
     async def refused(self, principal: Principal, status: int, www_authenticate: str) -> bool:
         """See `TargetCredentials`."""
         owner, challenge = self.owner(principal), read_challenge(www_authenticate) or Challenge()
-        self._forget(owner)
+        sent = self._seen.pop(owner, None)
         kept = self._usable(owner)
+        if sent is not None and kept is not None and kept.credential.access_token != sent.kept.credential.access_token:
+            # What was sent has been replaced meanwhile, perhaps by the person.
+            return True
         held = kept.credential.scopes if kept is not None else ()
         if status == 403:
             if challenge.error != "insufficient_scope" or not self._steps.step(owner, held, challenge.scopes):
