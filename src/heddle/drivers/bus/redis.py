@@ -88,7 +88,8 @@ class RedisBus:
         self._waiting: Backlog[_Saying] = Backlog(local.losses, "redis")
         self._gone: dict[str, float] = {}
         self._rests_until = 0.0
-        self._failing = False
+        self._failing: set[str] = set()
+        """Which of `say` and `hear` does not work."""
         self._closed = False
         self._saying: asyncio.Task[None] | None = None
         self._hearing = self._loop.create_task(self._hear())
@@ -163,10 +164,10 @@ class RedisBus:
         try:
             answers = await pipeline.execute()
         except (RedisError, OSError) as exc:
-            self._failed(exc)
+            self._failed("say", exc)
             self._local.losses.add("redis cannot be reached", len(batch) + self._waiting.clear())
             return
-        self._answered()
+        self._answered("say")
         # Of a SET it is True.
         heard_by = [answer for answer in answers if answer is not True]
         for (channel, *_), heard in zip(batch, heard_by, strict=True):
@@ -183,13 +184,15 @@ class RedisBus:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(CHANNEL, _channel(self.address))
-                    self._answered()
                     while True:
                         message = await pubsub.get_message(timeout=TIMEOUT_S)
+                        self._answered("hear")
                         if message is not None:
                             await self._heard(message["data"])
             except (RedisError, OSError) as exc:
-                self._failed(exc)
+                self._failed("hear", exc)
+                # Others that rest in the pool ended with this one: saying something over them would lose it.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
                 await asyncio.sleep(REST_S)
 
     async def _heard(self, data: bytes) -> None:
@@ -218,17 +221,19 @@ class RedisBus:
             self._local.losses.add("a large one has waited in redis for too long")
         return payload
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, what: str, error: Exception) -> None:
         self._rests_until = self._loop.time() + REST_S
-        if not self._failing:
-            self._failing = True
+        known = bool(self._failing)
+        self._failing.add(what)
+        if not known:
             # The kind only: what Redis says may quote what it was sent.
             _log.warning("redis cannot be reached (%s); other machines hear nothing", type(error).__name__)
 
-    def _answered(self) -> None:
-        if self._failing:
-            self._failing = False
-            _log.warning("redis answers again")
+    def _answered(self, what: str) -> None:
+        if what in self._failing:
+            self._failing.remove(what)
+            if not self._failing:
+                _log.warning("redis answers again")
 
 
 def _channel(address: str) -> bytes:
