@@ -13,7 +13,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 
 from heddle.controlplane.yamldoc import MAX_BYTES, read_documents
-from heddle.model.config_mcp_targets import ApiDocument
+from heddle.model.config_mcp_targets import ApiDocument, OpenApi
 from heddle.wire.errors import ProtocolError
 from heddle.wire.json import parse_strict
 
@@ -34,14 +34,21 @@ def read_api_document(source: ApiDocument, folder: str, ca_file: str = "") -> di
     return _parsed(_from_file(Path(folder, source.file)) if source.file else _from_url(source.url, ca_file))
 
 
-def check_document(document: dict[str, Any]) -> None:
-    """Raises DocumentError when the codec cannot make tools of it."""
+def count_operations(document: dict[str, Any], api: OpenApi) -> int:
+    """How many tools a document comes to, as `api` chooses among its operations. Raises DocumentError."""
     # Imported here: few configurations have one.
     reader = importlib.import_module("heddle.wire.openapi.document")
+    choice = importlib.import_module("heddle.wire.openapi.selection")
+    selection = choice.Selection(
+        include=tuple(choice.Filter(operation_id=name) for name in api.operations),
+        exclude=tuple(choice.Filter(operation_id=name) for name in api.exclude),
+        deprecated=api.deprecated,
+    )
     try:
-        reader.read_document(document)
+        return len(reader.read_document(document, base_url=api.base_url, selection=selection).operations)
     except ProtocolError as exc:
-        raise DocumentError(str(exc)) from exc
+        hint = "; give `base_url`" if exc.param is not None and exc.param.startswith("servers") else ""
+        raise DocumentError(f"{exc.detail.rstrip('.')}{hint}") from exc
 
 
 def _from_file(path: Path) -> bytes:

@@ -6,12 +6,13 @@ served. OpenAPI documents are read and checked here.
 
 import msgspec
 
-from heddle.controlplane.api_documents import DocumentError, check_document, read_api_document
+from heddle.controlplane.api_documents import DocumentError, count_operations, read_api_document
 from heddle.controlplane.paths import absolute
-from heddle.controlplane.secrets import SecretError, Secrets, is_literal
+from heddle.controlplane.secrets import SecretError, Secrets, checked
 from heddle.model.config_base import many
 from heddle.model.config_mcp_targets import Http, McpTarget, OpenApi, Safety, Sse, Stdio, kind_of
-from heddle.model.formats import complaint, duration_s, size_bytes
+from heddle.model.formats import duration_s, size_bytes
+from heddle.model.kagent import written
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, child
 from heddle.model.snapshot_mcp import (
@@ -46,7 +47,7 @@ class Values:
                 made[name] = self._one(text, place.source.folder)
             except SecretError as exc:
                 # Names are the operator's own and keep their spelling in either form of configuration.
-                here = Place(place.source, child(place.path, name))
+                here = Place(place.source, child(written(place).path, name))
                 self._report.warning(here, f"{exc}; calls to `{target}` will be refused")
                 self.error = self.error or exc.public
         return made
@@ -63,8 +64,8 @@ class Values:
                     f"ConfigMap `{name}` has no `{key}`" if found is not None else f"there is no ConfigMap `{name}`"
                 )
                 raise SecretError(message, message)
-            return found.data[key]
-        return text if is_literal(text) else self._secrets.resolve(text, folder)
+            return checked(found.data[key], f"`{key}` of ConfigMap `{name}`")
+        return self._secrets.resolve(text, folder) if text else ""
 
 
 def compile_target(placed: Placed[McpTarget], values: Values, report: Report) -> McpTargetSpec:
@@ -151,16 +152,13 @@ def _openapi(api: OpenApi, place: Place, reach: tuple[dict[str, str], str], repo
     if not report.is_broken(where):
         try:
             document = read_api_document(api.schema, place.source.folder, ca_file)
-            check_document(document)
+            if not count_operations(document, api):
+                report.warning(place, "none of the document's operations is offered")
         except DocumentError as exc:
             report.error(where, str(exc))
-    base_url = api.base_url or _first_server(document)
-    if document and not base_url and not report.is_broken(place.at("base_url")):
-        hint = "e.g. base_url: http://127.0.0.1:9303"
-        report.error(place.at("base_url"), "is required: the document names no server by a whole URL", hint)
     return OpenApiSpec(
         document=msgspec.json.encode(document).decode(),
-        base_url=base_url.rstrip("/"),
+        base_url=api.base_url.rstrip("/"),
         headers=headers,
         ca_file=ca_file,
         proxy=api.proxy,
@@ -169,11 +167,3 @@ def _openapi(api: OpenApi, place: Place, reach: tuple[dict[str, str], str], repo
         exclude=api.exclude,
         deprecated=api.deprecated,
     )
-
-
-def _first_server(document: dict[str, object]) -> str:
-    """The URL of a document's first server, where it is a whole one without variables; else empty."""
-    servers = document.get("servers")
-    first = servers[0] if isinstance(servers, list) and servers else None
-    url = first.get("url") if isinstance(first, dict) else None
-    return url if isinstance(url, str) and "{" not in url and not complaint("url", url) else ""

@@ -54,7 +54,7 @@ class Secrets:
         """The secret behind a field's text; paths are relative to `folder`. Raises SecretError."""
         if text.startswith("file:"):
             return self._from_file(Path(folder, text.removeprefix("file:")))
-        return _checked(_REFERENCE.sub(lambda found: self._from_environ(found[1]), text), "the secret")
+        return checked(_REFERENCE.sub(lambda found: self._from_environ(found[1]), text), "the secret")
 
     def named(self, name: str, folder: str, key: str = _KEY) -> str:
         """The secret called `name`: a file beside the configuration, the environment, a Secret resource, in this
@@ -78,7 +78,7 @@ class Secrets:
         value = self._environ.get(name, "")
         if not value:
             raise SecretError(f"environment variable {name} is not set", f"environment variable {name} is not set")
-        return _checked(value, f"environment variable {name}")
+        return checked(value, f"environment variable {name}")
 
     def _from_file(self, path: Path) -> str:
         self.files.add(path)
@@ -100,7 +100,7 @@ class Secrets:
 def _from_resource(name: str, resource: SecretResource, key: str) -> str:
     what = f"Secret `{name}`"
     if key in resource.string_data:
-        return _checked(resource.string_data[key], what)
+        return checked(resource.string_data[key], what)
     if key not in resource.data:
         raise SecretError(f"{what} has no `{key}`", f"secret `{name}` is incomplete")
     try:
@@ -115,10 +115,11 @@ def _decoded(content: bytes, what: str) -> str:
     except UnicodeDecodeError:
         # Not chained: the original carries the bytes.
         raise SecretError(f"{what} is not UTF-8 text", _UNUSABLE) from None
-    return _checked(text, what)
+    return checked(text, what)
 
 
-def _checked(value: str, what: str) -> str:
+def checked(value: str, what: str) -> str:
+    """The value, unless it could break out of where it is put. Raises SecretError, which calls it `what`."""
     if not value:
         raise SecretError(f"{what} is empty", _UNUSABLE)
     # RFC 9110 section 5.5: a field value with a line break would be a second field.

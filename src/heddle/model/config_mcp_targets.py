@@ -29,8 +29,8 @@ Reaction = Literal["allow", "warn", "quarantine"]
 class Stdio(Part, frozen=True, kw_only=True):
     """A tool server that is a program: the stdio host runs it as a child process."""
 
-    command: Argument | tuple[Argument, ...]
-    """Program and its arguments, as a list; a text is the program alone. No shell reads it."""
+    command: Argument | tuple[Argument, ...] = ()
+    """Program and its arguments, as a list; a text is the program alone. Required. No shell reads it."""
     args: tuple[Argument, ...] = ()
     """Further arguments."""
     env: dict[str, Variable] = msgspec.field(default_factory=dict)
@@ -99,10 +99,10 @@ class ApiDocument(Part, frozen=True, kw_only=True):
 class OpenApi(Upstream, frozen=True, kw_only=True):
     """An HTTP API, each of its operations a tool."""
 
-    schema: ApiDocument
-    """Its description, OpenAPI 3.0 or 3.1."""
+    schema: ApiDocument = ApiDocument()
+    """Its description, OpenAPI 3.0 or 3.1. Required."""
     base_url: Url = ""
-    """Where the API is. Unset is the first server of the document, where that is a whole URL."""
+    """Where the API is. Unset is where the document says, which must be one origin."""
     operations: tuple[Pattern, ...] = ()
     """Operation ids to offer, patterns allowed. Empty offers all."""
     exclude: tuple[Pattern, ...] = ()

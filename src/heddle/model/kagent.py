@@ -16,6 +16,21 @@ _PODS_ONLY = (
 )  # fmt: skip
 
 
+_WRITTEN = {
+    "spec.http.url": "spec.url",
+    "spec.sse.url": "spec.url",
+    "spec.http.headers": "spec.headersFrom",
+    "spec.sse.headers": "spec.headersFrom",
+    "spec.stdio.command": "spec.deployment.cmd",
+    "spec.stdio.env": "spec.deployment.env",
+}
+
+
+def written(place: Place) -> Place:
+    """Where a kind of kagent says what a target would say at `place`; other places stay as they are."""
+    return Place(place.source, _WRITTEN.get(place.path, place.path))
+
+
 def remote_target(resource: RemoteMCPServer, place: Place, report: Report) -> McpTarget:
     """The target of a server that runs somewhere. `place` is that of its spec."""
     spec = resource.spec

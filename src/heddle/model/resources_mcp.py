@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from heddle.model.config_base import Duration, Name, Part, Port, Secret, Url
+from heddle.model.config_base import Duration, Name, Part, Port, Url
+from heddle.model.config_mcp_targets import Variable
 from heddle.model.meta import Resource
 
 KAGENT_VERSION: Literal["kagent.dev/v1alpha2"] = "kagent.dev/v1alpha2"
@@ -34,7 +35,7 @@ class HeaderSource(Part, frozen=True, kw_only=True):
 
     name: Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
     """Name of the field."""
-    value: Secret = ""
+    value: Variable = ""
     """Its value. Give this or `valueFrom`."""
     value_from: ValueSource | None = None
     """Where its value comes from."""
@@ -107,7 +108,7 @@ class Deployment(Part, frozen=True, kw_only=True):
     """Program."""
     args: tuple[Word, ...] = ()
     """Its arguments."""
-    env: dict[str, Secret] = msgspec.field(default_factory=dict)
+    env: dict[str, Variable] = msgspec.field(default_factory=dict)
     """Variables it gets."""
     secret_refs: tuple[LocalReference, ...] = ()
     """Secrets, each of whose keys becomes a variable."""

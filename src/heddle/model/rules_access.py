@@ -137,7 +137,11 @@ def _check_open_listener(plan: Plan, listener: Listener, place: Place, report: R
     servers = [server for server, _ in servers_of(plan) if serves(server, listener.name)]
     open_to_all = [one.name for one in servers if not any(rule.mode == "enforce" for rule in one.authorization)]
     if open_to_all or not servers:
-        names = f", nor has virtual server {listed([f'`{name}`' for name in open_to_all])}" if servers else ""
+        names = (
+            f", and none stands in virtual server {listed([f'`{one}`' for one in open_to_all], last='or')}"
+            if servers
+            else ""
+        )
         report.missing(place, message + names, _ALLOW_EXAMPLE.replace("model:", "tool:"))
 
 
@@ -165,7 +169,7 @@ def check_resource(text: str, place: Place, report: Report, kinds: tuple[str, ..
         # Not a warning: a rule whose resources were left out would be about everything.
         report.error(place, f"resources of kind `{kind}` are not active yet", f"known are {listed(known)}")
     elif kind not in kinds or not colon:
-        hint = did_you_mean(kind, kinds) or f"write `{kinds[0]}:{text}`"
+        hint = did_you_mean(kind, kinds) or ("" if colon else f"write `{kinds[0]}:{text}`")
         report.error(place, f"expected {listed(known, last='or')}, got {quote(text)}", hint)
     elif complaint("pattern", name):
         report.error(place, f"after `{kind}:`, {complaint('pattern', name)}")

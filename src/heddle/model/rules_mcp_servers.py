@@ -48,11 +48,12 @@ def _check_paths(plan: Plan, report: Report) -> None:
     taken: list[tuple[str, McpServer]] = []
     for server, place in servers_of(plan):
         path = path_of(server)
-        for claimed in (path, f"{path}/sse") if server.sse else (path,):
-            other = next((one for at, one in taken if at == claimed and _meet(one, server)), None)
-            if other is not None and other.name != server.name:
-                report.error(place.at("path"), f"`{claimed}` is already served by `{other.name}`")
-            taken.append((claimed, server))
+        claims = (path, f"{path}/sse") if server.sse else (path,)
+        clashes = [(at, one) for at, one in taken if at in claims and _meet(one, server) and one.name != server.name]
+        for claimed, other in clashes[:1]:
+            hint = "choose another `path`"
+            report.error(place.at("path"), f"`{claimed}` is already served by virtual server `{other.name}`", hint)
+        taken += [(claimed, server) for claimed in claims]
 
 
 def _meet(one: McpServer, other: McpServer) -> bool:

@@ -9,6 +9,7 @@ import re
 
 from heddle.model.config_mcp_targets import KINDS, McpTarget, OpenApi, Stdio, kind_of, upstream_of
 from heddle.model.formats import duration_s, is_loopback, split_url
+from heddle.model.kagent import written
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, child
 from heddle.model.rules import unique
@@ -54,7 +55,7 @@ def _check_kind(placed: Placed[McpTarget], report: Report) -> None:
 
 
 def _check_stdio(stdio: Stdio, place: Place, report: Report) -> None:
-    command = place.at("command")
+    command = written(place.at("command"))
     if isinstance(stdio.command, str) and " " in stdio.command and not stdio.command.startswith(("/", ".")):
         words = ", ".join(stdio.command.split())
         report.error(command, "a text is the program alone", f"write the list [{words}]")
@@ -91,12 +92,10 @@ def _check_upstream(target: McpTarget, place: Place, report: Report) -> None:
     url = split_url(getattr(upstream, field))
     secret = target.auth is not None or any(_SECRET_NAME.search(name) for name in upstream.headers)
     if secret and url.scheme == "http" and not is_loopback(url.hostname or ""):
-        report.warning(place.at(field), "the target's credential crosses the network without TLS", "use https")
+        report.warning(written(place.at(field)), "the target's credential crosses the network without TLS", "use https")
 
 
 def _check_literals(values: dict[str, str], place: Place, report: Report) -> None:
-    if place.path.startswith("spec.") and not place.path.startswith("spec.mcp"):
-        return  # of a kind of others, whose own fields are marked as secrets
     for name, text in values.items():
         if text and _SECRET_NAME.search(name) and "${" not in text and not text.startswith(_REFERENCES):
             hint = "write `${VARIABLE}` or `file:path` instead"
@@ -118,4 +117,4 @@ def _check_document(api: OpenApi, place: Place, report: Report) -> None:
 
 def _named(place: Place, name: str) -> Place:
     """The place of a name of the operator's own, which keeps its spelling in either form of configuration."""
-    return Place(place.source, child(place.path, name))
+    return Place(place.source, child(written(place).path, name))

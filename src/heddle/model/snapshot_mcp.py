@@ -79,7 +79,8 @@ class OpenApiSpec(msgspec.Struct, frozen=True, kw_only=True, tag="openapi"):
 
     document: str
     """The document as JSON text, read and checked when the configuration was."""
-    base_url: str
+    base_url: str = ""
+    """Stands before every `servers` of the document; empty leaves it to these."""
     headers: dict[str, Secret] = {}
     ca_file: str = ""
     proxy: str = ""

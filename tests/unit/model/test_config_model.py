@@ -41,6 +41,22 @@ VALUE = {
     },
     "rate_limiting": [{"name": "same", "limit": 1, "window": "1m", "key": "user"}],
     "observability": {"tracing": {"endpoint": "c:4317"}},
+    "mcp": {
+        "targets": [
+            {"name": "P_1", "stdio": {"command": ["x"], "env": {"A_b": "${C}"}}, "authorization": [{"action": "deny"}]},
+            {"name": "web", "http": {"url": "https://x/mcp", "headers": {"x-a": "b"}}, "timeouts": {"call": "1s"}},
+        ],
+        "servers": [
+            {
+                "name": "default",
+                "targets": ["P_1", {"name": "web", "tools": ["a", {"name": "b", "as": "c"}], "prompts": []}],
+                "search": {"limit": 3},
+                "versions": [{"name": "pay", "versions": [{"version": "1", "target": "web", "tool": "p"}]}],
+            },
+            {"name": "other", "search": True},
+        ],
+        "sessions": {"ttl": "1h"},
+    },
 }
 
 
@@ -71,6 +87,14 @@ def test_what_expands_comes_back_the_same():
     assert [one.value.name for one in plan.limits] == ["same"]
     assert [one.value for one in plan.observability] == [config.observability]
     assert (plan.admins[0].value.port, plan.trust_domains[0].value) == (4, "mesh.example")
+    assert config.mcp is not None
+    assert [msgspec.structs.asdict(one.value) for one in plan.targets] == [
+        msgspec.structs.asdict(one) for one in config.mcp.targets
+    ]
+    assert [msgspec.structs.asdict(one.value) for one in plan.servers] == [
+        msgspec.structs.asdict(one) for one in config.mcp.servers
+    ]
+    assert [one.value for one in plan.sessions] == [config.mcp.sessions]
 
 
 def test_every_value_keeps_its_place():
@@ -82,6 +106,9 @@ def test_every_value_keeps_its_place():
     assert plan.authentication[1].place.at("keys", 0).path == "security.authentication[1].keys[0]"
     assert plan.authorization[1].place.path == "authorization.policies[1]"
     assert plan.limits[0].place.path == "rate_limiting[0]"
+    assert plan.targets[1].place.at("http", "url").path == "mcp.targets[1].http.url"
+    assert plan.servers[0].place.at("targets", 1, "tools", 1, "as").path == "mcp.servers[0].targets[1].tools[1].as"
+    assert plan.sessions[0].place.path == "mcp.sessions"
 
 
 def test_resources_have_names_that_a_cluster_takes():
@@ -188,6 +215,14 @@ def test_forms_never_raise(form: str, text: str):
         ("endpoint", ["c:4317", "[::1]:4317", "https://c/v1"], ["c", "c:", "c:99999", "c:1/x", "u@c:1"]),
         ("pattern", ["gpt-4o", "*", "claude-*", "org/m:1"], ["", "a b", "a?", "[a]"]),
         ("trust_domain", ["a.b", "mesh_1"], ["A", "a/b", ""]),
+        ("size", ["1B", "512MiB", "2GiB"], ["", "0B", "1", "1MB", "1.5GiB", "9999999B", "1 B", "٣B"]),
+        ("tool_name", ["a", "fs__read", "A-1", "x" * 64], ["", "a.b", "a:b", "x" * 65, "a b", "é"]),
+        ("prefix", ["", "fs", "a_b-c", "x" * 32], ["_a", "a_", "a.b", "x" * 33]),
+        (
+            "server_path",
+            ["/mcp", "/mcp/a.b", "/a/b/c"],
+            ["", "/", "mcp", "/mcp/", "//a", "/a/../b", "/.well-known", "/a?b"],
+        ),
         ("sha256", ["aB" * 32], ["a" * 63, "g" * 64]),
     ],
 )
