@@ -119,6 +119,7 @@ class Worker:
         self._counting.follow(snapshot.state, self.tools)
         self._keeping.follow(snapshot.state)
         if has_to_speak(snapshot):
+            self.tools.sealing.share(snapshot.mcp.sessions.keys)
             # Keys that cannot be had refuse the snapshot, rather than the first call that needs one.
             self.tools.sealing.prepare()
         self._speaking.follow(snapshot)

@@ -97,8 +97,9 @@ class State(Part, frozen=True, kw_only=True):
     """Redis where limits and budgets are counted, exact over all machines that share it: `redis://host:6379/0`, or
     `rediss://` with TLS. Unset counts in the state directory, exact on this machine."""
     kv: RedisUrl = ""
-    """Redis for what workers remember for each other: cached answers, proofs of thinking, owners of what vendors keep.
-    Unset keeps it in the state directory, for this machine's workers."""
+    """Redis for what workers remember for each other: cached answers, proofs of thinking, owners of what vendors keep,
+    changes of MCP sessions. Workers of several machines speak to each other over it, too. Unset keeps everything in
+    the state directory, for this machine's workers."""
     username: Annotated[str, msgspec.Meta(max_length=256)] = ""
     """User of either Redis. Unset is its default user."""
     password: Secret = ""

@@ -1,6 +1,8 @@
 """How a worker speaks with the others, as its configuration changes."""
 
+import gc
 import os
+import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +11,17 @@ from typing import Any
 import pytest
 from tests.contract.bus.meeting import Ear, eventually
 
+from heddle.dataplane import sockets
 from heddle.dataplane.bus import Speaking
+from heddle.dataplane.worker import Worker
 from heddle.drivers.bus.memory import MemoryBus
 from heddle.drivers.bus.redis import RedisBus
 from heddle.drivers.bus.unix import UnixBus
-from heddle.model.snapshot import ListenerSpec, Snapshot
+from heddle.drivers.counters.shared import prepare
+from heddle.drivers.sealing import Sealing
+from heddle.model.snapshot import SERVED_PROTOCOLS, ListenerSpec, Snapshot
 from heddle.model.snapshot_budgets import StateSpec
+from heddle.model.snapshot_mcp import McpSessionSpec, McpSpec
 from heddle.pipeline.assembly import Clock
 from heddle.telemetry import names
 from heddle.telemetry.metrics import Metrics
@@ -76,3 +83,55 @@ async def test_a_folder_that_cannot_be_used_refuses_the_snapshot(tools: Any, tmp
         speaking.follow(SPEAKS)
     assert isinstance(tools.bus, MemoryBus)
     await speaking.close()
+
+
+# In a worker
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    prepare(tmp_path / "limits.bin", 1).close()
+    return tmp_path
+
+
+def open_files() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def sealed_with(*keys: str) -> Snapshot:
+    return Snapshot(version="v", listeners=(TOOLS,), mcp=McpSpec(sessions=McpSessionSpec(keys=keys)))
+
+
+async def test_a_worker_speaks_and_seals_as_its_configuration_says_and_lets_go_of_all(state: Path):
+    before = open_files()
+    worker = Worker(state, 0)
+    await worker.apply(sealed_with(), listening())
+    own = worker.tools.sealing.seal("p", b"own")
+    await worker.apply(sealed_with("k" * 32), {})
+    shared = worker.tools.sealing.seal("p", b"shared")
+    assert Sealing(keys=("k" * 32,)).open("p", shared) == b"shared"
+    assert worker.tools.sealing.open("p", own) == b"own"
+    assert isinstance(worker.tools.bus, UnixBus)
+    await worker.drain(0.0)
+    worker.close()
+    assert open_files() == before
+    assert os.listdir(state / "bus") == ["machine"]
+
+
+async def test_keys_that_cannot_be_had_refuse_the_snapshot(state: Path):
+    (state / "seal.keys").write_bytes(b"nonsense")
+    (state / "seal.keys").chmod(0o600)
+    worker = Worker(state, 0)
+    with pytest.raises(ValueError, match=r"^seal\.keys is damaged"):
+        await worker.apply(sealed_with(), {})
+    assert not (state / "bus").exists()
+    await worker.drain(0.0)
+    worker.close()
+
+
+def listening() -> dict[str, socket.socket]:
+    """The listener's socket, where workers serve its protocol."""
+    if TOOLS.protocol not in SERVED_PROTOCOLS:
+        return {}
+    return {sockets.key(TOOLS): sockets.open_listener("tools", TOOLS.address, TOOLS.port)}
