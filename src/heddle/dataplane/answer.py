@@ -4,8 +4,11 @@ Protocol refusals from `net`, CallErrors from policies and backends, and everyth
 caller's dialect. What is said is `detail`, which is written for callers; a traceback goes to the log only.
 """
 
+from heddle.dataplane.route import MCP
 from heddle.net.message import Headers, Reply
 from heddle.pipeline.errors import ANSWERS, CallError, Reason
+from heddle.wire.jsonrpc import RpcError
+from heddle.wire.jsonrpc import encode_error as encode_rpc_error
 from heddle.wire.llm import openai_chat
 from heddle.wire.llm.codecs import CODECS
 
@@ -25,7 +28,11 @@ _BY_STATUS: dict[int, Reason] = {
 
 def answer(error: CallError, dialect: str = openai_chat.DIALECT) -> Reply:
     """The reply for a failed call: status, headers of the error, and a body in the dialect's error form."""
-    reason, codec = error.answer, CODECS[dialect]
+    reason = error.answer
+    if dialect == MCP:
+        told = RpcError(reason.jsonrpc, error.detail)
+        return Reply(reason.status, [_JSON, *error.headers], encode_rpc_error(b"", told))
+    codec = CODECS[dialect]
     body = codec.encode_error(reason.status, reason.kind, reason.code, error.detail, error.param)
     headers: Headers = [_JSON, *codec.error_fields(reason.status, reason.code), *error.headers]
     return Reply(reason.status, headers, body)

@@ -10,8 +10,9 @@ import logging
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
 from heddle.dataplane.listening import Listening
+from heddle.dataplane.mcp.routes import McpRouter, build_mcp
 from heddle.dataplane.recording import Recorder
-from heddle.dataplane.routes import build_routes, error_dialect, pick
+from heddle.dataplane.routes import build_policies, build_routes, error_dialect, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
 from heddle.net.address import client_address, networks
 from heddle.net.errors import PeerGone
@@ -30,14 +31,16 @@ _UNEXPECTED = "The gateway failed to handle this call."
 class Runtime:
     """Everything built from one snapshot; never changed afterwards."""
 
-    __slots__ = ("closers", "propagation", "recorder", "router", "sample_ratio", "snapshot", "traced")
+    __slots__ = ("closers", "mcp", "propagation", "recorder", "router", "sample_ratio", "snapshot", "traced")
 
     def __init__(self, snapshot: Snapshot, tools: Tools, spool: Spool) -> None:
         """Build routes and recorders. Raises ValueError naming the part of the snapshot that cannot be built."""
         self.snapshot = snapshot
         self.closers = tools.closers = []
         try:
-            self.router = build_routes(snapshot, tools)
+            policies = build_policies(snapshot, tools)
+            self.router = build_routes(snapshot, tools, policies)
+            self.mcp: McpRouter = build_mcp(snapshot, tools, policies)
             self.recorder = Recorder(snapshot, tools, spool)
         except BaseException:
             self.close()
@@ -79,18 +82,19 @@ class Gateway:
 class Door:
     """One listener's way into the gateway: its checks, and the handler that `net` calls."""
 
-    __slots__ = ("_admission", "_gateway", "_spec", "_trusted")
+    __slots__ = ("_admission", "_gateway", "_mcp", "_spec", "_trusted")
 
     def __init__(self, gateway: Gateway, spec: ListenerSpec) -> None:
         self._gateway = gateway
         self._spec = spec
+        self._mcp = spec.protocol == "MCP"
         self._admission = Admission(spec)
         self._trusted = networks(spec.trusted_proxies)
 
     async def handle(self, request: Request) -> Reply:
         """Answer one request, whatever happens; only cancellation passes through."""
         runtime = self._gateway.runtime
-        route = runtime.router.find(request.path)
+        route = runtime.mcp.find(request.path, self._spec.name) if self._mcp else runtime.router.find(request.path)
         exchange = self._open(request, runtime, route.operation)
         recorder = runtime.recorder
         recorder.inflight += 1

@@ -6,14 +6,14 @@ prefix; which one is meant stands after the last `:` or `/`.
 *Source:* the API references of OpenAI, Anthropic, Gemini and Bedrock, 2026-11.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from heddle import plugins
 from heddle.backends.llm import LlmBackend
 from heddle.dataplane.choosing import Choice, build_chooser
 from heddle.dataplane.decode import Decode
 from heddle.dataplane.modellist import PATHS, ModelList, asked_in
+from heddle.dataplane.route import OPENAI, Route
 from heddle.model.provider import Spelling
 from heddle.model.snapshot import Snapshot
 from heddle.net.message import Request
@@ -22,19 +22,6 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Handler, Phase, Policy, compile_route
 from heddle.traffic.models import ModelTable
 from heddle.wire.llm.codecs import CODECS, FORMS
-
-OPENAI = "openai_chat"
-"""The dialect of paths that belong to none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path: what it is called in records, who answers which method, and the dialect errors are told in."""
-
-    operation: str
-    methods: dict[str, Handler]
-    dialect: str = OPENAI
-
 
 UNKNOWN = Route("unknown", {})
 _STRANGE = tuple(
@@ -126,10 +113,16 @@ def _strange(path: str) -> Route:
     return next((route for prefix, route in _STRANGE if path.startswith(prefix)), UNKNOWN)
 
 
-def build_routes(snapshot: Snapshot, tools: Tools) -> Router:
+def build_policies(snapshot: Snapshot, tools: Tools) -> dict[str, Any]:
+    """All policies by name, None where nothing of one is declared. Raises ValueError when one cannot be built."""
+    return {name: plugins.load("policies", name)(snapshot, tools) for name in plugins.names("policies")}
+
+
+def build_routes(snapshot: Snapshot, tools: Tools, policies: dict[str, Any] | None = None) -> Router:
     """The router of HTTP listeners. Raises ValueError when the snapshot cannot be built."""
-    policies = [plugins.load("policies", name)(snapshot, tools) for name in plugins.names("policies")]
-    chain: list[Policy] = [policy for policy in policies if policy is not None]
+    if policies is None:
+        policies = build_policies(snapshot, tools)
+    chain: list[Policy] = [policy for policy in policies.values() if policy is not None]
     providers = {spec.name: plugins.load("providers", spec.type)(spec) for spec in snapshot.providers}
     spelling = {name: one.spell for name, one in providers.items() if isinstance(one, Spelling)}
     chooser = build_chooser(snapshot.models, tools, spelling)

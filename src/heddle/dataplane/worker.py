@@ -79,7 +79,9 @@ class _Serving:
 
 def _prepare(gateway: Gateway, spec: ListenerSpec) -> _Prepared:
     context = server_context(spec.tls) if spec.tls is not None else None
-    return HttpServer(Door(gateway, spec).handle, spec, answer_error=answer_status), context
+    return HttpServer(
+        Door(gateway, spec).handle, spec, answer_error=answer_status, half_close=spec.protocol != "MCP"
+    ), context
 
 
 class Worker:

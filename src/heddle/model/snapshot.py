@@ -18,7 +18,7 @@ from heddle.model.snapshot_match import MatchSpec
 from heddle.model.snapshot_mcp import McpSpec
 from heddle.model.snapshot_timeouts import TimeoutSpec as TimeoutSpec  # noqa: PLC0414 - given on to those who read this
 
-SERVED_PROTOCOLS = frozenset({"HTTP"})
+SERVED_PROTOCOLS = frozenset({"HTTP", "MCP"})
 """Listener protocols that are bound; the others are checked, stored, and reported as not active."""
 
 

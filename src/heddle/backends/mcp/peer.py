@@ -1,0 +1,304 @@
+"""How a target is reached over HTTP, and how its answers are read: as one JSON message, or as events.
+
+Owns the last step before the wire (fields, credentials, trace, deadlines) and the one translation of network failures
+and statuses into reasons. It knows nothing of eras: targets say which fields a request has.
+*Source:* Model Context Protocol 2025-11-25 and 2026-07-28, "Streamable HTTP", "Sending messages to the server".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from heddle.backends.mcp.contract import Caller
+from heddle.model.principal import Principal
+from heddle.model.snapshot import TimeoutSpec
+from heddle.model.snapshot_mcp import HttpSpec, McpTimeoutSpec, SseSpec
+from heddle.net.client import Inbound, Origin, OutboundRequest
+from heddle.net.errors import BodyError, ConnectFailed, NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
+from heddle.net.message import Headers
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.telemetry.trace import inject_lines
+from heddle.wire import sse
+from heddle.wire.errors import ProtocolError
+from heddle.wire.http1_heads import encode_request_fields
+from heddle.wire.jsonrpc import Message, RpcError, decode_light
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Largest result of a tool."""
+MAX_FAILURE_BYTES = 64 * 1024
+_ACCEPT = (b"accept", b"application/json, text/event-stream")
+_JSON_TYPE = (b"content-type", b"application/json")
+_NONE: Headers = []
+
+OnMessage = Callable[[Message], Awaitable[None] | None]
+
+
+class SessionLost(Exception):  # noqa: N818 - it is not the caller's error
+    """The server does not know the session any more."""
+
+
+class StreamCut(Exception):  # noqa: N818
+    """The stream ended before the answer came; `last_id` is the last event that was seen, empty when none had one."""
+
+    def __init__(self, last_id: bytes, retry_s: float) -> None:
+        super().__init__(last_id)
+        self.last_id = last_id
+        self.retry_s = retry_s
+
+
+class Authorizing(Protocol):
+    """Where the credential of a target comes from."""
+
+    async def headers(self, principal: Principal, caller_token: bytes) -> Headers:
+        """The fields that carry it. Raises CallError when there is none."""
+        ...
+
+    async def refused(self, principal: Principal, status: int, www_authenticate: str) -> bool:
+        """The target did not take it; True when another attempt has a better one."""
+        ...
+
+
+class Place(NamedTuple):
+    """Where a target is."""
+
+    origin: Origin
+    path: bytes
+
+
+class Peer:
+    """One server behind a URL."""
+
+    __slots__ = ("_authorizing", "_client", "_lines", "_monotonic", "_propagation", "_timeouts", "name", "place")
+
+    def __init__(
+        self,
+        name: str,
+        place: Place,
+        timeouts: McpTimeoutSpec,
+        tools: Tools,
+        headers: dict[str, str] | None = None,
+        authorizing: Authorizing | None = None,
+    ) -> None:
+        self.name = name
+        self.place = place
+        self._client = tools.client
+        self._monotonic = tools.clock.monotonic
+        self._authorizing = authorizing
+        self._propagation: tuple[str, ...] = ("w3c",)
+        self._timeouts = TimeoutSpec(
+            connect_s=timeouts.connect_s, first_byte_s=timeouts.call_s, idle_s=timeouts.call_s, total_s=timeouts.total_s
+        )
+        own = [(key.lower().encode(), value.encode()) for key, value in (headers or {}).items()]
+        self._lines = encode_request_fields([_ACCEPT, _JSON_TYPE, *own])
+
+    def timeouts(self, silence_s: float = 0.0) -> TimeoutSpec:
+        """The deadlines of a call; `silence_s` is its own longest silence, 0 the target's."""
+        usual = self._timeouts
+        if not silence_s or silence_s == usual.idle_s:
+            return usual
+        return TimeoutSpec(
+            connect_s=usual.connect_s, first_byte_s=silence_s, idle_s=silence_s, total_s=max(usual.total_s, silence_s)
+        )
+
+    async def send(
+        self, method: str, body: bytes, fields: Headers, caller: Caller, timeouts: TimeoutSpec | None = None
+    ) -> Inbound:
+        """The answer's head. Statuses other than 2xx are read and raised: RpcError, SessionLost, CallError."""
+        exchange = caller.exchange
+        for attempt in (1, 2):
+            lines = self._lines
+            if self._authorizing is not None:
+                fields = [*fields, *await self._authorizing.headers(caller.principal, caller.token)]
+            if fields:
+                lines += encode_request_fields(fields)
+            if exchange is not None:
+                lines += inject_lines(exchange.trace, self._propagation)
+                exchange.upstream_s = self._monotonic()
+            request = OutboundRequest(method, self.place.path, _NONE, body, lines)
+            deadline_s = exchange.deadline_s if exchange is not None else 0.0
+            try:
+                inbound = await self._client.send(self.place.origin, request, timeouts or self._timeouts, deadline_s)
+            except NetError as error:
+                raise self.failed(error, caller) from error
+            if inbound.status < 300:
+                return inbound
+            if attempt == 1 and inbound.status in (401, 403) and await self._another(inbound, caller):
+                continue
+            raise await self._refusal(inbound, fields, caller)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _another(self, inbound: Inbound, caller: Caller) -> bool:
+        """Whether there is a better credential for a call that was refused."""
+        if self._authorizing is None:
+            return False
+        challenge = next((value for name, value in inbound.headers if name == b"www-authenticate"), b"")
+        better = await self._authorizing.refused(caller.principal, inbound.status, challenge.decode("latin-1"))
+        if better:
+            inbound.close()
+        return better
+
+    async def _refusal(self, inbound: Inbound, fields: Headers, caller: Caller) -> Exception:
+        """What a status that is no success means."""
+        status = inbound.status
+        try:
+            body = await inbound.body.read(MAX_FAILURE_BYTES)
+        except NetError as error:
+            inbound.close()
+            body = b""
+            if not isinstance(error, BodyError):
+                return self.failed(error, caller)
+        if status == 404 and any(name == b"mcp-session-id" for name, _ in fields):
+            return SessionLost(self.name)
+        if body[:1] == b"{" and status not in (401, 403):
+            try:
+                message = decode_light(body)
+            except ProtocolError:
+                message = None
+            if message is not None and message.error is not None:
+                return message.error
+        if status in (401, 403):
+            return CallError(Reason.UPSTREAM_ERROR, f"The tool server `{self.name}` refused the gateway's credential.")
+        if status == 429 or status >= 500:
+            return CallError(Reason.UPSTREAM_ERROR, f"The tool server `{self.name}` failed with status {status}.")
+        return CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` answered with status {status}.")
+
+    def failed(self, error: NetError, caller: Caller) -> CallError:
+        """What a network failure means to the caller."""
+        name = self.name
+        if isinstance(error, ConnectFailed) or (isinstance(error, UpstreamTimeout) and error.phase == "connect"):
+            if caller.exchange is not None:
+                caller.exchange.upstream_s = 0.0
+            return CallError(Reason.UPSTREAM_UNREACHABLE, f"The tool server `{name}` could not be reached.")
+        if isinstance(error, UpstreamTimeout):
+            return CallError(Reason.UPSTREAM_TIMEOUT, f"The tool server `{name}` did not answer in time.")
+        if isinstance(error, UpstreamProtocolError):
+            return CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{name}` broke the rules of HTTP.")
+        if isinstance(error, BodyError):
+            return CallError(Reason.UPSTREAM_ERROR, f"The answer of the tool server `{name}` is too large or damaged.")
+        if isinstance(error, UpstreamClosed) and not error.sent:
+            return CallError(Reason.UPSTREAM_UNREACHABLE, f"The tool server `{name}` could not be reached.")
+        return CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{name}` closed the connection during the call.")
+
+    def broken(self, error: ProtocolError) -> CallError:
+        """What an answer that cannot be read means."""
+        detail = f"The tool server `{self.name}` sent what is no answer: {error.detail}"
+        return CallError(Reason.UPSTREAM_BROKEN, detail)
+
+    async def result(self, inbound: Inbound, identity: bytes, hear: OnMessage, caller: Caller) -> bytes:
+        """The result of the request `identity`; whatever else arrives before it goes to `hear`.
+
+        Raises RpcError, CallError, or StreamCut when a stream ended before.
+        """
+        kind = next((value for name, value in inbound.headers if name == b"content-type"), b"")
+        try:
+            if kind.startswith(b"text/event-stream"):
+                return await self._from_events(inbound, identity, hear)
+            body = inbound.body.whole(MAX_ANSWER_BYTES)
+            if body is None:
+                body = await inbound.body.read(MAX_ANSWER_BYTES)
+            return _answered(decode_light(body), identity)
+        except ProtocolError as error:
+            inbound.close()
+            raise self.broken(error) from error
+        except NetError as error:
+            inbound.close()
+            raise self.failed(error, caller) from error
+        except BaseException:
+            inbound.close()
+            raise
+
+    async def _from_events(self, inbound: Inbound, identity: bytes, hear: OnMessage) -> bytes:
+        last_id, retry_s = b"", 1.0
+        async for event in events(inbound):
+            last_id = event.id or last_id
+            retry_s = event.retry_s or retry_s
+            if event.message is None:
+                continue
+            if event.message.is_answer and event.message.id == identity:
+                inbound.close()
+                return _answered(event.message, identity)
+            wait = hear(event.message)
+            if wait is not None:
+                await wait
+        raise StreamCut(last_id, retry_s)
+
+
+class Heard(NamedTuple):
+    """One event: its message, if it has one, its id, and how long to wait before coming back."""
+
+    message: Message | None
+    id: bytes
+    retry_s: float
+
+
+class events:  # noqa: N801 - read as a function
+    """The events of an answer, as they come. Raises NetError and ProtocolError."""
+
+    def __init__(self, inbound: Inbound) -> None:
+        self._body = inbound.body
+        self._splitter = sse.Splitter(MAX_ANSWER_BYTES)
+        self._ready: list[bytes] = []
+
+    def __aiter__(self) -> "events":
+        return self
+
+    async def __anext__(self) -> Heard:
+        while True:
+            while self._ready:
+                found = _heard(self._ready.pop(0))
+                if found is not None:
+                    return found
+            self._ready = self._splitter.feed(await self._body.__anext__())
+
+
+def _heard(raw: bytes) -> Heard | None:
+    event = sse.decode(raw)
+    retry_s = _retry_s(raw)
+    if not event.data:
+        return Heard(None, event.id, retry_s) if event.id or retry_s else None
+    if event.event not in (b"", b"message"):
+        return None
+    return Heard(decode_light(event.data), event.id, retry_s)
+
+
+def _retry_s(raw: bytes) -> float:
+    for line in raw.splitlines():
+        if line.startswith(b"retry:"):
+            value = line[6:].strip()
+            return min(int(value) / 1000, 60.0) if value.isdigit() and len(value) < 9 else 0.0
+    return 0.0
+
+
+def _answered(message: Message, identity: bytes) -> bytes:
+    if message.error is not None:
+        raise message.error
+    if not message.is_answer or message.id != identity:
+        raise ProtocolError("It is not the answer to what was asked.")
+    return message.result
+
+
+def place(spec: HttpSpec | SseSpec, name: str, tools: Tools) -> Place:
+    """Where a configured URL leads; its connections are given back when the snapshot is dropped.
+
+    Raises ValueError for a URL or CA file that cannot be used.
+    """
+    url = urlsplit(spec.url)
+    try:
+        origin = tools.client.origin(
+            spec.url, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections, owner=f"mcp:{name}"
+        )
+    except OSError as exc:
+        raise ValueError(f"tool server {name!r}: cannot read its CA file: {exc.strerror or exc}") from exc
+    tools.closers.append(lambda: tools.client.discard(origin))
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    return Place(origin, path.encode())
+
+
+async def pause(seconds: float) -> None:
+    """Wait before coming back to a stream."""
+    await asyncio.sleep(seconds)
+
+
+__all__ = ["CallError", "Heard", "Peer", "Place", "RpcError", "SessionLost", "StreamCut", "events", "pause", "place"]

@@ -1,0 +1,270 @@
+"""One target as the gateway keeps it: what it offers, whether it is well, and how much it may be asked at once.
+
+Owns the life of lists. They are read when they are first needed, kept while the target is away, read again when it
+says that they changed and when they are old, and never held up by any other target. A target that fails is left alone
+for a while, and asked in between whether it is well again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
+from heddle.backends.mcp.contract import Caller, Params, Target, TargetRequest, Wanted
+from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
+from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import CallError, Reason
+from heddle.wire.jsonrpc import RpcError
+
+_log = logging.getLogger("heddle.mcp")
+
+MAX_SHELVES = 4_096
+"""Callers whose own lists are kept, of a target whose lists differ."""
+RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""After so many seconds a target that failed is asked for its lists again."""
+LISTEN_AGAIN_S = 300.0
+_CHANGED = {
+    "notifications/tools/list_changed": "tools",
+    "notifications/prompts/list_changed": "prompts",
+    "notifications/resources/list_changed": "resources",
+}
+_SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_ERROR))
+
+
+class _Shelf:
+    """The lists for one kind of caller."""
+
+    __slots__ = ("catalogue", "failures", "old", "read", "reading", "retry_at_s", "until_s")
+
+    def __init__(self) -> None:
+        self.read: Catalogue | None = None
+        """As the target lists it."""
+        self.catalogue: Catalogue | None = None
+        """What of that may be shown."""
+        self.until_s = 0.0
+        self.old = True
+        self.failures = 0
+        self.retry_at_s = 0.0
+        self.reading: asyncio.Task[None] | None = None
+
+
+class Upstream:
+    """A target and what is known of it. Belongs to one snapshot and one worker."""
+
+    def __init__(self, spec: McpTargetSpec, target: Target, tools: Tools) -> None:
+        self.spec, self.target, self.name = spec, target, spec.name
+        self.generation = 0
+        """Rises with each change of any of its lists."""
+        self.changed: Callable[[Upstream, str], None] = lambda upstream, what: None  # noqa: ARG005
+        """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
+        self.admit: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue
+        """What of its lists may be shown."""
+        self._monotonic = tools.clock.monotonic
+        self._shelves: dict[str, _Shelf] = {}
+        self._running = 0
+        self._failures = 0
+        self._well = 0
+        self._sick = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching = False
+        tools.closers.append(self.close)
+
+    @property
+    def eager(self) -> bool:
+        """Sessions with it begin with those of callers: they cost little, and any replica can use them."""
+        return isinstance(self.spec.connect, HttpSpec)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it may be expected to answer."""
+        return not self._sick
+
+    async def call(self, request: TargetRequest, caller: Caller) -> bytes:
+        """As of the target, within its concurrency. Raises RpcError or CallError."""
+        most = self.spec.max_concurrent
+        if most and self._running >= most:
+            raise CallError(Reason.OVERLOADED, f"The tool server `{self.name}` has as many calls as it may have.")
+        self._running += 1
+        try:
+            result = await self.target.call(request, caller)
+        except CallError as error:
+            if error.reason in _SICK:
+                self._fail()
+            raise
+        finally:
+            self._running -= 1
+        self._failures = 0
+        return result
+
+    def _fail(self) -> None:
+        self._failures += 1
+        if not self._sick and self._failures >= self.spec.health.unhealthy_after:
+            self._sick, self._well = True, 0
+            _log.warning("tool server %s is unhealthy", self.name)
+            self._watch()
+
+    def recovered(self) -> None:
+        """It answered when it was asked whether it is well."""
+        self._failures = 0
+        self._well += 1
+        if self._sick and self._well >= self.spec.health.healthy_after:
+            self._sick = False
+            _log.warning("tool server %s is healthy again", self.name)
+
+    async def catalogue(self, caller: Caller, scope: str = "") -> Catalogue | None:
+        """What it offers; None while it was never reached. Waits at most `timeouts.list_s`, and only for the first.
+
+        `scope` tells callers apart whose lists differ.
+        """
+        shelf = self._shelves.get(scope)
+        if shelf is None:
+            if len(self._shelves) >= MAX_SHELVES:
+                del self._shelves[next(iter(self._shelves))]
+            shelf = self._shelves[scope] = _Shelf()
+        now_s = self._monotonic()
+        if (shelf.old or now_s >= shelf.until_s) and now_s >= shelf.retry_at_s:
+            reading = self._read(shelf, caller, scope)
+            if shelf.catalogue is None:
+                await asyncio.wait([reading], timeout=self.spec.timeouts.list_s or None)
+        elif shelf.catalogue is None and shelf.reading is not None:
+            await asyncio.wait([shelf.reading], timeout=self.spec.timeouts.list_s or None)
+        return shelf.catalogue
+
+    def known(self, scope: str = "") -> Catalogue | None:
+        """What is known of its lists without asking; None when they must be asked for (`catalogue`)."""
+        shelf = self._shelves.get(scope)
+        if shelf is None or shelf.old or self._monotonic() >= shelf.until_s:
+            return None
+        return shelf.catalogue
+
+    def _read(self, shelf: _Shelf, caller: Caller, scope: str) -> "asyncio.Task[None]":
+        if shelf.reading is None:
+            own = Caller()
+            if scope:
+                own.principal, own.token, own.key = caller.principal, caller.token, caller.key
+            shelf.reading = self._start(self._refresh(shelf, own))
+        return shelf.reading
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _refresh(self, shelf: _Shelf, caller: Caller) -> None:
+        shelf.old = False
+        try:
+            async with asyncio.timeout(self.spec.timeouts.list_s or None):
+                catalogue = await read_catalogue(self.target, caller)
+        except (RpcError, CallError, TimeoutError) as error:
+            pause_s = RETRY_S[min(shelf.failures, len(RETRY_S) - 1)]
+            shelf.failures += 1
+            shelf.old, shelf.retry_at_s = True, self._monotonic() + pause_s
+            _log.warning("tool server %s: its lists cannot be read: %s", self.name, _said(error))
+            self._fail()
+            return
+        finally:
+            shelf.reading = None
+        shelf.failures, shelf.retry_at_s = 0, 0.0
+        shelf.until_s = self._monotonic() + (catalogue.ttl_s or self.spec.refresh_s)
+        self.recovered()
+        if shelf.read is None or catalogue != shelf.read:
+            shelf.read = catalogue
+            shelf.catalogue = self.admit(catalogue)
+            self.generation += 1
+        self._watch()
+
+    def admit_anew(self) -> None:
+        """What may be shown has changed."""
+        for shelf in self._shelves.values():
+            if shelf.read is not None:
+                shelf.catalogue = self.admit(shelf.read)
+                self.generation += 1
+
+    def _watch(self) -> None:
+        """Begin to listen to what it says by itself, and to look after its health."""
+        if self._watching:
+            return
+        self._watching = True
+        self._start(self._listen())
+        if self.spec.health.interval_s:
+            self._start(self._look())
+
+    async def _listen(self) -> None:
+        """Hear of changed lists for as long as the snapshot lives."""
+        failures = 0
+        while True:
+            shelf = self._shelves.get("")
+            catalogue = shelf.catalogue if shelf is not None else None
+            capabilities = catalogue.described.capabilities if catalogue is not None else {}
+            wanted = [name for name in ("tools", "prompts", "resources") if _tells(capabilities.get(name))]
+            pause_s = LISTEN_AGAIN_S
+            if wanted:
+                pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                failures += 1
+                try:
+                    await self.target.listen(_wanting(wanted), Caller(), self._hear)
+                    failures = 0
+                except CallError as error:
+                    if error.reason is Reason.UPSTREAM_BROKEN and failures > 2:
+                        pause_s = LISTEN_AGAIN_S  # it has no such stream
+                except RpcError:
+                    pause_s = LISTEN_AGAIN_S
+            await asyncio.sleep(pause_s)
+
+    def _hear(self, method: str, params: Params) -> None:
+        del params
+        what = _CHANGED.get(method)
+        if what is not None:
+            self.invalidate(what)
+
+    def invalidate(self, what: str) -> None:
+        """Its lists changed: read them again before they are next shown."""
+        for scope, shelf in self._shelves.items():
+            shelf.old = True
+            if not scope and shelf.catalogue is not None and shelf.reading is None:
+                shelf.reading = self._start(self._reread(shelf, what))
+
+    async def _reread(self, shelf: _Shelf, what: str) -> None:
+        await self._refresh(shelf, Caller())
+        self.changed(self, what)
+
+    async def _look(self) -> None:
+        """Ask now and then whether it is well."""
+        health = self.spec.health
+        while True:
+            await asyncio.sleep(health.interval_s)
+            try:
+                async with asyncio.timeout(health.timeout_s or None):
+                    await self.target.call(TargetRequest(method=self._probe(), params={}), Caller())
+            except RpcError:
+                self.recovered()  # it answers
+            except (CallError, TimeoutError):
+                self._fail()
+            else:
+                self.recovered()
+
+    def _probe(self) -> str:
+        return "ping" if self.target.stateful else "server/discover"
+
+    def close(self) -> None:
+        """Nothing runs for it any more."""
+        for task in self._tasks:
+            task.cancel()
+        self.target.close()
+
+
+def _tells(capability: object) -> bool:
+    """Whether a declared capability says that its changes are told."""
+    return isinstance(capability, dict) and bool(capability.get("listChanged"))
+
+
+def _wanting(lists: list[str]) -> Wanted:
+    return Wanted(tools="tools" in lists, prompts="prompts" in lists, resources="resources" in lists)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, CallError):
+        return error.detail
+    return f"error {error.code}" if isinstance(error, RpcError) else "it did not answer in time"

@@ -1,0 +1,125 @@
+"""Questions of servers under way to callers, and requests under way for them: found from any worker.
+
+Owns the ids that callers see of questions (a server's own would collide with another's), and what happens when an
+answer or a cancellation arrives at a worker that does not have what it is about: it is said on the bus. An answer
+counts only from the session that was asked.
+*Source:* Model Context Protocol 2025-11-25, "Cancellation", "Sampling", "Elicitation", "Roots".
+"""
+
+import asyncio
+import itertools
+import os
+
+import msgspec
+
+from heddle.backends.mcp.contract import Params
+from heddle.dataplane.mcp.running import Running
+from heddle.dataplane.mcp.sessions import Session
+from heddle.drivers.bus import Bus
+from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, encode_members, encode_request
+
+WAIT_S = 600.0
+"""How long a question waits for its answer."""
+MAX_ASKED = 10_000
+_ANSWER, _CANCEL = "mcp.answer", "mcp.cancel"
+
+
+class _Answered(msgspec.Struct, array_like=True):
+    session: str
+    id: str
+    result: bytes = b""
+    code: int = 0
+    message: str = ""
+    data: bytes = b""
+
+
+class _Cancelled(msgspec.Struct, array_like=True):
+    session: str
+    request: bytes
+
+
+_decode_answer = msgspec.msgpack.Decoder(_Answered).decode
+_decode_cancelled = msgspec.msgpack.Decoder(_Cancelled).decode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Asking:
+    """Everything of one worker that waits for word of a caller."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._numbers = itertools.count(1)
+        self._nonce = os.urandom(4).hex()
+        self._asked: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
+        self._running: dict[tuple[str, bytes], Running] = {}
+        self._undo = [bus.subscribe(_ANSWER, self._hear_answer), bus.subscribe(_CANCEL, self._hear_cancel)]
+
+    def close(self) -> None:
+        """Hear of nothing more."""
+        for undo in self._undo:
+            undo()
+
+    async def ask(self, session: Session, running: Running, method: str, params: Params) -> bytes:
+        """Ask the caller in the stream of a request: the result as raw JSON. Raises RpcError."""
+        if len(self._asked) >= MAX_ASKED:
+            raise RpcError(INTERNAL_ERROR, "Too many questions wait for their answers.")
+        ident = f"h{self._nonce}-{next(self._numbers)}"
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._asked[ident] = session.carried.id, answer
+        running.say(encode_request(b'"%b"' % ident.encode(), method, encode_members(params)))
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await answer
+        except TimeoutError as exc:
+            raise RpcError(INTERNAL_ERROR, "The client did not answer in time.") from exc
+        finally:
+            del self._asked[ident]
+
+    def answered(self, session: Session, message: Message) -> None:
+        """A caller answered something."""
+        ident = message.id.decode("ascii", "replace").strip('"')
+        answered = _Answered(session.carried.id, ident, message.result)
+        if message.error is not None:
+            error = message.error
+            answered.code, answered.message, answered.data = error.code or INTERNAL_ERROR, error.message, error.data
+        if not self._give(answered):
+            self._bus.publish(_ANSWER, _pack(answered))
+
+    def _hear_answer(self, payload: bytes) -> None:
+        self._give(_decode_answer(payload))
+
+    def _give(self, answered: _Answered) -> bool:
+        session, answer = self._asked.get(answered.id, ("", None))
+        if answer is None:
+            return False
+        if session != answered.session or answer.done():
+            return True  # another session's word for it is none
+        if answered.code:
+            answer.set_exception(RpcError(answered.code, answered.message, answered.data))
+        else:
+            answer.set_result(answered.result)
+        return True
+
+    def begin(self, session: Session, request: bytes, running: Running) -> None:
+        """A request of a session is under way."""
+        self._running[session.carried.id, request] = running
+
+    def end(self, session: Session, request: bytes) -> None:
+        """It is over."""
+        self._running.pop((session.carried.id, request), None)
+
+    def cancel(self, session: Session, request: bytes) -> None:
+        """A caller gives up one of its requests."""
+        if not self._stop(session.carried.id, request):
+            self._bus.publish(_CANCEL, _pack(_Cancelled(session.carried.id, request)))
+
+    def _hear_cancel(self, payload: bytes) -> None:
+        cancelled = _decode_cancelled(payload)
+        self._stop(cancelled.session, cancelled.request)
+
+    def _stop(self, session: str, request: bytes) -> bool:
+        running = self._running.get((session, request))
+        if running is None:
+            return False
+        running.cancel()
+        return True

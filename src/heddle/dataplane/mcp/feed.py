@@ -1,0 +1,176 @@
+"""What a virtual server says by itself: that lists changed, that a resource changed, and what its targets tell.
+
+Owns a listener's stream and everything that feeds it. Changes of lists are heard by the gateway itself, once for all
+listeners; changes of resources by a listener's own session with the target, or its own subscription.
+*Source:* Model Context Protocol 2026-07-28, "Subscriptions"; 2025-11-25, "Listening for messages from the server".
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import msgspec
+
+from heddle.backends.mcp.contract import Caller, Params, Wanted
+from heddle.backends.mcp.upstream import Upstream
+from heddle.dataplane.mcp import fronting
+from heddle.dataplane.mcp.running import Running
+from heddle.dataplane.mcp.server import VirtualServer
+from heddle.dataplane.mcp.surface import Entry
+from heddle.model.mcp import McpCall
+from heddle.pipeline.errors import CallError
+from heddle.pipeline.exchange import Exchange
+from heddle.wire import sse
+from heddle.wire.jsonrpc import RpcError, encode_members, encode_notification
+from heddle.wire.mcp import meta
+from heddle.wire.mcp.names import exposed_uri
+
+_log = logging.getLogger("heddle.mcp")
+
+MAX_URIS = 1_000
+AGAIN_S = 2.0
+"""A target that ended a stream is listened to again after so long."""
+UPDATED = "notifications/resources/updated"
+CHANGED = {
+    "tools": "notifications/tools/list_changed",
+    "prompts": "notifications/prompts/list_changed",
+    "resources": "notifications/resources/list_changed",
+}
+_encode = msgspec.json.encode
+
+
+class Feed:
+    """The sources of one listener's stream."""
+
+    def __init__(self, server: VirtualServer, caller: Caller) -> None:
+        self.server, self.caller = server, caller
+        self.mail = Running()
+        """Where messages wait for the stream."""
+        self.lists: frozenset[str] = frozenset(CHANGED)
+        self.tag: Params = {}
+        """What `_meta` of each message says."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._own: list[tuple[Upstream, Caller]] = []
+        server.watchers.add(self._changed)
+
+    def _changed(self, what: str) -> None:
+        if what in self.lists:
+            self.tell(CHANGED[what], {})
+
+    def tell(self, method: str, params: Params) -> None:
+        """Put a message into the stream."""
+        if self.tag:
+            said = {**meta.read_meta(params), **self.tag}
+            params = {**params, "_meta": msgspec.Raw(encode_members(said))}
+        self.mail.say(encode_notification(method, encode_members(params) if params else b""))
+
+    def watch(self, upstream: Upstream, wanted: Wanted, caller: Caller, prefix: str) -> None:
+        """Listen to a target for as long as the stream is open."""
+
+        def hear(method: str, params: Params) -> None:
+            self._hear(upstream, prefix, method, params)
+
+        self._start(self._listen(upstream, wanted, caller, hear))
+
+    def _hear(self, upstream: Upstream, prefix: str, method: str, params: Params) -> None:
+        if method == UPDATED and prefix and "uri" in params:
+            uri = exposed_uri(msgspec.json.decode(params["uri"]), prefix)
+            params = {**params, "uri": msgspec.Raw(_encode(uri))}
+        what = next((what for what, name in CHANGED.items() if name == method), "")
+        if what:
+            upstream.invalidate(what)  # everybody is told once the lists were read again
+        elif method.startswith("notifications/") and not method.startswith("notifications/subscriptions/"):
+            self.tell(method, params)
+
+    async def _listen(self, upstream: Upstream, wanted: Wanted, caller: Caller, hear: Any) -> None:
+        while True:
+            try:
+                await upstream.target.listen(wanted, caller, hear)
+            except (RpcError, CallError) as error:
+                _log.debug("tool server %s: not listened to: %s", upstream.name, type(error).__name__)
+            await asyncio.sleep(AGAIN_S)
+
+    def own_session(self, upstream: Upstream) -> Caller:
+        """A caller whose session with the target is this stream's alone, and ends with it."""
+        own = Caller()
+        own.principal, own.token = self.caller.principal, self.caller.token
+        own.key = f"{self.caller.key}\0listening\0{os.urandom(8).hex()}"
+        self._own.append((upstream, own))
+        return own
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """The stream is over."""
+        self.server.watchers.discard(self._changed)
+        for task in self._tasks:
+            task.cancel()
+        for upstream, caller in self._own:
+            ending = asyncio.ensure_future(upstream.target.end(caller))
+            ending.add_done_callback(_logged)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Encoded messages as they come, empty ones where the stream should say that it is there."""
+        while not self.mail.done:
+            for said in self.mail.take():
+                yield said
+            if await fronting.silence(self.mail):
+                yield b""
+
+
+def _logged(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.debug("a session could not be ended: %s", type(task.exception()).__name__)
+
+
+class Listening:
+    """A modern listener: `subscriptions/listen`."""
+
+    def __init__(self, server: VirtualServer, caller: Caller, exchange: Exchange, identity: bytes) -> None:
+        self._server, self._caller, self._exchange, self._identity = server, caller, exchange, identity
+        self._feed: Feed | None = None
+
+    async def begin(self, wanted: dict[str, Any]) -> None:
+        """Listen to what is wanted, as far as this caller may have it. Raises CallError."""
+        lists = [name for name in CHANGED if wanted.get(f"{name}ListChanged") is True]
+        asked = wanted.get("resourceSubscriptions")
+        uris = [uri for uri in asked if isinstance(uri, str)][:MAX_URIS] if isinstance(asked, list) else []
+        surface = await self._server.surface(self._caller)
+        entries = [entry for uri in uris if (entry := surface.resource(uri)) is not None and self._may(entry)]
+        feed = self._feed = Feed(self._server, self._caller)
+        feed.lists = frozenset(lists)
+        feed.tag = {meta.SUBSCRIPTION_ID: msgspec.Raw(self._identity)}
+        honoured: dict[str, Any] = {f"{name}ListChanged": True for name in lists}
+        if entries:
+            honoured["resourceSubscriptions"] = [entry.name for entry in entries]
+        feed.tell("notifications/subscriptions/acknowledged", {"notifications": msgspec.Raw(_encode(honoured))})
+        by_upstream: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_upstream.setdefault(entry.upstream.name, []).append(entry)
+        for group in by_upstream.values():
+            upstream = group[0].upstream
+            caller = feed.own_session(upstream) if upstream.target.stateful else self._caller
+            feed.watch(upstream, Wanted(uris=tuple(entry.key for entry in group)), caller, group[0].prefix)
+
+    def _may(self, entry: Entry) -> bool:
+        call = McpCall(
+            method="resources/read", server=self._server.spec.name, version="", kind="resource", name=entry.name,
+            target=entry.upstream.name, target_name=entry.key,
+        )  # fmt: skip
+        return self._server.policies.permits(self._exchange, call)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The events."""
+        feed = self._feed
+        assert feed is not None
+        try:
+            async for said in feed.messages():
+                self._exchange.events += 1
+                yield sse.encode(said) if said else fronting.PING
+        finally:
+            feed.close()

@@ -1,0 +1,363 @@
+"""The front of the older era: sessions over streamable HTTP.
+
+Owns `initialize` and what a session's messages mean: requests are answered by one message or by a stream, answers go
+to whoever asked, in whichever worker that is, and a caller that lost a stream finds what it missed.
+*Source:* Model Context Protocol 2025-03-26 to 2025-11-25: "Lifecycle", "Streamable HTTP", "Resumability".
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from heddle import __version__
+from heddle.backends.mcp.contract import NOTHING, Caller, Params, Wanted
+from heddle.dataplane.mcp import fronting
+from heddle.dataplane.mcp.asking import Asking
+from heddle.dataplane.mcp.feed import Feed
+from heddle.dataplane.mcp.modern import capabilities
+from heddle.dataplane.mcp.replay import Replay, Stream
+from heddle.dataplane.mcp.running import Running
+from heddle.dataplane.mcp.server import VirtualServer
+from heddle.dataplane.mcp.sessions import Carried, Changing, NoSession, Session, Sessions
+from heddle.model.principal import Principal
+from heddle.net.message import Headers, Reply
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.wire.jsonrpc import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Message,
+    RpcError,
+    encode_error,
+    encode_members,
+    encode_notification,
+    encode_result,
+)
+from heddle.wire.mcp import fields, meta
+from heddle.wire.mcp.results import to_legacy
+from heddle.wire.mcp.versions import LEGACY, UNSTATED, at_least, negotiated
+
+EAGER_S = 3.0
+"""How long `initialize` waits for sessions with targets to begin; one that takes longer begins on first use."""
+MAX_TOKEN_KEPT = 2_048
+"""Characters of sessions with targets that a token carries."""
+_encode = msgspec.json.encode
+_MODERN_ONLY = frozenset(("server/discover", "subscriptions/listen"))
+
+
+class LegacyCaller(Caller):
+    """The caller of one request of a session."""
+
+    def __init__(self, running: Running, asking: Asking, session: Session | None, principal: Principal) -> None:
+        self.running = running
+        self._asking = asking
+        self.session = session
+        self.principal = principal
+        self.version = UNSTATED
+        self.log_level = ""
+        self.capabilities = NOTHING
+        if session is not None:
+            carried = session.carried
+            self.key, self.version, self.kept = session.key, carried.version, carried.kept
+            self.capabilities, self.client_info = carried.capabilities, carried.client_info
+            self.log_level = session.changing.log_level if session.changing is not None else ""
+
+    def notify(self, method: str, params: Params) -> None:
+        """Into the stream of this request."""
+        if method.startswith("notifications/"):
+            self.running.say(encode_notification(method, encode_members(params)))
+
+    async def ask(self, method: str, params: Params) -> bytes:
+        """In the stream of this request; the answer comes as a request of its own, perhaps to another worker."""
+        if self.session is None:
+            raise RpcError(METHOD_NOT_FOUND, f"The client does not answer `{method}`: it has no session.")
+        return await self._asking.ask(self.session, self.running, method, params)
+
+
+class LegacyFront:
+    """The front of one virtual server."""
+
+    def __init__(self, server: VirtualServer, sessions: Sessions, asking: Asking, replay: Replay) -> None:
+        self._server = server
+        self._sessions = sessions
+        self._asking = asking
+        self._replay = replay
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Sessions.
+
+    async def session(self, exchange: Exchange) -> Session | None:
+        """The session of a request; None when it names none. Raises NoSession."""
+        token = exchange.request.header(fields.SESSION)
+        if token is None:
+            return None
+        text = token.decode("latin-1")
+        name, principal = self._server.spec.name, exchange.principal
+        return self._sessions.known(text, name, principal) or await self._sessions.find(text, name, principal)
+
+    async def _begin(self, exchange: Exchange, message: Message) -> Reply:
+        asked, declared = message.value.get("protocolVersion"), message.value.get("capabilities", {})
+        if not isinstance(asked, str) or not isinstance(declared, dict):
+            raise RpcError(INVALID_PARAMS, "`initialize` needs `protocolVersion` and `capabilities`.")
+        result, token, _ = await self.initialize(exchange, message, negotiated(asked))
+        headers: Headers = [*fronting.JSON, (fields.SESSION, token.encode())]
+        return Reply(200, headers, encode_result(message.id, result))
+
+    async def initialize(self, exchange: Exchange, message: Message, version: str) -> tuple[bytes, str, Session]:
+        """Begin a session: what `initialize` results in, the session's token, and itself. Raises CallError."""
+        self._server.enter(exchange)
+        info = bytes(message.params.get("clientInfo", b""))
+        ident = self._sessions.new_id()
+        declared = bytes(message.params.get("capabilities", NOTHING))
+        began_s = self._sessions.now_s()
+        before = Carried(ident, version, began_s, declared, info[:1024] if len(info) > 1024 else info)
+        if len(info) > 1024 or len(declared) > 4096:
+            raise RpcError(INVALID_PARAMS, "`clientInfo` or `capabilities` is larger than can be kept.")
+        caller = LegacyCaller(Running(), self._asking, Session(before, self._server.spec.name, ""), exchange.principal)
+        caller.beginning = {}
+        surface = await self._server.surface(caller)
+        stateful = [part.upstream for part in surface.parts if part.upstream.target.stateful and part.upstream.eager]
+        if stateful:
+            begun = [asyncio.ensure_future(_quiet(upstream.target.describe(caller))) for upstream in stateful]
+            self._tasks.update(begun)
+            for task in begun:
+                task.add_done_callback(self._tasks.discard)
+            await asyncio.wait(begun, timeout=EAGER_S)
+        kept, caller.beginning = caller.beginning, None
+        if sum(map(len, kept.values())) > MAX_TOKEN_KEPT:
+            kept = {}
+        carried = msgspec.structs.replace(before, kept=kept)
+        token, session = self._sessions.begin(self._server.spec.name, exchange.principal, carried)
+        told: dict[str, Any] = {
+            "protocolVersion": version,
+            "capabilities": capabilities(surface.capabilities(), modern=False),
+            "serverInfo": {"name": "heddle", "version": __version__},
+        }
+        if self._server.spec.title and at_least(version, "2025-06-18"):
+            told["serverInfo"]["title"] = self._server.spec.title
+        if instructions := surface.instructions():
+            told["instructions"] = instructions
+        return _encode(told), token, session
+
+    # Messages.
+
+    async def handle(self, exchange: Exchange, message: Message, size: int) -> Reply:
+        """Answer one message of a POST. CallErrors are answered by whoever calls this."""
+        stated = exchange.request.header(fields.VERSION)
+        if stated is not None and stated.decode("latin-1") not in LEGACY:
+            error = RpcError(INVALID_REQUEST, "Bad Request: the protocol version is not spoken here in this way.")
+            return fronting.refused(message.id, error, 400)
+        try:
+            session = await self.session(exchange)
+        except NoSession:
+            exchange.reason = Reason.NOT_FOUND
+            return fronting.refused(message.id, RpcError(-32001, "Session not found"), 404)
+        version = session.carried.version if session is not None else UNSTATED
+        if not message.is_request:
+            await self.told(exchange, message, session)
+            return Reply(202, [])
+        call = fronting.enter(exchange, self._server, message, version, size)
+        call.session = session.carried.id if session is not None else ""
+        if message.method == "initialize":
+            try:
+                return await self._begin(exchange, message)
+            except (RpcError, CallError) as error:
+                return fronting.failed(exchange, message.id, error, modern=False)
+        running = self.run(exchange, message, session)
+        return await self._reply(running, message, session, exchange)
+
+    def run(self, exchange: Exchange, message: Message, session: Session | None) -> Running:
+        """Begin a request."""
+        running = Running()
+        caller = LegacyCaller(running, self._asking, session, exchange.principal)
+        caller.exchange = exchange
+        if session is None:
+            fronting.identify(caller, exchange, "caller:")
+        else:
+            self._asking.begin(session, message.id, running)
+        running.start(self._answer(message, caller, exchange))
+        return running
+
+    async def _answer(self, message: Message, caller: LegacyCaller, exchange: Exchange) -> bytes:
+        session, method = caller.session, message.method
+        try:
+            if method in _MODERN_ONLY:
+                raise RpcError(METHOD_NOT_FOUND, "Method not found")
+            if method == "logging/setLevel":
+                return await self._set_level(message, caller)
+            result = to_legacy(await self._server.answer(message, caller, exchange))
+            if session is not None and method in ("resources/subscribe", "resources/unsubscribe"):
+                self._subscribe(session, str(message.value["uri"]), method == "resources/subscribe")
+            return result
+        finally:
+            if session is not None:
+                self._asking.end(session, message.id)
+
+    async def _set_level(self, message: Message, caller: LegacyCaller) -> bytes:
+        level = message.value.get("level")
+        if level not in meta.LEVELS:
+            raise RpcError(INVALID_PARAMS, f"`level` must be one of {', '.join(meta.LEVELS)}.")
+        if caller.session is not None:
+            changing = caller.session.changing or Changing()
+            self._sessions.change(caller.session, msgspec.structs.replace(changing, log_level=str(level)))
+        await self._server.set_level(message.params, caller)
+        return NOTHING
+
+    def _subscribe(self, session: Session, uri: str, on: bool) -> None:
+        changing = session.changing or Changing()
+        uris = tuple(other for other in changing.uris if other != uri) + ((uri,) if on else ())
+        self._sessions.change(session, msgspec.structs.replace(changing, uris=uris[-1_000:]))
+
+    async def told(self, exchange: Exchange, message: Message, session: Session | None) -> None:
+        """An answer, or a notification."""
+        exchange.operation = "mcp"
+        if session is None:
+            return
+        if message.is_answer:
+            self._asking.answered(session, message)
+        elif message.method == "notifications/cancelled":
+            raw = message.params.get("requestId")
+            if raw is not None:
+                self._asking.cancel(session, bytes(raw))
+        elif message.method == "notifications/roots/list_changed":
+            caller = LegacyCaller(Running(), self._asking, session, exchange.principal)
+            await self._server.tell(message.method, message.params, caller)
+
+    async def _reply(self, running: Running, message: Message, session: Session | None, exchange: Exchange) -> Reply:
+        """One message if the request ends without anything else, a stream otherwise."""
+        events = fronting.takes_events(exchange.request)
+        try:
+            while not running.done:
+                await running.news()
+                if running.said and events:
+                    break
+                running.take()
+        except asyncio.CancelledError:
+            if session is None:
+                running.cancel()  # with a session, only the caller's word cancels
+            raise
+        if running.said and events:
+            stream = self._replay.stream(session)
+            return Reply(200, fronting.EVENTS, self._stream(running, stream, message, exchange))
+        if running.error is not None:
+            return fronting.failed(exchange, message.id, running.error, modern=False)
+        return Reply(200, fronting.JSON, encode_result(message.id, running.result))
+
+    async def _stream(
+        self, running: Running, stream: Stream, message: Message, exchange: Exchange
+    ) -> AsyncIterator[bytes]:
+        """The events of a request, its result last. A caller that goes away may come back for the rest."""
+        try:
+            if stream.primed:
+                yield stream.prime()
+            while True:
+                for said in running.take():
+                    exchange.events += 1
+                    yield stream.event(said)
+                if running.done:
+                    break
+                if await fronting.silence(running):
+                    yield fronting.PING
+            yield stream.event(_last(running, message, exchange), last=True)
+        finally:
+            if not running.done:
+                self._go_on(running, stream, message, exchange)
+
+    def _go_on(self, running: Running, stream: Stream, message: Message, exchange: Exchange) -> None:
+        """The caller has gone: its call goes on without it, if it may come back."""
+        if not stream.kept:
+            running.cancel()
+            return
+        task = asyncio.ensure_future(_keep(running, stream, message, exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Streams of the server's own, and the end.
+
+    async def listen(self, exchange: Exchange) -> Reply:
+        """A GET: what the server says by itself, or the rest of a stream that broke. Raises CallError."""
+        if not fronting.takes_events(exchange.request):
+            return fronting.refused(b"null", RpcError(INVALID_REQUEST, "Not Acceptable: text/event-stream"), 406)
+        try:
+            session = await self.session(exchange)
+        except NoSession:
+            exchange.reason = Reason.NOT_FOUND
+            return fronting.refused(b"null", RpcError(-32001, "Session not found"), 404)
+        if session is None:
+            headers: Headers = [(b"allow", b"POST")]
+            raise CallError(Reason.METHOD_NOT_ALLOWED, "A stream needs a session; send `initialize`.", headers=headers)
+        exchange.operation = "mcp/stream"
+        last = exchange.request.header(b"last-event-id")
+        if last is not None and self._replay.names(last):
+            return Reply(200, fronting.EVENTS, self._replay.rest(session, last))
+        return Reply(200, fronting.EVENTS, self._own(session, exchange))
+
+    async def _own(self, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
+        feed = Feed(self._server, self.caller_of(session, exchange.principal))
+        stream = self._replay.stream(session)
+        try:
+            self.feed_from_targets(feed, session, exchange.principal)
+            if stream.primed:
+                yield stream.prime()
+            else:
+                yield fronting.PING
+            async for said in feed.messages():
+                exchange.events += 1
+                yield stream.event(said) if said else fronting.PING
+        finally:
+            feed.close()
+
+    def caller_of(self, session: Session, principal: Principal) -> LegacyCaller:
+        """The caller that is asked by what a server says by itself."""
+        return LegacyCaller(Running(), self._asking, session, principal)
+
+    def feed_from_targets(self, feed: Feed, session: Session, principal: Principal) -> None:
+        """Pass on what the session's own sessions with targets say."""
+        caller = self.caller_of(session, principal)
+        caller.running = feed.mail
+        for target, upstream in self._server.targets():
+            if upstream.target.stateful and upstream.name in session.carried.kept:
+                feed.watch(upstream, Wanted(), caller, target)
+
+    async def end(self, exchange: Exchange) -> Reply:
+        """A DELETE: the session is over, here and at every target."""
+        exchange.operation = "mcp/end"
+        try:
+            session = await self.session(exchange)
+        except NoSession:
+            exchange.reason = Reason.NOT_FOUND
+            return fronting.refused(b"null", RpcError(-32001, "Session not found"), 404)
+        if session is None:
+            return fronting.refused(b"null", RpcError(INVALID_REQUEST, "There is no session to end."), 400)
+        self._sessions.change(session, Changing(ended=True))
+        caller = self.caller_of(session, exchange.principal)
+        for _, upstream in self._server.targets():
+            if upstream.target.stateful:
+                task = asyncio.ensure_future(_quiet(upstream.target.end(caller)))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        return Reply(200, [])
+
+
+def _last(running: Running, message: Message, exchange: Exchange) -> bytes:
+    if running.error is not None:
+        return encode_error(message.id, fronting.failure(exchange, running.error))
+    return encode_result(message.id, running.result)
+
+
+async def _keep(running: Running, stream: Stream, message: Message, exchange: Exchange) -> None:
+    """Keep what a call says, for a caller that comes back."""
+    while not running.done:
+        await running.news()
+        for said in running.take():
+            stream.event(said)
+    stream.event(_last(running, message, exchange), last=True)
+
+
+async def _quiet(work: Any) -> None:
+    with contextlib.suppress(RpcError, CallError):
+        await work

@@ -1,0 +1,353 @@
+"""Calls that wait for their caller: a server of the older era asked something, and the caller asks again to answer.
+
+Owns the state that travels with `input_required`. It is sealed, for this caller, this server and this very request: a
+state that somebody else shows, or that is shown with other arguments, is refused. A state that a modern server gave is
+wrapped in the same way. The call itself waits in the worker that made it; another worker hands the answers over.
+*Source:* Model Context Protocol 2026-07-28, "Multi round-trip requests" (request state is to be treated as hostile).
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from heddle.backends.mcp.contract import Params
+from heddle.dataplane.mcp.running import Running
+from heddle.drivers.bus import Bus
+from heddle.drivers.sealing import SealError, Sealing
+from heddle.identity.caller import caller_id
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Message, RpcError, encode_members
+from heddle.wire.mcp.results import INPUT_REQUIRED, members, result_type
+
+_log = logging.getLogger("heddle.mcp")
+
+WAIT_S = 600.0
+"""How long a call waits for its caller."""
+MAX_PARKED = 10_000
+_PURPOSE = "mcp-request-state"
+_RESUME, _RESUMED = "mcp.resume", "mcp.resumed"
+_encode = msgspec.json.encode
+
+
+class Questions:
+    """What a server asked in one call, and has no answer to yet."""
+
+    __slots__ = ("_answers", "_asked", "_number", "_running")
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._asked: dict[str, bytes] = {}
+        self._answers: dict[str, asyncio.Future[bytes]] = {}
+        self._number = 0
+
+    @property
+    def open(self) -> bool:
+        """Something is asked."""
+        return bool(self._asked)
+
+    async def ask(self, method: str, params: Params) -> bytes:
+        """Wait for the caller's answer. Raises RpcError when it does not come."""
+        self._number += 1
+        key = f"q{self._number}"
+        self._asked[key] = b'{"method":%b,"params":%b}' % (_encode(method), encode_members(params))
+        answer = self._answers[key] = asyncio.get_running_loop().create_future()
+        self._running.wake()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                given: bytes = await answer
+        except TimeoutError as exc:
+            raise RpcError(INTERNAL_ERROR, "The client did not answer in time.") from exc
+        finally:
+            self._asked.pop(key, None)
+            self._answers.pop(key, None)
+        return given
+
+    def requests(self) -> bytes:
+        """`inputRequests`: everything that is asked."""
+        return b"{%b}" % b",".join(b"%b:%b" % (_encode(key), asked) for key, asked in self._asked.items())
+
+    def answer(self, responses: dict[str, bytes]) -> None:
+        """Hand over answers, raw JSON by key; what was not answered stays asked."""
+        for key, response in responses.items():
+            answer = self._answers.get(key)
+            if answer is not None and not answer.done():
+                self._asked.pop(key, None)
+                answer.set_result(response)
+
+
+class Parked:
+    """One call that waits."""
+
+    __slots__ = ("_resume", "questions", "running")
+
+    def __init__(self, running: Running, questions: Questions, resume: "Callable[[dict[str, bytes]], None]") -> None:
+        self.running, self.questions = running, questions
+        self._resume = resume
+
+    def resume(self, message: Message) -> None:
+        """Go on with the answers of the caller's next request."""
+        self._resume(_responses(message))
+
+
+class _State(msgspec.Struct, array_like=True):
+    """What travels. `id` and `address` of a call that waits here; or `target` and the `state` that it gave."""
+
+    digest: bytes
+    id: str = ""
+    address: str = ""
+    target: str = ""
+    state: bytes = b""
+
+
+class _Frame(msgspec.Struct, array_like=True):
+    """What the worker that has a call tells the one that has its caller."""
+
+    ticket: str
+    said: list[bytes]
+    done: bool = False
+    result: bytes = b""
+    asked: bytes = b""
+    code: int = 0
+    message: str = ""
+
+
+class _Resume(msgspec.Struct, array_like=True):
+    id: str
+    ticket: str
+    address: str
+    responses: dict[str, bytes]
+
+
+_decode_state = msgspec.msgpack.Decoder(_State).decode
+_decode_frame = msgspec.msgpack.Decoder(_Frame).decode
+_decode_resume = msgspec.msgpack.Decoder(_Resume).decode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Parking:
+    """All calls of one worker that wait for their callers."""
+
+    def __init__(self, sealing: Sealing, bus: Bus) -> None:
+        self._sealing, self._bus = sealing, bus
+        self._parked: dict[str, tuple[Running, Questions]] = {}
+        self._away: dict[str, _Away] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._undo = [bus.subscribe(_RESUME, self._asked), bus.subscribe(_RESUMED, self._told)]
+
+    def close(self) -> None:
+        """Give up what waits."""
+        for undo in self._undo:
+            undo()
+        for running, _ in self._parked.values():
+            running.cancel()
+
+    def park(self, running: Running, questions: Questions, exchange: Exchange, server: str) -> bytes:
+        """The result that asks the caller. Raises CallError when too many wait."""
+        if len(self._parked) >= MAX_PARKED:
+            raise CallError(Reason.OVERLOADED, "Too many calls wait for their callers.")
+        call = exchange.mcp
+        assert call is not None
+        if isinstance(questions, _AwayQuestions):
+            state = questions.state  # what the other worker sealed, where the call still is
+            running.cancel()
+        else:
+            ident = os.urandom(12).hex()
+            self._parked[ident] = running, questions
+            asyncio.get_running_loop().call_later(WAIT_S, self._parked.pop, ident, None)
+            digest = _digest(call.method, call.name, call.params)
+            state = self._seal(_State(digest, id=ident, address=self._bus.address), exchange, server)
+        return b'{"resultType":"input_required","inputRequests":%b,"requestState":%b}' % (
+            questions.requests(),
+            _encode(state),
+        )
+
+    def wrap(self, result: bytes, message: Message, exchange: Exchange, server: str) -> bytes:
+        """A result with the state of a modern server made this caller's and this request's."""
+        if b"requestState" not in result or result_type(result) != INPUT_REQUIRED:
+            return result
+        call = exchange.mcp
+        assert call is not None
+        told = members(result)
+        inner = bytes(told.get("requestState", b""))
+        if not inner:
+            return result
+        digest = _digest(call.method, call.name, message.params)
+        state = self._seal(_State(digest, target=call.target, state=inner), exchange, server)
+        told["requestState"] = msgspec.Raw(_encode(state))
+        return encode_members(told)
+
+    def _seal(self, state: _State, exchange: Exchange, server: str) -> str:
+        return self._sealing.seal(_PURPOSE, _pack(state), _bound(exchange, server), WAIT_S)
+
+    def find(self, message: Message, exchange: Exchange, server: str) -> Parked | None:
+        """The call that a request goes on with; None when it begins one. Raises RpcError for a state that is not its.
+
+        A wrapped state is put back into the request.
+        """
+        given = message.value.get("requestState")
+        if given is None:
+            return None
+        state = self._open(given, exchange, server)
+        if state.digest != _digest(message.method, _name(message), message.params):
+            raise _refused()
+        if state.target:
+            message.params = {**message.params, "requestState": msgspec.Raw(state.state)}
+            return None
+        if state.address != self._bus.address:
+            return self._elsewhere(state, given)
+        parked = self._parked.pop(state.id, None)
+        if parked is None:
+            raise _refused()
+        return Parked(*parked, parked[1].answer)
+
+    def _open(self, given: Any, exchange: Exchange, server: str) -> _State:
+        if not isinstance(given, str):
+            raise _refused()
+        try:
+            return _decode_state(self._sealing.open(_PURPOSE, given, _bound(exchange, server)))
+        except (SealError, msgspec.DecodeError) as exc:
+            raise _refused() from exc
+
+    # Between workers.
+
+    def _elsewhere(self, state: _State, given: str) -> Parked:
+        """A call that waits in another worker, as if it were here."""
+        running, ticket = Running(), os.urandom(12).hex()
+        away = self._away[ticket] = _Away(running)
+        questions = _AwayQuestions(running, away, given)
+
+        def resume(responses: dict[str, bytes]) -> None:
+            running.start(away.work(lambda: self._away.pop(ticket, None)))
+            sent = self._bus.send(
+                state.address, _RESUME, _pack(_Resume(state.id, ticket, self._bus.address, responses))
+            )
+            if not sent:
+                away.tell(_Frame(ticket, [], done=True, code=INVALID_PARAMS, message="The call waits no more."))
+
+        return Parked(running, questions, resume)
+
+    def _asked(self, payload: bytes) -> None:
+        asked = _decode_resume(payload)
+        parked = self._parked.pop(asked.id, None)
+        if parked is None:
+            frame = _Frame(asked.ticket, [], done=True, code=INVALID_PARAMS, message="The call waits no more.")
+            self._bus.send(asked.address, _RESUMED, _pack(frame))
+            return
+        running, questions = parked
+        task = asyncio.ensure_future(self._pump(asked, running, questions))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        questions.answer(asked.responses)
+
+    async def _pump(self, asked: _Resume, running: Running, questions: Questions) -> None:
+        """Tell another worker what a call says, until its end or its next question."""
+        while True:
+            await running.news()
+            frame = _Frame(asked.ticket, running.take(), done=running.done)
+            if running.error is not None:
+                error = running.error
+                frame.code = error.code if isinstance(error, RpcError) else INTERNAL_ERROR
+                frame.message = error.message if isinstance(error, RpcError) else "The call failed."
+                if isinstance(error, CallError):
+                    frame.message = error.detail
+            elif running.done:
+                frame.result = running.result
+            elif questions.open:
+                self._parked[asked.id] = running, questions
+                frame.asked = questions.requests()
+            self._bus.send(asked.address, _RESUMED, _pack(frame))
+            if frame.done or frame.asked:
+                return
+
+    def _told(self, payload: bytes) -> None:
+        frame = _decode_frame(payload)
+        away = self._away.get(frame.ticket)
+        if away is not None:
+            away.tell(frame)
+
+
+class _Away:
+    """A call in another worker."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self._end: asyncio.Future[_Frame] = asyncio.get_running_loop().create_future()
+        self.asked = b""
+
+    def tell(self, frame: _Frame) -> None:
+        """What the other worker says."""
+        for said in frame.said:
+            self._running.say(said)
+        if frame.asked:
+            self.asked = frame.asked
+            self._running.wake()
+        elif frame.done and not self._end.done():
+            self._end.set_result(frame)
+
+    async def work(self, over: Callable[[], object]) -> bytes:
+        """Its result. Raises RpcError."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                frame = await self._end
+        except TimeoutError as exc:
+            raise RpcError(INTERNAL_ERROR, "The call did not end in time.") from exc
+        finally:
+            over()
+        if frame.code:
+            raise RpcError(frame.code, frame.message)
+        return frame.result
+
+
+class _AwayQuestions(Questions):
+    """What a call in another worker asks. Its state stays good: it names the call, not the question."""
+
+    __slots__ = ("_away", "state")
+
+    def __init__(self, running: Running, away: _Away, state: str) -> None:
+        super().__init__(running)
+        self._away, self.state = away, state
+
+    @property
+    def open(self) -> bool:
+        """Something is asked."""
+        return bool(self._away.asked)
+
+    def requests(self) -> bytes:
+        """As the other worker wrote them."""
+        return self._away.asked
+
+
+def _bound(exchange: Exchange, server: str) -> bytes:
+    return f"{server}\0{caller_id(exchange.principal)}".encode()
+
+
+def _name(message: Message) -> str:
+    name = message.value.get("name", message.value.get("uri"))
+    return name if isinstance(name, str) else ""
+
+
+def _digest(method: str, name: str, params: Params) -> bytes:
+    """What makes two requests the same but for their round."""
+    raw = params.get("arguments")
+    arguments = msgspec.json.encode(msgspec.json.decode(raw), order="sorted") if raw is not None else b""
+    return sha256(b"%b\0%b\0%b" % (method.encode(), name.encode("utf-8", "surrogatepass"), arguments)).digest()[:16]
+
+
+def _responses(message: Message) -> dict[str, bytes]:
+    raw = message.params.get("inputResponses")
+    if raw is None:
+        return {}
+    try:
+        return {key: bytes(value) for key, value in members(bytes(raw)).items()}
+    except Exception as exc:
+        raise RpcError(INVALID_PARAMS, "`inputResponses` must be an object.") from exc
+
+
+def _refused() -> RpcError:
+    return RpcError(INVALID_PARAMS, "`requestState` is none that was given for this request.")

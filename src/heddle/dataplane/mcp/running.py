@@ -1,0 +1,75 @@
+"""A request under way, apart from whoever waits for it.
+
+What it says before its end (progress, messages, questions) is gathered here, so that its front may answer with one
+message when there is nothing but a result, and with a stream from the moment there is more. It begins at once, and
+costs no turn of the loop.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from heddle.net.eager import EagerTask, Waiter
+
+MAX_SAID_BYTES = 16 * 1024 * 1024
+"""Of what was said and not yet taken; a reader that is slower loses what is said next."""
+
+
+class Running:
+    """One request. `done` is set at its end, together with `result` or `error`."""
+
+    __slots__ = ("__weakref__", "_loop", "_size", "_task", "_waiter", "done", "error", "result", "said")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task: EagerTask | None = None
+        self._waiter: Waiter | None = None
+        self._size = 0
+        self.said: list[bytes] = []
+        """Messages, encoded, in their order."""
+        self.done = False
+        self.result = b""
+        self.error: BaseException | None = None
+
+    def start(self, work: Coroutine[Any, Any, bytes]) -> None:
+        """Run `work` until its first wait."""
+        self._task = EagerTask(self._run(work), self._loop)
+        self._task.resume(None)
+
+    async def _run(self, work: Coroutine[Any, Any, bytes]) -> None:
+        try:
+            self.result = await work
+        except BaseException as error:  # told to whoever waits
+            self.error = error
+        self.done = True
+        self.wake()
+
+    def say(self, message: bytes) -> None:
+        """Gather a message for the caller."""
+        if self._size + len(message) <= MAX_SAID_BYTES:
+            self._size += len(message)
+            self.said.append(message)
+            self.wake()
+
+    def take(self) -> list[bytes]:
+        """What was said since the last time."""
+        said, self.said, self._size = self.said, [], 0
+        return said
+
+    def wake(self) -> None:
+        """Have whoever waits look again."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.complete_later()
+
+    async def news(self) -> None:
+        """Wait until there is something to take, or it is done. One may wait at a time."""
+        if self.done or self.said:
+            return
+        waiter = self._waiter = Waiter(loop=self._loop)
+        await waiter
+
+    def cancel(self) -> None:
+        """Give it up."""
+        if self._task is not None and not self.done:
+            self._task.cancel()

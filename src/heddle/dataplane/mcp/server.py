@@ -1,0 +1,317 @@
+"""A virtual server: every method of the protocol, in a form that knows no era.
+
+Owns the way of a request from its name to a target and back: which entry is meant, whether this caller may, what is
+sent in its place, and what of the result callers see. What is forbidden is answered like what does not exist.
+*Source:* Model Context Protocol 2025-11-25 and 2026-07-28, "Server features".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
+from heddle.backends.mcp.upstream import Upstream
+from heddle.dataplane.mcp.lists import Lists
+from heddle.dataplane.mcp.policies import McpPolicies
+from heddle.dataplane.mcp.rewriting import exposed_in
+from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
+from heddle.identity.caller import caller_id
+from heddle.model.mcp import Kind, McpCall
+from heddle.model.snapshot_mcp import McpServerSpec
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
+from heddle.wire.mcp import meta
+from heddle.wire.mcp.fields import PARAM_PREFIX
+
+RESOURCE_NOT_FOUND = -32002
+_encode = msgspec.json.encode
+_LISTED = {"tools/list": "tool", "prompts/list": "prompt", "resources/list": "resource",
+           "resources/templates/list": "template"}  # fmt: skip
+_UNKNOWN = {"tool": "Unknown tool: {}", "prompt": "Unknown prompt: {}", "resource": "Resource not found: {}"}
+
+
+class Turn(NamedTuple):
+    """One request, who makes it, and its entry in the books."""
+
+    message: Message
+    caller: Caller
+    exchange: Exchange
+
+
+Answer = Callable[["VirtualServer", Turn], Awaitable[bytes]]
+
+
+class VirtualServer:
+    """One virtual server of a snapshot."""
+
+    def __init__(self, spec: McpServerSpec, upstreams: Mapping[str, Upstream], policies: McpPolicies) -> None:
+        self.spec = spec
+        self.policies = policies
+        self._upstreams = upstreams
+        self._targets = [
+            (target, upstreams[target.target], tuple(upstreams[name] for name in target.fallbacks))
+            for target in spec.targets
+        ]
+        self._per_caller = any(upstream.spec.per_caller for _, upstream, _ in self._targets)
+        self._surfaces: dict[str, Surface] = {}
+        self.lists = Lists(policies, spec)
+        self.watchers: set[Callable[[str], None]] = set()
+        """Told when lists changed: `tools`, `prompts` or `resources`."""
+
+    def targets(self) -> list[tuple[str, Upstream]]:
+        """Its targets in order, each with the prefix of its names."""
+        return [(prefix_of(self.spec, target), upstream) for target, upstream, _ in self._targets]
+
+    async def set_level(self, params: Params, caller: Caller) -> None:
+        """Tell every target of the caller's session what it wants to hear of; those of the newer era are told with
+        each call."""
+        for _, upstream in self.targets():
+            catalogue = upstream.known()
+            if upstream.target.stateful and catalogue and "logging" in catalogue.described.capabilities:
+                await upstream.call(TargetRequest(method="logging/setLevel", params=params), caller)
+
+    async def tell(self, method: str, params: Params, caller: Caller) -> None:
+        """Tell every target that has a session of this caller."""
+        for _, upstream in self.targets():
+            if upstream.target.stateful and upstream.name in (caller.kept or {}):
+                await upstream.target.notify(method, params, caller)
+
+    def changed(self, what: str) -> None:
+        """A target's list changed."""
+        for watcher in list(self.watchers):
+            watcher(what)
+
+    # What there is.
+
+    async def surface(self, caller: Caller) -> Surface:
+        """What there is, for this kind of caller. Raises CallError when a target is missing that must not be."""
+        surface = self._known(caller)
+        if surface is not None:
+            return surface
+        scope = caller_id(caller.principal) if self._per_caller else ""
+        catalogues = await asyncio.gather(
+            *(upstream.catalogue(caller, scope if upstream.spec.per_caller else "") for _, upstream, _ in self._targets)
+        )
+        parts = [
+            Part(target, upstream, catalogue, fallbacks)
+            for (target, upstream, fallbacks), catalogue in zip(self._targets, catalogues, strict=True)
+        ]
+        missing = [part.spec.target for part in parts if part.catalogue is None]
+        if missing and (self.spec.on_target_failure == "fail" or len(missing) == len(parts)):
+            names = ", ".join(f"`{name}`" for name in missing)
+            raise CallError(Reason.UPSTREAM_UNREACHABLE, f"The tool server {names} could not be reached.")
+        surface = self._surfaces.get(scope)
+        generation = tuple(part.upstream.generation for part in parts)
+        if surface is None or surface.generation != generation or not surface.complete:
+            if len(self._surfaces) > 4_096:
+                self._surfaces.clear()
+            surface = self._surfaces[scope] = Surface(self.spec, parts)
+        return surface
+
+    def _known(self, caller: Caller) -> Surface | None:
+        """What there is, if nothing has to be asked for."""
+        scope = caller_id(caller.principal) if self._per_caller else ""
+        surface = self._surfaces.get(scope)
+        if surface is None or not surface.complete:
+            return None
+        for part, generation in zip(surface.parts, surface.generation, strict=True):
+            upstream = part.upstream
+            if upstream.generation != generation or upstream.known(scope if upstream.spec.per_caller else "") is None:
+                return None
+        return surface
+
+    # Methods.
+
+    async def answer(self, message: Message, caller: Caller, exchange: Exchange) -> bytes:
+        """The result of a request. Raises RpcError or CallError."""
+        answer = _METHODS.get(message.method)
+        if answer is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        return await answer(self, Turn(message, caller, exchange))
+
+    async def _list(self, turn: Turn) -> bytes:
+        message, caller, exchange = turn
+        self.enter(exchange)
+        surface = await self.surface(caller)
+        return self.lists.page(surface, _LISTED[message.method], message.value.get("cursor"), exchange)
+
+    def enter(self, exchange: Exchange) -> None:
+        """Whether the caller may do anything here. Raises CallError."""
+        wait = self.policies.check(exchange)
+        assert wait is None, "lists are not limited"
+
+    async def _ping(self, turn: Turn) -> bytes:
+        del turn
+        return NOTHING
+
+    async def _call_tool(self, turn: Turn) -> bytes:
+        message, caller, _ = turn
+        name = _text(message, "name")
+        arguments = message.value.get("arguments")
+        if arguments is not None and not isinstance(arguments, dict):
+            raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
+        surface = self._known(caller) or await self.surface(caller)
+        if self.lists.search is not None and name in self.lists.search.tools:
+            return await self.lists.search.call(self, surface, turn)
+        return await self._perform(surface.tool(name, caller.key), "tool", name, arguments or {}, turn)
+
+    async def _get_prompt(self, turn: Turn) -> bytes:
+        message = turn.message
+        name = _text(message, "name")
+        surface = await self.surface(turn.caller)
+        entry = surface.entries["prompt"].get(name)
+        arguments = message.value.get("arguments")
+        arguments = arguments if isinstance(arguments, dict) else {}
+        return await self._perform(entry, "prompt", name, arguments, turn)
+
+    async def _read(self, turn: Turn) -> bytes:
+        uri = _text(turn.message, "uri")
+        surface = await self.surface(turn.caller)
+        return await self._perform(surface.resource(uri), "resource", uri, {}, turn)
+
+    async def _perform(
+        self, entry: Entry | None, kind: Kind, name: str, arguments: dict[str, Any], turn: Turn
+    ) -> bytes:
+        """Call what `entry` stands for, through the policies."""
+        message, caller, exchange = turn
+        call = exchange.mcp
+        assert call is not None
+        call.kind, call.name = kind, name
+        if entry is None:
+            exchange.reason = Reason.NOT_FOUND
+            raise unknown(kind, name)
+        call.target, call.target_name = entry.upstream.name, entry.key
+        call.arguments, call.params = arguments, message.params
+        if entry.shaping is not None:
+            # Before anything is judged: policies see what the target will get.
+            call.arguments, call.params = entry.shaping.apply(arguments, message.params)
+        try:
+            wait = self.policies.check(exchange)
+        except CallError as error:
+            if error.reason is not Reason.FORBIDDEN:
+                raise
+            exchange.reason, exchange.detail = error.reason, error.detail
+            raise unknown(kind, name) from error
+        if wait is not None:
+            await wait
+        guarded = self.policies.guarded(exchange)
+        if guarded and self.policies.guards is not None:
+            await self.policies.guards.guard_mcp_request(exchange)
+        if entry.spec is not None:
+            call.cost_usd = entry.spec.cost_usd
+        request = self._request(entry, call, message)
+        result = await self._send(entry, request, caller, exchange)
+        if guarded and self.policies.guards is not None:
+            result = await self.policies.guards.guard_mcp_result(exchange, result)
+        return exposed_in(result, entry.prefix) if entry.prefix else result
+
+    def _request(self, entry: Entry, call: McpCall, message: Message) -> TargetRequest:
+        params = dict(call.params)
+        params.pop("_meta", None)
+        member = "uri" if entry.kind == "resource" else "name"
+        if entry.key != call.name:
+            params[member] = msgspec.Raw(_encode(entry.key))
+        return TargetRequest(
+            method=message.method,
+            params=params,
+            meta=meta.of_caller(meta.read_meta(message.params)) if "_meta" in message.params else {},
+            name=entry.key,
+            timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
+        )
+
+    async def _send(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+        """Ask the target, or one that serves the same while it is not well."""
+        request.extra = [field for field in exchange.request.headers if field[0].startswith(PARAM_PREFIX)]
+        if not entry.fallbacks:
+            return await entry.upstream.call(request, caller)
+        order = sorted((entry.upstream, *entry.fallbacks), key=lambda upstream: not upstream.healthy)
+        for upstream in order[:-1]:
+            try:
+                return await upstream.call(request, caller)
+            except CallError as error:
+                # Only what was certainly not received may be asked of another.
+                if error.reason not in (Reason.UPSTREAM_UNREACHABLE, Reason.OVERLOADED):
+                    raise
+        return await order[-1].call(request, caller)
+
+    async def _complete(self, turn: Turn) -> bytes:
+        message, caller, exchange = turn
+        ref = message.value.get("ref")
+        if not isinstance(ref, dict):
+            raise RpcError(INVALID_PARAMS, "`ref` must be an object.")
+        surface = await self.surface(caller)
+        if ref.get("type") == "ref/prompt":
+            kind: Kind = "prompt"
+            entry = surface.entries["prompt"].get(str(ref.get("name")))
+        else:
+            kind, uri = "resource", str(ref.get("uri"))
+            entry = surface.entries["template"].get(uri) or surface.resource(uri)
+        name = str(ref.get("name") or ref.get("uri"))
+        call = exchange.mcp
+        assert call is not None
+        call.kind, call.name = kind, name
+        if entry is None or not self.policies.permits(exchange, _about(call, entry)):
+            raise unknown(kind, name)
+        changed = {**ref, ("name" if kind == "prompt" else "uri"): entry.key}
+        params = {**message.params, "ref": msgspec.Raw(_encode(changed))}
+        passed = meta.of_caller(meta.read_meta(params))
+        params.pop("_meta", None)
+        return await entry.upstream.call(TargetRequest(method=message.method, params=params, meta=passed), caller)
+
+    async def _subscribe(self, turn: Turn) -> bytes:
+        """Only sessions subscribe; what becomes of it beyond the target is the front's."""
+        message, caller, exchange = turn
+        uri = _text(message, "uri")
+        surface = await self.surface(caller)
+        entry = surface.resource(uri)
+        call = exchange.mcp
+        assert call is not None
+        call.kind, call.name = "resource", uri
+        if entry is None or not self.policies.permits(exchange, _about(call, entry)):
+            raise unknown("resource", uri)
+        if entry.upstream.target.stateful:
+            params = {"uri": msgspec.Raw(_encode(entry.key))}
+            await entry.upstream.call(TargetRequest(method=message.method, params=params), caller)
+        return NOTHING
+
+
+_METHODS: dict[str, Answer] = {
+    **dict.fromkeys(_LISTED, VirtualServer._list),
+    "ping": VirtualServer._ping,
+    "tools/call": VirtualServer._call_tool,
+    "prompts/get": VirtualServer._get_prompt,
+    "resources/read": VirtualServer._read,
+    "completion/complete": VirtualServer._complete,
+    "resources/subscribe": VirtualServer._subscribe,
+    "resources/unsubscribe": VirtualServer._subscribe,
+}
+OPERATIONS = frozenset(_METHODS)
+
+
+def _about(call: McpCall, entry: Entry) -> McpCall:
+    call.target, call.target_name = entry.upstream.name, entry.key
+    return call
+
+
+def _text(message: Message, member: str) -> str:
+    value = message.value.get(member)
+    if not isinstance(value, str) or not value:
+        raise RpcError(INVALID_PARAMS, f"`{member}` must be text.")
+    return value
+
+
+def unknown(kind: str, name: str) -> RpcError:
+    """How what is not there, or not for this caller, is answered."""
+    shown = name if len(name) <= 128 else f"{name[:128]}..."
+    if kind == "resource":
+        return RpcError(RESOURCE_NOT_FOUND, _UNKNOWN[kind].format(shown), b'{"uri":%b}' % _encode(shown))
+    return RpcError(INVALID_PARAMS, _UNKNOWN.get(kind, "Unknown: {}").format(shown))
+
+
+def as_rpc(error: CallError) -> RpcError:
+    """A failure of the gateway as an answer of the protocol."""
+    code = error.answer.jsonrpc
+    return RpcError(code or INTERNAL_ERROR, error.detail)
