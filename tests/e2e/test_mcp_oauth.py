@@ -420,7 +420,7 @@ async def test_a_revoked_token_is_renewed_and_a_revoked_grant_asks_again(tmp_pat
         w.server.refreshes.clear()
         w.ahead_s = 60
         await w.asked()
-        assert not [kept for kept in w.vault.list(owner_of(ALICE))]
+        assert w.vault.list(owner_of(ALICE)) == []
         await w.connect()
         assert await w.call() == 200
 
