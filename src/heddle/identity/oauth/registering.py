@@ -10,7 +10,7 @@ RFC 7591 sections 2 and 3; OpenID Connect Registration 1.0 section 2 (`applicati
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,6 +33,16 @@ _METHODS: dict[str, ClientMethod] = {
     "client_secret_post": "client_secret_post",
 }
 """Ways that a registration can end with."""
+_USELESS = "the authorization server registered the gateway in a way that it cannot use"
+_Text = Annotated[str, msgspec.Meta(max_length=2048)]
+
+
+class _Registered(msgspec.Struct, frozen=True):
+    client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
+    client_secret: _Text = ""
+    token_endpoint_auth_method: _Text = ""
+    client_secret_expires_at: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    redirect_uris: tuple[str, ...] | None = None
 
 
 class Site(msgspec.Struct, frozen=True):
@@ -141,20 +151,21 @@ class Registrar:
         return made
 
     def _made(self, value: dict[str, Any], asked: str) -> Credential:
-        name, secret = value.get("client_id", ""), value.get("client_secret", "")
-        method = value.get("token_endpoint_auth_method", asked if asked == "none" or secret else "none")
-        expires = value.get("client_secret_expires_at", 0)
-        uris = value.get("redirect_uris", [self._site.callback])
-        fit = isinstance(name, str) and 0 < len(name) <= 2048 and isinstance(secret, str) and len(secret) <= 2048
-        if not fit or method not in _METHODS or (method != "none" and not secret) or self._site.callback not in uris:
-            raise OAuthError("the authorization server registered the gateway in a way that it cannot use")
-        lasts = isinstance(expires, (int, float)) and not isinstance(expires, bool) and secret
+        try:
+            given = msgspec.convert({name: one for name, one in value.items() if one is not None}, _Registered)
+        except msgspec.ValidationError:
+            raise OAuthError(_USELESS) from None
+        secret, callback = given.client_secret, self._site.callback
+        method = given.token_endpoint_auth_method or (asked if secret else "none")
+        uris = (callback,) if given.redirect_uris is None else given.redirect_uris
+        if method not in _METHODS or (method != "none" and not secret) or callback not in uris:
+            raise OAuthError(_USELESS)
         return Credential(
-            client_id=name,
+            client_id=given.client_id,
             client_secret=secret if method != "none" else "",
             method=method,
-            redirect_uri=self._site.callback,
-            expires_s=float(expires) if lasts else 0.0,
+            redirect_uri=callback,
+            expires_s=given.client_secret_expires_at if secret else 0.0,
             created_s=self._now(),
         )
 
