@@ -326,6 +326,11 @@ class Child:
         await self.process.stop()
         await self.reading
 
+    @property
+    def obituary(self) -> str:
+        """Why it ended, as far as can be told; for whoever it worked for."""
+        return f"{self.failed or ENDED}{self._complaints.last}"
+
     def fail(self, why: str) -> None:
         """End it at once, and say why to whoever waits."""
         self.failed = self.failed or why
@@ -337,7 +342,7 @@ class Child:
             await self.process.stop()
         await self.process.ended
         await self.process.close()
-        text = self.failed or f"{ENDED}{self._complaints.last}"
+        text = self.obituary
         for call in tuple(self._calls.values()):
             await self._finish(call, messages.failure(call.id, text))
         for session in self.sessions.values():

@@ -31,17 +31,36 @@ def tamed(data: bytes, secrets: Iterable[str] = ()) -> str:
     return shown
 
 
-class Complaints:
-    """The log of one server."""
+class Allowance:
+    """How many lines may be logged; all children of a target share one."""
 
-    def __init__(self, target: str, env: dict[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._room, self._filled_s = BURST, clock()
+        self._dropped = 0
+
+    def take(self) -> int:
+        """How many lines were dropped before this one may be logged; -1 drops this one too."""
+        now = self._clock()
+        self._room = min(BURST, self._room + (now - self._filled_s) * LINES_PER_S)
+        self._filled_s = now
+        if self._room < 1:
+            self._dropped += 1
+            return -1
+        self._room -= 1
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
+
+class Complaints:
+    """The log of one child."""
+
+    def __init__(self, target: str, env: dict[str, str], allowance: Allowance) -> None:
         """`env` is what it was given explicitly: its values are secrets."""
         self._log = logging.getLogger(f"heddle.stdio.{target}")
         # The longest first: one value may be a part of another.
         self._secrets = sorted((one for one in env.values() if len(one) >= _MIN_SECRET_CHARS), key=len, reverse=True)
-        self._clock = clock
-        self._room, self._filled_s = BURST, clock()
-        self._dropped = 0
+        self._allowance = allowance
         self._last: deque[str] = deque(maxlen=LAST_LINES)
 
     def line(self, data: bytes, *, level: int = logging.INFO, said: str = "") -> None:
@@ -51,23 +70,16 @@ class Complaints:
             return
         if not said:
             self._last.append(text if len(text) <= LAST_LINE_CHARS else f"{text[:LAST_LINE_CHARS]} [clipped]")
-        if self._admitted():
+        dropped = self._allowance.take()
+        if dropped > 0:
+            self._log.warning("%d lines were dropped: it writes more than %g per second", dropped, LINES_PER_S)
+        if dropped >= 0:
             self._log.log(level, "%s%s", said, text)
-
-    def _admitted(self) -> bool:
-        now = self._clock()
-        self._room = min(BURST, self._room + (now - self._filled_s) * LINES_PER_S)
-        self._filled_s = now
-        if self._room < 1:
-            self._dropped += 1
-            return False
-        if self._dropped:
-            self._log.warning("%d lines were dropped: it writes more than %g per second", self._dropped, LINES_PER_S)
-            self._dropped = 0
-        self._room -= 1
-        return True
 
     @property
     def last(self) -> str:
-        """The last lines of standard error, as the end of a sentence; empty when there are none."""
+        """The last lines of standard error, as the end of a sentence; empty when there are none.
+
+        They go to whoever the child works for, so they are one child's, never another's.
+        """
         return f" Its last lines: {' | '.join(self._last)}" if self._last else ""

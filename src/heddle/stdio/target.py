@@ -20,7 +20,7 @@ from heddle.stdio.backoff import Backoff
 from heddle.stdio.child import BusyError, Call, Child, Session
 from heddle.stdio.messages import Message
 from heddle.stdio.process import ServerProcess, StartError
-from heddle.stdio.stderr import Complaints
+from heddle.stdio.stderr import Allowance, Complaints
 
 PATIENCE_S = 1.0
 """A start that is due within so long is waited for; a later one is refused, with the time."""
@@ -62,7 +62,7 @@ class Target:
         self._crashed: set[str] = set()
         self._starting = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._complaints = Complaints(name, spec.env)
+        self._allowance = Allowance()
 
     def _key(self, owner: str) -> str:
         return "" if self.spec.isolation == "shared" else owner
@@ -165,15 +165,16 @@ class Target:
     async def _start(self, owner: str) -> Child:
         wait_s = self._backoff.wait_s(owner)
         if wait_s > PATIENCE_S:
-            raise UnavailableError(f"The tool server keeps ending.{self._complaints.last}", wait_s)
+            raise UnavailableError(f"The tool server keeps ending. {self._backoff.why(owner)}", wait_s)
         self._starting += 1
+        complaints = Complaints(self.name, self.spec.env, self._allowance)
         try:
             await asyncio.sleep(wait_s)
             await self._make_room(owner)
-            process = await ServerProcess.start(self.name, self.spec, self._complaints, self.environ, self._state)
+            process = await ServerProcess.start(self.name, self.spec, complaints, self.environ, self._state)
         except StartError as exc:
-            self._backoff.failed(owner, 0.0)
             self.error = str(exc)
+            self._backoff.failed(owner, 0.0, self.error)
             _log.warning("%s: no child could be started: %s", self.name, exc)
             raise UnavailableError(str(exc)) from exc
         finally:
@@ -182,7 +183,7 @@ class Target:
             self._crashed.discard(owner)
             self.restarts += 1
         self.error = ""
-        child = Child(process, self._complaints)
+        child = Child(process, complaints)
         child.on_end = self._ended
         self._children[child] = owner
         self._later(self._await_word(child))
@@ -206,7 +207,7 @@ class Target:
         heard.cancel()
         if not child.heard.is_set() and child.alive:
             waited = f"The tool server did not answer within {self.spec.start_timeout_s:g} s."
-            child.fail(waited + self._complaints.last)
+            child.fail(waited)
 
     # Ending.
 
@@ -220,10 +221,11 @@ class Target:
         if child.stopping:
             _log.debug("%s: child %d stopped after %.1f s", self.name, child.process.pid, lived_s)
             return
-        self._backoff.failed(owner, lived_s)
+        self.error = child.obituary
+        self._backoff.failed(owner, lived_s, self.error)
         self._crashed.add(owner)
-        self.error = child.failed or f"It ended with {child.process.status}.{self._complaints.last}"
-        _log.warning("%s: child %d, after %.1f s: %s", self.name, child.process.pid, lived_s, self.error)
+        told, status = self.error, child.process.status
+        _log.warning("%s: child %d, after %.1f s, status %s: %s", self.name, child.process.pid, lived_s, status, told)
 
     def sweep(self, now_s: float) -> None:
         """Stop children that nobody has used for long."""
