@@ -1,9 +1,11 @@
 # What can be done here, and how. `make` alone prints this list.
-# PYTHON chooses the interpreter a new environment is made with, VENV where it stands, ARGS goes to the program run.
+# PYTHON chooses the interpreter a new environment is made with, VENV where it stands, ARGS goes to the program run,
+# BENCH names questions of the bench.
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+BENCH ?=
 export PYTHON VENV
 BIN := $(VENV)/bin
 
@@ -47,10 +49,10 @@ format: ## let ruff rewrite what it can
 	@scripts/venv.sh dev
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: ## measure against peers beside us (ARGS="chat --seconds 5"; all of it takes about half an hour)
+bench: ## measure against peers beside us (BENCH=mcp ARGS="--seconds 5"; all of it takes about half an hour)
 	@scripts/venv.sh run
 	@scripts/bench_setup.sh
-	@$(BIN)/python -m bench.run $(ARGS)
+	@$(BIN)/python -m bench.run $(BENCH) $(ARGS)
 
 docs: ## write the reference pages that are generated from the code
 	@scripts/venv.sh run

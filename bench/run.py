@@ -9,9 +9,10 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import cache, chat, guards, memory, reload, start, stream, sweep, translation
+from bench import cache, chat, guards, mcp, memory, reload, start, stream, sweep, translation
 from bench.figures import Options, Result, page, record, recorded
 from bench.gateways import GATEWAYS, HOME, ROOT, available
+from bench.mcp_peers import PEERS
 
 QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "chat": chat.run,
@@ -23,6 +24,7 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "guards": guards.run,
     "cache": cache.run,
     "translation": translation.run,
+    "mcp": mcp.run,
 }
 ABOUT_OURS_ALONE = {"sweep", "memory", "reload", "guards", "cache", "translation"}
 
@@ -33,7 +35,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("questions", nargs="*", choices=[[], *QUESTIONS], help="default: all of them")
     parser.add_argument("--seconds", type=float, help="length of one measured run (default: the question's own)")
     parser.add_argument("--rounds", type=int, default=3, help="measured runs of each gateway, interleaved (3)")
-    parser.add_argument("--peers", default=",".join(GATEWAYS), help="comma-separated: " + ", ".join(GATEWAYS))
+    peers = list(dict.fromkeys([*GATEWAYS, *PEERS]))
+    parser.add_argument("--peers", default=",".join(peers), help="comma-separated: " + ", ".join(peers))
     parser.add_argument("--calls", type=int, help="calls of memory and reload (1,000,000 and 500,000)")
     parser.add_argument("--check", action="store_true", help="exit 1 when a claimed figure is missed")
     parser.add_argument("--save", action="store_true", help="write docs/benchmarks.md")

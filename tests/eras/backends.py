@@ -36,7 +36,7 @@ security:
   authentication: {{{{type: none}}}}
 authorization:
   policies:
-    - {{{{name: all, resources: ["tool:*", "prompt:*", "resource:*"], action: allow}}}}
+    - {{{{name: all, resources: ["server:*", "tool:*", "prompt:*", "resource:*"], action: allow}}}}
 """
 
 

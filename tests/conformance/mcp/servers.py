@@ -21,7 +21,7 @@ security:
   authentication: {{{{type: none}}}}
 authorization:
   policies:
-    - {{{{name: all, resources: ["tool:*", "prompt:*", "resource:*"], action: allow}}}}
+    - {{{{name: all, resources: ["server:*", "tool:*", "prompt:*", "resource:*"], action: allow}}}}
 """
 KINDS = {
     "both": "streamable HTTP, both eras on one address",
