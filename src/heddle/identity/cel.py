@@ -2,7 +2,8 @@
 
 Owns which variables there are and their types. Each variable is declared under its whole dotted name, so a misspelt
 field is a compile error and an evaluation converts only what the expression reads. It refuses results other than bool,
-expressions over `MAX_CHARS`, and NUL anywhere: the evaluator cuts strings there, which made `"a\\0b" == "a"` true.
+expressions over `MAX_CHARS`, variables that no one call has together, large values, and NUL anywhere: the evaluator
+cuts strings there, which made `"a\\0b" == "a"` true.
 
 *Source:* CEL language definition (google/cel-spec); cel-expr-python 0.1.3; facts on its NUL handling in `_refuse_nul`.
 """
@@ -16,10 +17,15 @@ from cel_expr_python import cel
 
 from heddle.identity.cel_ast import Path, presence_tests, references
 from heddle.identity.errors import EvaluationError
+from heddle.identity.kinds import conflict
 from heddle.identity.paths import under
 
 MAX_CHARS = 4096
 """Longest expression; far beyond what a person can review."""
+MAX_VALUE = 1024 * 1024
+"""Most of a map or list that is handed to the evaluator, in characters of text plus one for each item: converting
+one takes time, and callers write them. A single text is not bounded by it."""
+MAX_DEPTH = 32
 
 _T = cel.Type
 VARIABLES: dict[str, Any] = {
@@ -39,6 +45,15 @@ VARIABLES: dict[str, Any] = {
     "call.max_output_tokens": _T.INT,
     "call.input_tokens": _T.INT,
     "call.dialect": _T.STRING,
+    "call.server": _T.STRING,
+    "call.target": _T.STRING,
+    "call.tool": _T.STRING,
+    "call.target_tool": _T.STRING,
+    "call.prompt": _T.STRING,
+    "call.resource": _T.STRING,
+    "call.method": _T.STRING,
+    "call.version": _T.STRING,
+    "call.arguments": _T.Map(_T.STRING, _T.DYN),
     "request.method": _T.STRING,
     "request.path": _T.STRING,
     "request.headers": _T.Map(_T.STRING, _T.STRING),
@@ -48,7 +63,7 @@ VARIABLES: dict[str, Any] = {
 }
 """Name -> type. An expression that reads a variable which a call does not have errs."""
 
-MAPS = frozenset({"principal.claims", "request.headers", "request.query"})
+MAPS = frozenset({"principal.claims", "call.arguments", "request.headers", "request.query"})
 _ROOTS = frozenset(name.partition(".")[0] for name in VARIABLES)
 _FUNCTIONS = ("under", "startsWith", "endsWith", "contains", "matches", "size", "exists", "all", "has", "timestamp")
 
@@ -103,9 +118,12 @@ class Expression:
             value = values.get(name)
             if value is None:
                 continue
-            if keys is not None:
+            if keys is None:
+                _inspect(value)
+            else:
                 value = {key: value[key] for key in keys if key in value}
-            _refuse_nul(value, 0)
+                for item in value.values():
+                    _inspect(item)
             data[name] = value
         return data
 
@@ -124,6 +142,9 @@ def compile_expression(text: str) -> Expression:
     kind = program.return_type().name()
     if kind != "BOOL":
         raise ExpressionError(f"the expression must be true or false, but is of type {kind.lower()}")
+    why = conflict({path[0] for path in read.paths})
+    if why:
+        raise ExpressionError(why)
     return Expression(text, program, read.paths)
 
 
@@ -183,21 +204,34 @@ def _keys_of(name: str, read: set[Path]) -> tuple[str, ...] | None:
     return tuple(sorted({path[1] for path in paths}))
 
 
-def _refuse_nul(value: Any, depth: int) -> None:
-    """ValueError for NUL in any text: the evaluator would compare only what stands before it (measured on 0.1.3)."""
+def _inspect(value: Any) -> None:
+    """ValueError for what must not reach the evaluator: of a text with NUL it would compare only what stands before
+    that (measured on 0.1.3)."""
     if isinstance(value, str):
-        if "\0" in value:
-            raise ValueError("a value contains a NUL character")
+        _refuse_nul(value)
         return
-    if depth > 32:
-        raise ValueError("a value is nested too deeply")
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_nul(key, depth + 1)
-            _refuse_nul(item, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _refuse_nul(item, depth + 1)
+    size, pending = 0, [(value, 0)]
+    while pending:
+        each, depth = pending.pop()
+        size += 1
+        if isinstance(each, str):
+            _refuse_nul(each)
+            size += len(each)
+        elif isinstance(each, (dict, list, tuple)):
+            if depth > MAX_DEPTH:
+                raise ValueError("a value is nested too deeply")
+            if len(each) > MAX_VALUE:
+                raise ValueError("a value is too large")
+            pending += [(item, depth + 1) for item in each]
+            if isinstance(each, dict):
+                pending += [(item, depth + 1) for item in each.values()]
+        if size > MAX_VALUE:
+            raise ValueError("a value is too large")
+
+
+def _refuse_nul(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("a value contains a NUL character")
 
 
 def _environment() -> Any:

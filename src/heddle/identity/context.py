@@ -6,7 +6,7 @@ left out of `request.headers`, so that no expression can be made to answer quest
 *Source:* RFC 9110 section 5.3 (repeated fields).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl
 from heddle.model.principal import Principal
 from heddle.pipeline.exchange import Exchange
 
-SECRET_FIELDS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"})
+SECRET_FIELDS = frozenset(
+    {"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie", "mcp-session-id"}
+)
 BYTES_PER_TOKEN = 4
 """`call.input_tokens` is an estimate from the size of the request: nobody counts tokens before routing."""
 _MAX_QUERY_FIELDS = 100
@@ -39,9 +41,14 @@ def _input_tokens(exchange: Exchange) -> int | None:
     return -(-len(exchange.call.body) // BYTES_PER_TOKEN) if exchange.call else None
 
 
+def _arguments(exchange: Exchange) -> dict[str, Any] | None:
+    return exchange.mcp.arguments if exchange.mcp else None
+
+
 REQUEST: Mapping[str, Callable[[Exchange, float], Any]] = {
     "call.max_output_tokens": lambda exchange, _: _max_output_tokens(exchange),
     "call.input_tokens": lambda exchange, _: _input_tokens(exchange),
+    "call.arguments": lambda exchange, _: _arguments(exchange),
     "request.method": lambda exchange, _: exchange.request.method,
     "request.path": lambda exchange, _: exchange.request.path,
     "request.headers": lambda exchange, _: headers(exchange),
@@ -50,6 +57,19 @@ REQUEST: Mapping[str, Callable[[Exchange, float], Any]] = {
     "source.address": lambda exchange, _: exchange.source_address,
 }
 """Different for each request (given with the Unix time), and so never part of a remembered decision."""
+
+
+def request_values(names: Iterable[str], exchange: Exchange, now: Callable[[], float]) -> dict[str, Any]:
+    """Values of those of `names` that the request decides; one that cannot be read is left out."""
+    values: dict[str, Any] = {}
+    for name in names:
+        read = REQUEST.get(name)
+        if read is not None:
+            try:
+                values[name] = read(exchange, now())
+            except ValueError:
+                continue  # the expression that reads it errs
+    return values
 
 
 def headers(exchange: Exchange) -> dict[str, str]:

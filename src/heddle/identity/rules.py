@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heddle.identity.context import CALLER
 from heddle.identity.errors import EvaluationError
-from heddle.model.match import Globs, MatchIndex, about_tools, glob_match, globs_overlap, is_glob
+from heddle.identity.kinds import kinds_of_rule
+from heddle.model.match import Globs, MatchIndex, glob_match, globs_overlap, is_glob
 from heddle.model.principal import Principal
 from heddle.model.snapshot import AuthzRule
 from heddle.model.snapshot_match import MatchSpec
@@ -90,7 +91,7 @@ class Level:
     by_caller: MatchIndex[Rule] = field(default_factory=MatchIndex)
     """The same without models, for lists, where a model may itself be a pattern."""
     variables: set[str] = field(default_factory=set)
-    """Everything that the expressions of its rules read."""
+    """Everything that the expressions of its rules for models read."""
     enforced: int = 0
     audited: int = 0
 
@@ -100,11 +101,11 @@ class Level:
             self.audited += 1
         else:
             self.enforced += 1
-        if expression is not None:
-            self.variables |= expression.variables
-        resources = tuple(r.removeprefix(_KIND) for r in rule.resources if r.startswith(_KIND))
-        if (rule.resources and not resources) or about_tools(rule.match):
+        variables = expression.variables if expression is not None else frozenset()
+        if "model" not in kinds_of_rule(rule, variables):
             return
+        self.variables |= variables
+        resources = tuple(r.removeprefix(_KIND) for r in rule.resources if r.startswith(_KIND))
         groups = tuple(g for g in (resources, rule.match.models) if g and "*" not in g)
         made = Rule(rule.name, rule.action == "allow", rule.mode == "audit", expression, groups)
         match = rule.match
@@ -164,7 +165,7 @@ def judge(
                 continue
             find = level.candidates_for_pattern if pattern else level.candidates
             rules = [rule for rule in find(principal, name) if audit or not rule.audit]
-            verdict = _judge_level(rules, values, name)
+            verdict = judge_level(rules, values, name)
             if verdict.refused:
                 return verdict
             policy = verdict.policy or policy
@@ -191,12 +192,13 @@ def settle(verdict: Verdict, values: Callable[[str], Values]) -> Verdict:
     return Verdict(policy=policy)
 
 
-def _judge_level(rules: list[Rule], values: Values, name: str) -> Verdict:
+def judge_level(rules: Iterable[Rule], values: Values, name: str) -> Verdict:
+    """The verdict of those rules of one level that are about a call, open where `values` do not decide it."""
     denies: list[Rule] = []
     allows: list[Rule] = []
     allowed: str | None = None
     for rule in rules:
-        truth = _truth(rule, values)
+        truth = truth_of(rule, values)
         if truth == "true" and not rule.allows:
             return Verdict(refused=True, policy=rule.name)
         if truth == "true":
@@ -210,7 +212,15 @@ def _judge_level(rules: list[Rule], values: Values, name: str) -> Verdict:
     return Verdict(pending=(Pending(name, tuple(denies), tuple(allows), allowed),))
 
 
-def _truth(rule: Rule, values: Values) -> Truth:
-    if rule.expression is not None and not rule.expression.variables <= values.keys():
+def truth_of(rule: Rule, values: Values) -> Truth:
+    """What a rule's expression comes to as far as `values` tell.
+
+    One that reads more may be decided all the same: `call.tool == "a" && under(call.arguments.path, "/b")` is false for
+    every other tool. A variable without a value errs, and only `false && error` and the like do not.
+    """
+    if rule.expression is None or rule.expression.variables <= values.keys():
+        return "true" if rule.holds(values) else "false"
+    try:
+        return "true" if rule.expression.evaluate(values) else "false"
+    except EvaluationError:
         return "open"
-    return "true" if rule.holds(values) else "false"

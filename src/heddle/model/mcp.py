@@ -43,3 +43,8 @@ class McpCall(msgspec.Struct, kw_only=True, gc=False, eq=False):
     def resource(self) -> str:
         """What rules and records call it: `tool:fs__read`."""
         return f"{self.kind}:{self.name}" if self.name else f"server:{self.server}"
+
+    @property
+    def stable_name(self) -> str:
+        """`files/read_file`: what a tool or prompt is called whatever callers see; empty where no target is known."""
+        return f"{self.target}/{self.target_name}" if self.target and self.target_name else ""

@@ -1,6 +1,8 @@
 """Authorization: whether this caller may make this call.
 
-Owns the decision cache, the answer to a refusal and its records. The meaning of rules is in `identity.rules`. A
+Owns the memory of decisions on calls to models, the answer to a refusal and its records. The meaning of rules is in
+`identity.rules`; calls to MCP servers are judged in `identity.judge_mcp`, and what may be said of a refused one is not
+said here: to its caller it does not exist. A
 caller's own bound (the `models` of its key) holds in addition to every policy, on the name that the caller wrote.
 Costs do not grow with the number of policies.
 
@@ -9,12 +11,17 @@ Costs do not grow with the number of policies.
 
 import importlib
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from heddle.identity.context import CALLER, REQUEST
+from heddle.identity.context import CALLER, request_values
+from heddle.identity.judge_mcp import McpDecision, McpJudge
+from heddle.identity.kinds import kinds_of_rule
 from heddle.identity.rules import Level, Values, Verdict, compile_levels, judge, settle
+from heddle.identity.rules_mcp import compile_mcp_levels
 from heddle.model.call import ModelCall
 from heddle.model.match import Globs, globs_overlap, is_glob
+from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import AuthzRule, Snapshot
 from heddle.pipeline.assembly import Tools
@@ -60,13 +67,26 @@ class Decision:
 def build(snapshot: Snapshot, tools: Tools) -> "Authorization":
     """The policy for `snapshot.authorization`; without rules it still holds keys to their own models.
 
-    ValueError names the rule whose expression cannot be compiled.
+    ValueError names the rule whose expression cannot be compiled, or that no call could ever meet.
     """
-    levels = compile_levels(snapshot.authorization, _compile)
-    return Authorization(levels, tools)
+    compiled = cache(_compile)
+    levels = compile_levels(snapshot.authorization, compiled)
+    versioned = [(server.name, tool.name) for server in snapshot.mcp.servers for tool in server.versions]
+    calls = McpJudge(compile_mcp_levels(snapshot.authorization, compiled), versioned)
+    return Authorization(levels, calls, tools)
 
 
 def _compile(rule: AuthzRule) -> "Expression | None":
+    expression = _expression(rule)
+    if not kinds_of_rule(rule, expression.variables if expression is not None else ()):
+        # Left as it is, a deny would silently deny nothing.
+        raise ValueError(
+            f"{_named(rule)}: `match`, `resources` and `when` name different kinds of calls: none meets all"
+        )
+    return expression
+
+
+def _expression(rule: AuthzRule) -> "Expression | None":
     if not rule.when:
         return None
     # Imported here: most gateways have no expressions, and the evaluator takes some 10 MB.
@@ -74,20 +94,24 @@ def _compile(rule: AuthzRule) -> "Expression | None":
     try:
         compiled: Expression = cel.compile_expression(rule.when)
     except ValueError as exc:
-        where = f" ({rule.source})" if rule.source else ""
-        raise ValueError(f"authorization policy {rule.name!r}{where}: when: {exc}") from exc
+        raise ValueError(f"{_named(rule)}: when: {exc}") from exc
     return compiled
+
+
+def _named(rule: AuthzRule) -> str:
+    return f"authorization policy {rule.name!r}" + (f" ({rule.source})" if rule.source else "")
 
 
 class Authorization:
     """Phase AUTHORIZE of every route that has a call."""
 
-    __slots__ = ("_audits", "_cache", "_counters", "_levels", "_now", "_read", "_shape", "_tools")
+    __slots__ = ("_audits", "_cache", "_calls", "_counters", "_levels", "_now", "_read", "_shape", "_tools")
 
     phase = Phase.AUTHORIZE
 
-    def __init__(self, levels: dict[str, Level], tools: Tools) -> None:
+    def __init__(self, levels: dict[str, Level], calls: McpJudge, tools: Tools) -> None:
         self._levels = levels
+        self._calls = calls
         self._tools = tools
         self._now = tools.clock.now
         self._cache: dict[_Key, Decision] = {}
@@ -141,6 +165,30 @@ class Authorization:
             verdict = settle(verdict, _RequestValues(exchange, call, self._read, self._now).under)
         return not (decision.key_model or verdict.refused)
 
+    @property
+    def reads_arguments(self) -> bool:
+        """Whether some rule reads `call.arguments`, which whoever calls `check_mcp` then has to have parsed."""
+        return self._calls.reads_arguments
+
+    def check_mcp(self, exchange: Exchange) -> None:
+        """Decide on a call to an MCP server; raises CallError when it is refused, which says nothing of why."""
+        call = exchange.mcp
+        if call is None:
+            return
+        decision = self._calls.decide(exchange, call)
+        count = decision.count
+        if count is not None:
+            count(1)
+        else:
+            self._conclude_mcp(exchange, call, decision)
+
+    def permits_mcp(self, exchange: Exchange, call: McpCall) -> bool:
+        """Whether some call to what `call` names could be allowed to this caller: what lists are filtered by.
+
+        What only arguments or the request decide is taken as possible; of a URI template, any expansion.
+        """
+        return self._calls.possible(exchange, call)
+
     def _decide(self, exchange: Exchange, call: ModelCall, key: _Key) -> Decision:
         principal, names, levels = exchange.principal, _names(call), self._levels_of(exchange)
         known = _known(call, listing=False)
@@ -178,6 +226,24 @@ class Authorization:
             self._refuse(exchange, call, verdict)
         self._counter(verdict.policy, "allow", "enforce")(1)
 
+    def _conclude_mcp(self, exchange: Exchange, call: McpCall, decision: McpDecision) -> None:
+        """Settle what the request decides; raises CallError when the call is refused."""
+        if decision.settled:
+            decision.count = self._counter(decision.verdict.policy, "allow", "enforce")
+            decision.count(1)
+            return
+        verdict, shadow = decision.outcome(exchange, self._now)
+        if shadow is not None:
+            self._compare(exchange, call, verdict, shadow)
+        if not verdict.refused:
+            self._counter(verdict.policy, "allow", "enforce")(1)
+            return
+        self._counter(verdict.policy, "deny", "enforce")(1)
+        exchange.policy = verdict.policy
+        detail = "a policy denies it" if verdict.policy else "no policy allows it"
+        self._write(exchange, call, "deny", verdict.policy, detail)
+        raise CallError(Reason.FORBIDDEN, "This call is not allowed.")
+
     def _refuse(self, exchange: Exchange, call: ModelCall, verdict: Verdict) -> None:
         self._counter(verdict.policy, "deny", "enforce")(1)
         exchange.policy = verdict.policy
@@ -189,7 +255,7 @@ class Authorization:
             detail = f"No policy allows this caller to use the model `{_shown(call)}`."
         raise CallError(Reason.FORBIDDEN, detail, param="model")
 
-    def _compare(self, exchange: Exchange, call: ModelCall, verdict: Verdict, shadow: Verdict) -> None:
+    def _compare(self, exchange: Exchange, call: ModelCall | McpCall, verdict: Verdict, shadow: Verdict) -> None:
         """Record where rules in audit mode would have changed the outcome."""
         if shadow.refused == verdict.refused:
             return
@@ -197,17 +263,17 @@ class Authorization:
         self._counter(shadow.policy, action, "audit")(1)
         self._write(exchange, call, f"would_{action}", shadow.policy, "a policy in audit mode would decide otherwise")
 
-    def _write(self, exchange: Exchange, call: ModelCall, outcome: str, policy: str, detail: str) -> None:
-        resolved = "" if call.upstream_model in {"", call.model} else f"; it resolves to {call.upstream_model[:100]}"
+    def _write(self, exchange: Exchange, call: ModelCall | McpCall, outcome: str, policy: str, detail: str) -> None:
+        resource, entry, more = _of_model(call) if isinstance(call, ModelCall) else _of_mcp(call)
         record = AuditRecord(
             kind="authz",
             outcome=outcome,
             principal=exchange.principal,
             source=exchange.source_address,
-            resource=f"model:{call.model[:MAX_CACHED_NAME_CHARS]}",
-            entry=call.entry,
+            resource=resource[:MAX_CACHED_NAME_CHARS],
+            entry=entry,
             policy=policy,
-            detail=detail + resolved,
+            detail=detail + more,
             trace_id=exchange.trace.trace_id,
         )
         self._tools.audit(record)
@@ -228,11 +294,8 @@ class _RequestValues:
 
     def __init__(self, exchange: Exchange, call: ModelCall, read: frozenset[str], now: Callable[[], float]) -> None:
         values = _known(call, listing=False)
-        for name in read:
-            if name in CALLER:
-                values[name] = CALLER[name](exchange.principal)
-            elif name in REQUEST:
-                values[name] = _or_absent(REQUEST[name], exchange, now)
+        values |= request_values(read, exchange, now)
+        values |= {name: CALLER[name](exchange.principal) for name in read if name in CALLER}
         self._values = values
 
     def under(self, name: str) -> Values:
@@ -240,11 +303,17 @@ class _RequestValues:
         return {**self._values, "call.model": name}
 
 
-def _or_absent(read: Callable[[Exchange, float], Any], exchange: Exchange, now: Callable[[], float]) -> Any:
-    try:
-        return read(exchange, now())
-    except ValueError:
-        return None  # the expression that reads it errs
+def _of_model(call: ModelCall) -> tuple[str, str, str]:
+    """What records call it, by which name repeats of it are told apart, and what else to say of it."""
+    resolved = "" if call.upstream_model in {"", call.model} else f"; it resolves to {call.upstream_model[:100]}"
+    return f"model:{call.model}", call.entry, resolved
+
+
+def _of_mcp(call: McpCall) -> tuple[str, str, str]:
+    """The same. URIs are the caller's own invention, so repeats are told apart by their target only."""
+    stable = call.target if call.kind == "resource" else call.stable_name or call.target
+    of = f" of {stable[:100]}" if stable else ""
+    return call.resource, f"{call.server}:{call.kind}:{stable}", f"; {call.method[:64]} on {call.server}{of}"
 
 
 def _variables(levels: Any) -> frozenset[str]:

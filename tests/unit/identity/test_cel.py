@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from heddle.identity.cel import MAX_CHARS, VARIABLES, ExpressionError, compile_expression
+from heddle.identity.cel import MAX_CHARS, MAX_DEPTH, MAX_VALUE, VARIABLES, ExpressionError, compile_expression
 from heddle.identity.context import CALLER, REQUEST
 from heddle.identity.errors import EvaluationError
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(
@@ -58,6 +65,11 @@ def test_paths_are_what_an_expression_reads(text: str, paths: set[str]) -> None:
         (r'call.model == "a\u0000b"', "NUL", 1, 1),
         (r'call.model == "a\000b"', "NUL", 1, 1),
         (r"bytes(call.model) == b'a\x00'", "NUL", 1, 1),
+        ("call.tool == call.model", "`call.model` is of models, `call.tool` is of tools", 1, 1),
+        ('call.prompt == "a" || call.resource == "b"', "write one rule for each kind of call", 1, 1),
+        ("call.arguments", "must be true or false", 1, 1),
+        ('call.argument.path == "x"', "did you mean `call.arguments`?", 1, 1),
+        ("under(call.arguments, '/data')", "found no matching overload", 1, 6),
     ],
 )
 def test_what_does_not_compile_says_where_and_why(text: str, detail: str, line: int, column: int) -> None:
@@ -79,6 +91,12 @@ def test_what_does_not_compile_says_where_and_why(text: str, detail: str, line: 
         ('"a" in request.query && request.query.a == "1"', {"request.query": {}}, False),
         ('principal.user == "x" || request.headers["no"] == "1"', {"principal.user": "x", "request.headers": {}}, True),
         ("call.max_output_tokens <= 10", {"call.max_output_tokens": 10}, True),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "/data/./a//b"}}, True),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "/data/../etc"}}, False),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "/database"}}, False),
+        ("size(call.arguments.a) > 0", {"call.arguments": {"a": "x" * (MAX_VALUE + 1)}}, True),
+        ("size(call.arguments) == 1", {"call.arguments": {"a": nested(8)}}, True),
+        ("!has(call.arguments.force)", {"call.arguments": {}}, True),
         ('principal.user.matches("^a+$")', {"principal.user": "aaa"}, True),
         (
             "request.time.getHours() == 8",
@@ -107,6 +125,17 @@ def test_values(text: str, values: dict[str, Any], expected: bool) -> None:
         ("principal.claims.n + 1 == 2", {"principal.claims": {"n": "1"}}),
         ("principal.claims.n", {"principal.claims": {"n": "true"}}),
         ('under(request.path, "/v1")', {"request.path": "relative"}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "data/../../etc"}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "/data/%2e%2e%2fetc"}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": ["/data"]}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": None}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": 7}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {}}),
+        ('under(call.arguments.path, "/data")', {"call.arguments": {"path": "/data/a\0"}}),
+        ("size(call.arguments) >= 0", {"call.arguments": {"a": "x" * MAX_VALUE}}),
+        ("size(call.arguments.a) >= 0", {"call.arguments": {"a": [0] * MAX_VALUE}}),
+        ("size(call.arguments.a) >= 0", {"call.arguments": {"a": nested(MAX_DEPTH + 2)}}),
+        ("size(call.arguments) >= 0", {"call.arguments": {"a": {"b\0": 1}}}),
     ],
 )
 def test_what_errs_is_neither_true_nor_false(text: str, values: dict[str, Any]) -> None:
@@ -145,5 +174,13 @@ def test_every_variable_has_a_value() -> None:
         "call.stream",
         "call.dialect",
         "call.provider",
+        "call.server",
+        "call.target",
+        "call.tool",
+        "call.target_tool",
+        "call.prompt",
+        "call.resource",
+        "call.method",
+        "call.version",
     }
     assert CALLER.keys() | REQUEST.keys() | judged == VARIABLES.keys()
