@@ -1,10 +1,11 @@
 """What a mesh says when it is up: where it listens, who may call, what to try."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from heddle import __version__
-from heddle.model.snapshot import NoAuthn, Snapshot
+from heddle.model.snapshot import ListenerSpec, NoAuthn, Snapshot
 
 if TYPE_CHECKING:
     from heddle.cli.mesh import Settings
@@ -29,8 +30,9 @@ def announcement(
     yield f"heddle {__version__} is up: configuration {snapshot.version}, {_count(settings.workers, 'worker')}"
     for spec in snapshot.listeners:
         if spec.name in listening:
-            scheme = "https" if spec.tls else "http"
-            yield f"  {spec.name:<10} {_url(scheme, listening[spec.name])}/v1"
+            base = _url("https" if spec.tls else "http", listening[spec.name])
+            for path in paths(snapshot, spec):
+                yield f"  {spec.name:<10} {base}{path}"
     yield f"  {'admin':<10} {_url('http', admin)}   (token in {settings.state_dir / 'admin.token'})"
     yield f"  {'state':<10} {settings.state_dir}"
     if any(isinstance(entry, NoAuthn) for entry in snapshot.authentication) or not snapshot.authentication:
@@ -38,12 +40,32 @@ def announcement(
     if not snapshot.authorization:
         yield "  ! no authorization policy: every authenticated caller may use every model"
     if settings.demo_key:
-        first = next(iter(listening.values()))
-        yield "\nPoint any OpenAI client at it:\n"
-        yield f"  export OPENAI_BASE_URL={_url('http', first)}/v1"
-        yield f"  export OPENAI_API_KEY={settings.demo_key}"
+        yield from _clients(settings.demo_key, snapshot, listening)
     if settings.tour:
         yield _TOUR.format(admin=_url("http", admin))
+
+
+def paths(snapshot: Snapshot, listener: ListenerSpec) -> list[str]:
+    """What is served on a listener, as clients are told it."""
+    if listener.protocol != "MCP":
+        return ["/v1"]
+    servers = snapshot.mcp.servers
+    return [server.path for server in servers if not server.listeners or listener.name in server.listeners]
+
+
+def _clients(key: str, snapshot: Snapshot, listening: Mapping[str, Address]) -> Iterator[str]:
+    """How clients of the embedded configuration are pointed at it."""
+    served = [spec for spec in snapshot.listeners if spec.name in listening]
+    for spec in [one for one in served if one.protocol == "HTTP"][:1]:
+        yield "\nPoint any OpenAI client at it:\n"
+        yield f"  export OPENAI_BASE_URL={_url('http', listening[spec.name])}/v1"
+        yield f"  export OPENAI_API_KEY={key}"
+    for spec in [one for one in served if one.protocol == "MCP"][:1]:
+        base = _url("http", listening[spec.name])
+        yield "\nPoint any MCP client at it:\n"
+        for path in paths(snapshot, spec):
+            server = {"type": "http", "url": f"{base}{path}", "headers": {"Authorization": f"Bearer {key}"}}
+            yield f"  {json.dumps({'mcpServers': {'heddle': server}})}"
 
 
 def _url(scheme: str, address: Address) -> str:

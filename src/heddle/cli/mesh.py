@@ -55,6 +55,8 @@ class Settings:
     """Print what to try next."""
     demo_key: str = ""
     """The generated key of the embedded configuration, to be shown; empty with a configuration of one's own."""
+    mcp_json: Path | None = None
+    """Tool servers as editors keep them, beside the configuration."""
     export: bool = True
     """Ship traces and records to the configured sinks; off for a bare gateway whose exporter runs elsewhere."""
 
@@ -157,7 +159,8 @@ class Mesh:
         self._stop.set()
 
     def _load(self) -> Loaded:
-        loaded = load(self._settings.paths, environ=self._settings.environ)
+        settings = self._settings
+        loaded = load(settings.paths, environ=settings.environ, mcp_json=settings.mcp_json)
         self._watch.follow(loaded.files)
         self._show(loaded)
         return loaded

@@ -60,19 +60,31 @@ def default_state_dir() -> Path:
 @_WORKERS
 @STATE
 @_GRACE
-def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float) -> None:
+@click.option(
+    "--mcp-config",
+    "mcp_json",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Tool servers as editors keep them (`mcpServers` JSON), beside the configuration.",
+)
+def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float, mcp_json: Path | None) -> None:
     """Start the mesh on this machine, and keep it as its configuration says.
 
     Without -f it runs embedded defaults: an offline model on 127.0.0.1:8080, administration on 127.0.0.1:9090, one
     generated key. With -f it runs yours, and again whenever a file changes or SIGHUP arrives; a change that does not
-    validate is reported and the old configuration runs on.
+    validate is reported and the old configuration runs on. Tool servers of --mcp-config are served on 127.0.0.1:8081,
+    or on the MCP listener of your configuration.
 
     \b
     heddle up
     heddle up -f heddle.yaml --workers 2
     heddle up -f gateway/ -f secrets.yaml --state /var/lib/heddle
+    heddle up --mcp-config ~/.cursor/mcp.json
     """
-    _run(_settings(paths, workers, state_dir, grace_s))
+    settings = _settings(paths, workers, state_dir, grace_s)
+    settings.mcp_json = mcp_json
+    _run(settings)
 
 
 @click.command()

@@ -65,6 +65,8 @@ class Values:
                 )
                 raise SecretError(message, message)
             return checked(found.data[key], f"`{key}` of ConfigMap `{name}`")
+        if kind == "text":
+            return checked(rest, "the text")
         return self._secrets.resolve(text, folder) if text else ""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from heddle.controlplane.compile import PriceSource, compile_snapshot
+from heddle.controlplane.mcp_json import Around, read_mcp_json
 from heddle.controlplane.prices import price_table
 from heddle.controlplane.read import Document, find_files, read_file
 from heddle.controlplane.secrets import Secrets
@@ -117,28 +118,37 @@ def load(
     environ: Mapping[str, str],
     now_s: float | None = None,
     prices: PriceSource = price_table,
+    mcp_json: Path | None = None,
 ) -> Loaded:
     """Load files and folders, together. Never raises on bad input: look at `problems`.
 
-    `environ` is where `${NAME}` is looked up, `now_s` the Unix time that expiry is compared with.
+    `environ` is where `${NAME}` is looked up, `now_s` the Unix time that expiry is compared with, `mcp_json` a file of
+    tool servers as editors keep them, taken together with the rest.
     """
     # A load makes a million small objects that all live on; the collector would walk them again and again.
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _load(paths, environ, time.time() if now_s is None else now_s, prices)
+        return _load((paths, mcp_json), environ, time.time() if now_s is None else now_s, prices)
     finally:
         if collecting:
             gc.enable()
 
 
-def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: PriceSource) -> Loaded:
+def _load(
+    paths: tuple[list[Path], Path | None], environ: Mapping[str, str], now_s: float, prices: PriceSource
+) -> Loaded:
     under_way = _Load()
     report = under_way.report
-    files = find_files(paths, report)
+    files = find_files(paths[0], report)
     for path in files:
         for document in read_file(path, report):
             under_way.document(document)
+    if paths[1] is not None:
+        files.append(paths[1])
+        imported = read_mcp_json(paths[1], environ, _around(under_way.declared), report)
+        if imported is not None:
+            under_way.document(imported)
     report.complete = not report.failed
     _check_unique(under_way.declared, report)
     plan = gather(under_way.declared, report)
@@ -159,6 +169,18 @@ def _load(paths: list[Path], environ: Mapping[str, str], now_s: float, prices: P
         resources=tuple(one.resource for one in under_way.declared),
         files=tuple(dict.fromkeys([*files, *sorted(named | secret_files)])),
         inactive=(*_unbound(plan), *dict.fromkeys(under_way.inactive)),
+    )
+
+
+def _around(declared: list[Declared]) -> Around:
+    """What an import must know of the rest."""
+    plan = gather(declared, Report())
+    listeners = [one.value for one in plan.listeners]
+    return Around(
+        frozenset(one.name for one in listeners),
+        any(one.protocol == "MCP" for one in listeners),
+        frozenset(one.value.name for one in plan.targets),
+        frozenset(one.value.name for one in plan.servers),
     )
 
 

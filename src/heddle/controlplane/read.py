@@ -47,7 +47,7 @@ def find_files(paths: list[Path], report: Report) -> list[Path]:
 
 def read_file(path: Path, report: Report) -> list[Document]:
     """The documents of a file; whatever is wrong with it is reported."""
-    text = _text(path, report)
+    text = read_text(path, report)
     if text is None:
         return []
     documents, problems = read_documents(text)
@@ -71,7 +71,8 @@ def read_file(path: Path, report: Report) -> list[Document]:
     return made
 
 
-def _text(path: Path, report: Report) -> str | None:
+def read_text(path: Path, report: Report) -> str | None:
+    """The text of a file; None, after reporting why, when it cannot be a configuration."""
     wrong, hint, line = "", "", 0
     try:
         if not stat.S_ISREG(path.stat().st_mode):

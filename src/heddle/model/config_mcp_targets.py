@@ -14,7 +14,7 @@ from heddle.model.config_policies import ScopedRule
 Variable = Annotated[
     str,
     msgspec.Meta(
-        description="text, perhaps with `${ENV}`; or `file:path`, `secret:NAME/KEY`, `configmap:NAME/KEY`",
+        description="text, perhaps with `${ENV}`; or `file:path`, `secret:NAME/KEY`, `configmap:NAME/KEY`, `text:TEXT`",
         extra={"secret": True, "plain": True},
     ),
 ]
