@@ -28,6 +28,9 @@ from heddle.wire.openapi.styles import (
     shape_of,
 )
 
+BOUNDARY_DIGITS = 48
+"""Of its digest that a form's boundary has: nobody finds content that holds its own."""
+
 Given = list[tuple[Argument, Any]]
 
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
@@ -103,7 +106,8 @@ def _multipart(given: Given) -> tuple[bytes, str]:
         digest.update(b"%d:%d:" % (len(head), len(content)))
         digest.update(head)
         digest.update(content)
-    boundary = f"heddle-{digest.hexdigest()}"
+    # "Boundary delimiters must not be longer than 70 characters": RFC 2046 section 5.1.1.
+    boundary = f"heddle-{digest.hexdigest()[:BOUNDARY_DIGITS]}"
     lines = [b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary.encode(), head, content) for head, content in parts]
     return b"".join([*lines, b"--%b--\r\n" % boundary.encode()]), f"multipart/form-data; boundary={boundary}"
 

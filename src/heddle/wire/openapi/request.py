@@ -86,7 +86,7 @@ def _path(operation: Operation, values: dict[str, Any]) -> str:
 def _in_segment(argument: Argument, value: Any) -> str:
     """One argument, written. It may hold slashes, which are encoded, but no steps that a decoder would walk."""
     text = in_path(argument, value)
-    if not text.strip(".;,=") or _is_empty(value):
+    if _is_empty(value):
         raise ProtocolError(f"{argument.name}: expected a value that a path can hold.", param=argument.name)
     decoded = text
     for _ in range(MAX_DECODINGS):
@@ -99,9 +99,10 @@ def _in_segment(argument: Argument, value: Any) -> str:
 
 def _is_empty(value: Any) -> bool:
     """Nothing, or something of which a part would be nothing: two slashes, or two commas, mean other things."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return not value or any(inner == "" for inner in value) if isinstance(value, list) else bool(value == "")
+    if not isinstance(value, list | dict):
+        return bool(value == "")
+    kept = [inner for inner in (value.values() if isinstance(value, dict) else value) if inner is not None]
+    return not kept or "" in kept
 
 
 # Query, cookies, fields

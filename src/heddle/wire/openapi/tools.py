@@ -37,6 +37,7 @@ Schema = dict[str, Any]
 
 _PIECES = re.compile(r"\{([^{}]*)\}")
 _SUCCESS = re.compile(r"2[0-9X][0-9X]")
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,64}/[A-Za-z0-9!#$&^_.+*-]{1,96}")
 _BODILESS = ("GET", "HEAD")
 _OUTPUT_ROOM = Room(inline=MAX_INLINE, named=MAX_INLINE)
 """An output schema helps; one that is larger than this costs its readers more than it tells them."""
@@ -193,7 +194,10 @@ def _annotations(method: str) -> dict[str, bool]:
 
 
 def _answers(found: Found, around: Surroundings) -> tuple[str, Schema | None]:
-    """What to accept, and the schema that every success has. A tool with one must always answer with an object."""
+    """What to accept, and the schema that every success has. A tool with one must always answer with an object.
+
+    Where JSON is offered, nothing else is accepted.
+    """
     at = f"{found.at}.responses"
     accepted: dict[str, None] = {}
     schemas: list[Schema | None] = []
@@ -202,24 +206,30 @@ def _answers(found: Found, around: Surroundings) -> tuple[str, Schema | None]:
             continue
         given, place = around.document.resolve(value, f"{at}.{status}")
         content = field_object(given, "content", place)
-        accepted |= dict.fromkeys(text_at(name, f"{place}.content") for name in content)
-        schemas.append(_output(content, f"{place}.content", around.outputs))
-    known = [name for name in accepted if re.fullmatch(r"[A-Za-z0-9!#$&^_.+*-]+/[A-Za-z0-9!#$&^_.+*-]+", name)]
-    ordered = sorted(known, key=lambda name: not is_json(name.lower()))[:MAX_ACCEPTED]
-    same = schemas and all(schema == schemas[0] for schema in schemas[1:])
-    return ", ".join(ordered) or "*/*", schemas[0] if same else None
+        names = [text_at(name, f"{place}.content") for name in content]
+        chosen = min((name for name in names if _is_json(name)), key=_wordiness, default=None)
+        accepted |= dict.fromkeys(names if chosen is None else [chosen])
+        schemas.append(None if chosen is None else _output(content[chosen], f"{place}.content.{chosen}", around))
+    known = [name for name in accepted if _ACCEPTABLE.fullmatch(name)]
+    same = bool(schemas) and all(schema == schemas[0] for schema in schemas[1:])
+    return ", ".join(known[:MAX_ACCEPTED]) or "*/*", schemas[0] if same else None
 
 
-def _output(content: dict[str, Any], at: str, outputs: Schemas) -> Schema | None:
-    if not content or not all(is_json(text_at(name, at).partition(";")[0].strip().lower()) for name in content):
-        return None
-    media_type, offered = next(iter(content.items()))
-    place = f"{at}.{media_type}"
+def _is_json(media_type: str) -> bool:
+    return is_json(media_type.partition(";")[0].strip().lower())
+
+
+def _wordiness(media_type: str) -> tuple[bool, int]:
+    """`application/json` itself before types that are more special."""
+    return media_type != "application/json", len(media_type)
+
+
+def _output(offered: Any, at: str, around: Surroundings) -> Schema | None:
     schema = offered.get("schema") if isinstance(offered, dict) else None
     if schema is None:
         return None
     try:
-        translated, _ = outputs.translate(schema, f"{place}.schema", _OUTPUT_ROOM)
+        translated, _ = around.outputs.translate(schema, f"{at}.schema", _OUTPUT_ROOM)
     except TooLargeError:
         return None
     return as_object(translated)
