@@ -13,13 +13,13 @@ from tests.e2e.oauth_server import AuthorizationServer, Browser, Resource, answe
 
 from heddle.dataplane.mcp_oauth import Pages
 from heddle.drivers.kv.memory import MemoryStores
+from heddle.drivers.sealing import Sealing
 from heddle.drivers.vault.sqlite import SqliteVault
 from heddle.identity.oauth.building import build_credentials
 from heddle.identity.oauth.errors import ConsentNeeded, CredentialUnavailable
 from heddle.identity.oauth.owner import owner_of
 from heddle.identity.oauth.registering import Site
 from heddle.identity.oauth.setting import Shared
-from heddle.identity.sealing import Sealing
 from heddle.model.principal import Principal
 from heddle.model.snapshot import ListenerSpec, TimeoutSpec
 from heddle.model.snapshot_mcp_auth import OAuthClientSpec, OAuthCodeAuth, ReachSpec, UserSecretAuth

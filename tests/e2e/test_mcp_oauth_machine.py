@@ -11,12 +11,12 @@ import pytest
 from tests.e2e.oauth_server import AuthorizationServer, Resource, answer, running, signing_key
 
 from heddle.drivers.kv.memory import MemoryStores
+from heddle.drivers.sealing import Sealing
 from heddle.drivers.vault.memory import MemoryVault
 from heddle.identity.oauth.building import build_credentials
 from heddle.identity.oauth.errors import CredentialUnavailable
 from heddle.identity.oauth.registering import Site
 from heddle.identity.oauth.setting import Shared
-from heddle.identity.sealing import Sealing
 from heddle.model.principal import Principal
 from heddle.model.snapshot_mcp_auth import (
     BasicAuth,

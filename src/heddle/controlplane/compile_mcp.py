@@ -5,6 +5,7 @@ Owns the translation. Targets are in `compile_mcp_targets`.
 
 import msgspec
 
+from heddle.controlplane.compile_mcp_auth import compile_credentials
 from heddle.controlplane.compile_mcp_targets import Values, compile_target
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_mcp import (
@@ -49,6 +50,7 @@ def compile_mcp(plan: Plan, secrets: Secrets, report: Report) -> McpSpec:
         targets=tuple(compile_target(placed, Values(plan, secrets, report), report) for placed in plan.targets),
         servers=tuple(_server(placed) for placed in servers_of(plan)),
         sessions=_sessions(plan.sessions[0], secrets, report) if plan.sessions else McpSessionSpec(),
+        credentials=compile_credentials(plan.credentials[0] if plan.credentials else None, secrets, report),
     )
 
 

@@ -56,6 +56,14 @@ class Secrets:
             return self._from_file(Path(folder, text.removeprefix("file:")))
         return checked(_REFERENCE.sub(lambda found: self._from_environ(found[1]), text), "the secret")
 
+    def document(self, text: str, folder: str) -> str:
+        """As `resolve`, for a secret of several lines that is never put into a field: a key in PEM."""
+        if text.startswith("file:"):
+            return self._from_file(Path(folder, text.removeprefix("file:")), lines=True)
+        return checked(
+            _REFERENCE.sub(lambda found: self._from_environ(found[1], lines=True), text), "the secret", lines=True
+        )
+
     def named(self, name: str, folder: str, key: str = _KEY) -> str:
         """The secret called `name`: a file beside the configuration, the environment, a Secret resource, in this
         order. Only what stands under `api-key` can come from the environment. Raises SecretError."""
@@ -74,13 +82,13 @@ class Secrets:
         message = f"secret `{name}` is in none of {places} and a Secret resource"
         raise SecretError(message, f"secret `{name}` was not found")
 
-    def _from_environ(self, name: str) -> str:
+    def _from_environ(self, name: str, *, lines: bool = False) -> str:
         value = self._environ.get(name, "")
         if not value:
             raise SecretError(f"environment variable {name} is not set", f"environment variable {name} is not set")
-        return checked(value, f"environment variable {name}")
+        return checked(value, f"environment variable {name}", lines=lines)
 
-    def _from_file(self, path: Path) -> str:
+    def _from_file(self, path: Path, *, lines: bool = False) -> str:
         self.files.add(path)
         try:
             # A pipe or device would never end.
@@ -94,7 +102,7 @@ class Secrets:
             raise SecretError("the path of the file is not one", _FILE_PUBLIC) from exc
         if len(content) > MAX_BYTES:
             raise SecretError(f"file {path} is larger than {MAX_BYTES} bytes", _FILE_PUBLIC)
-        return _decoded(content.removesuffix(b"\n").removesuffix(b"\r"), f"file {path}")
+        return _decoded(content.removesuffix(b"\n").removesuffix(b"\r"), f"file {path}", lines=lines)
 
 
 def _from_resource(name: str, resource: SecretResource, key: str) -> str:
@@ -109,20 +117,21 @@ def _from_resource(name: str, resource: SecretResource, key: str) -> str:
         raise SecretError(f"{what}: `{key}` is not base64", f"secret `{name}` is unusable") from exc
 
 
-def _decoded(content: bytes, what: str) -> str:
+def _decoded(content: bytes, what: str, *, lines: bool = False) -> str:
     try:
         text = content.decode()
     except UnicodeDecodeError:
         # Not chained: the original carries the bytes.
         raise SecretError(f"{what} is not UTF-8 text", _UNUSABLE) from None
-    return checked(text, what)
+    return checked(text, what, lines=lines)
 
 
-def checked(value: str, what: str) -> str:
+def checked(value: str, what: str, *, lines: bool = False) -> str:
     """The value, unless it could break out of where it is put. Raises SecretError, which calls it `what`."""
     if not value:
         raise SecretError(f"{what} is empty", _UNUSABLE)
     # RFC 9110 section 5.5: a field value with a line break would be a second field.
-    if any(char < " " or char == "\x7f" for char in value):
+    allowed = "\r\n" if lines else ""
+    if any((char < " " or char == "\x7f") and char not in allowed for char in value):
         raise SecretError(f"{what} contains a control character", _UNUSABLE)
     return value

@@ -16,6 +16,7 @@ from hashlib import sha256
 from urllib.parse import parse_qsl, urlsplit
 
 from heddle.dataplane import mcp_consent as pages
+from heddle.drivers.sealing import SealError
 from heddle.drivers.vault import VaultError
 from heddle.identity.oauth.connecting import (
     TICKET_S,
@@ -31,7 +32,6 @@ from heddle.identity.oauth.registering import CALLBACK_PATH, DOCUMENT_PATH
 from heddle.identity.oauth.resource_server import ResourceServer
 from heddle.identity.oauth.setting import Shared
 from heddle.identity.oauth.user import CONNECT_PATH, UserSecrets, UserTokens
-from heddle.identity.sealing import SealError
 from heddle.model.principal import Principal
 from heddle.net.body import Body
 from heddle.net.errors import BodyError

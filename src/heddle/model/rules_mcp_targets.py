@@ -13,6 +13,7 @@ from heddle.model.kagent import written
 from heddle.model.plan import Placed, Plan
 from heddle.model.problem import Place, Report, child
 from heddle.model.rules import unique
+from heddle.model.rules_mcp_auth import check_credentials, check_target_auth
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}\Z")
@@ -31,8 +32,13 @@ _REFERENCES = ("file:", "secret:", "configmap:")
 def check_targets(plan: Plan, report: Report) -> None:
     """Everything in this module."""
     unique(((one.value.name, one.place) for one in plan.targets), "target", report)
+    credentials = plan.credentials[0].value if plan.credentials else None
     for placed in plan.targets:
         _check_kind(placed, report)
+        if placed.value.stdio is None:
+            check_target_auth(placed.value.auth, placed.place.at("auth"), credentials, report)
+    for said, place in plan.credentials:
+        check_credentials(said, place, report)
 
 
 def _check_kind(placed: Placed[McpTarget], report: Report) -> None:

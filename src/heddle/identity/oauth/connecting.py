@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from heddle.drivers.sealing import SealError
 from heddle.drivers.vault import Credential, Place
 from heddle.identity.oauth.client import Client, Form, configured_client
 from heddle.identity.oauth.documents import ServerDocument
@@ -23,7 +24,6 @@ from heddle.identity.oauth.granting import Granter, error_code
 from heddle.identity.oauth.registering import Registrar
 from heddle.identity.oauth.setting import Setting, Shared
 from heddle.identity.oauth.stepping import union
-from heddle.identity.sealing import SealError
 from heddle.model.config_base import Secret
 from heddle.model.redact import hidden_repr
 from heddle.model.snapshot_mcp_auth import OAuthCodeAuth

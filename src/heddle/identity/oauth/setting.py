@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from heddle.drivers.kv import Kv
+from heddle.drivers.sealing import Sealing
 from heddle.drivers.vault import Vault
 from heddle.identity.oauth.asking import Asker
 from heddle.identity.oauth.discovery import Discovery
 from heddle.identity.oauth.documents import ServerDocument
 from heddle.identity.oauth.registering import Site
-from heddle.identity.sealing import Sealing
 from heddle.model.principal import Principal
 from heddle.model.snapshot_mcp_auth import OAuthClientSpec
 from heddle.net.message import Headers
