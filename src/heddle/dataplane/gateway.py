@@ -40,8 +40,8 @@ class Runtime:
         try:
             policies = build_policies(snapshot, tools)
             self.router = build_routes(snapshot, tools, policies)
-            self.mcp: McpRouter = build_mcp(snapshot, tools, policies)
             self.recorder = Recorder(snapshot, tools, spool)
+            self.mcp: McpRouter = build_mcp(snapshot, tools, policies, self.recorder.record)
         except BaseException:
             self.close()
             raise

@@ -80,6 +80,11 @@ class Recorder:
             return Listening(body, exchange.call.dialect if exchange.call is not None else "", self._bodies)
         return None
 
+    def record(self, exchange: Exchange, status: int, bytes_out: int) -> None:
+        """A call has ended that came in a request with others, or whose answer went into somebody's stream."""
+        self.inflight += 1
+        self.finish(exchange, status, bytes_out)
+
     def finish(self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening = b"") -> None:
         """A call has ended. Never raises: a failure to record must not become a failure to answer."""
         try:

@@ -85,8 +85,7 @@ class LegacyTarget:
         )
         identity = b"%d" % next(self._ids)
         body = encode_request(identity, "initialize", params)
-        owner: Headers = [(b"x-heddle-owner", caller.key.encode())]
-        inbound = await self._peer.send("POST", body, owner, caller)
+        inbound = await self._peer.send("POST", body, [], caller)
         session = next((value for name, value in inbound.headers if name == fields.SESSION), b"")
         try:
             result = await self._peer.result(inbound, identity, lambda _: None, caller)
@@ -179,20 +178,7 @@ class LegacyTarget:
 
     async def answer(self, question: Message, kept: Kept, caller: Caller) -> None:
         """Have the caller answer a question of the server, and tell the server."""
-        try:
-            needed = _NEEDED.get(question.method)
-            if question.method == "ping":
-                result = NOTHING
-            elif needed is None or not caller.can(needed):
-                raise RpcError(METHOD_NOT_FOUND, f"The client does not answer `{question.method}`.")
-            else:
-                result = await caller.ask(question.method, question.params)
-            body = encode_result(question.id, result)
-        except RpcError as error:
-            body = encode_error(question.id, error)
-        except CallError as error:
-            body = encode_error(question.id, RpcError(INTERNAL_ERROR, error.detail))
-        await self._tell(body, kept, caller)
+        await self._tell(await answer_question(question, caller), kept, caller)
 
     async def notify(self, method: str, params: Params, caller: Caller) -> None:
         """Tell the caller's session something."""
@@ -240,6 +226,21 @@ class LegacyTarget:
         """Stop telling what nobody waits for."""
         for task in self._tasks:
             task.cancel()
+
+
+async def answer_question(question: Message, caller: Caller) -> bytes:
+    """The answer of a caller to a server's question, as a message. Never raises but when it is cancelled."""
+    needed = _NEEDED.get(question.method)
+    try:
+        if question.method == "ping":
+            return encode_result(question.id, NOTHING)
+        if needed is None or not caller.can(needed):
+            raise RpcError(METHOD_NOT_FOUND, f"The client does not answer `{question.method}`.")
+        return encode_result(question.id, await caller.ask(question.method, question.params))
+    except RpcError as error:
+        return encode_error(question.id, error)
+    except CallError as error:
+        return encode_error(question.id, RpcError(INTERNAL_ERROR, error.detail))
 
 
 class _Quietly(Caller):

@@ -6,14 +6,16 @@ and statuses into reasons. It knows nothing of eras: targets say which fields a 
 """
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from heddle.backends.mcp.contract import Caller
 from heddle.model.principal import Principal
 from heddle.model.snapshot import TimeoutSpec
-from heddle.model.snapshot_mcp import HttpSpec, McpTimeoutSpec, SseSpec
+from heddle.model.snapshot_mcp import HttpSpec, McpTimeoutSpec, OpenApiSpec, SseSpec
 from heddle.net.client import Inbound, Origin, OutboundRequest
 from heddle.net.errors import BodyError, ConnectFailed, NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.message import Headers
@@ -70,7 +72,10 @@ class Place(NamedTuple):
 class Peer:
     """One server behind a URL."""
 
-    __slots__ = ("_authorizing", "_client", "_lines", "_monotonic", "_propagation", "_timeouts", "name", "place")
+    __slots__ = (
+        *("_authorizing", "_client", "_lines", "_monotonic", "_owned", "_propagation", "_timeouts"),
+        *("name", "place"),
+    )
 
     def __init__(
         self,
@@ -79,19 +84,31 @@ class Peer:
         timeouts: McpTimeoutSpec,
         tools: Tools,
         headers: dict[str, str] | None = None,
+        *,
         authorizing: Authorizing | None = None,
+        owned: bool = False,
+        plain: bool = False,
     ) -> None:
+        """`owned` tells the server, with each request, whose it is: only the stdio host is told that. A `plain` peer
+        does not speak the protocol: its requests say themselves what they are and take."""
         self.name = name
         self.place = place
         self._client = tools.client
         self._monotonic = tools.clock.monotonic
         self._authorizing = authorizing
+        self._owned = owned
         self._propagation: tuple[str, ...] = ("w3c",)
         self._timeouts = TimeoutSpec(
             connect_s=timeouts.connect_s, first_byte_s=timeouts.call_s, idle_s=timeouts.call_s, total_s=timeouts.total_s
         )
         own = [(key.lower().encode(), value.encode()) for key, value in (headers or {}).items()]
-        self._lines = encode_request_fields([_ACCEPT, _JSON_TYPE, *own])
+        self._lines = encode_request_fields([*(() if plain else (_ACCEPT, _JSON_TYPE)), *own])
+
+    def at(self, place: Place) -> "Peer":
+        """The same server, at another place of its."""
+        other = copy.copy(self)
+        other.place = place
+        return other
 
     def timeouts(self, silence_s: float = 0.0) -> TimeoutSpec:
         """The deadlines of a call; `silence_s` is its own longest silence, 0 the target's."""
@@ -106,27 +123,37 @@ class Peer:
         self, method: str, body: bytes, fields: Headers, caller: Caller, timeouts: TimeoutSpec | None = None
     ) -> Inbound:
         """The answer's head. Statuses other than 2xx are read and raised: RpcError, SessionLost, CallError."""
-        exchange = caller.exchange
+        inbound = await self._sent(method, body, fields, caller, timeouts or self._timeouts)
+        if inbound.status < 300:
+            return inbound
+        raise await self._refusal(inbound, fields, caller)
+
+    async def send_any(
+        self, method: str, body: bytes, fields: Headers, caller: Caller, silence_s: float = 0.0
+    ) -> Inbound:
+        """The answer's head, whatever its status. Raises CallError."""
+        return await self._sent(method, body, fields, caller, self.timeouts(silence_s))
+
+    async def _sent(self, method: str, body: bytes, fields: Headers, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
+        authorizing, exchange = self._authorizing, caller.exchange
         for attempt in (1, 2):
-            lines = self._lines
-            if self._authorizing is not None:
-                fields = [*fields, *await self._authorizing.headers(caller.principal, caller.token)]
-            if fields:
-                lines += encode_request_fields(fields)
+            own = fields
+            if authorizing is not None:
+                own = [*own, *await authorizing.headers(caller.principal, caller.token)]
+            if self._owned:
+                own = [*own, (b"x-heddle-owner", sha256(caller.key.encode()).hexdigest().encode())]
+            lines = self._lines + encode_request_fields(own) if own else self._lines
             if exchange is not None:
                 lines += inject_lines(exchange.trace, self._propagation)
                 exchange.upstream_s = self._monotonic()
             request = OutboundRequest(method, self.place.path, _NONE, body, lines)
             deadline_s = exchange.deadline_s if exchange is not None else 0.0
             try:
-                inbound = await self._client.send(self.place.origin, request, timeouts or self._timeouts, deadline_s)
+                inbound = await self._client.send(self.place.origin, request, timeouts, deadline_s)
             except NetError as error:
                 raise self.failed(error, caller) from error
-            if inbound.status < 300:
+            if attempt == 2 or inbound.status not in (401, 403) or not await self._another(inbound, caller):
                 return inbound
-            if attempt == 1 and inbound.status in (401, 403) and await self._another(inbound, caller):
-                continue
-            raise await self._refusal(inbound, fields, caller)
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def _another(self, inbound: Inbound, caller: Caller) -> bool:
@@ -279,15 +306,16 @@ def _answered(message: Message, identity: bytes) -> bytes:
     return message.result
 
 
-def place(spec: HttpSpec | SseSpec, name: str, tools: Tools) -> Place:
+def place(spec: HttpSpec | SseSpec | OpenApiSpec, name: str, tools: Tools) -> Place:
     """Where a configured URL leads; its connections are given back when the snapshot is dropped.
 
     Raises ValueError for a URL or CA file that cannot be used.
     """
-    url = urlsplit(spec.url)
+    base = spec.base_url if isinstance(spec, OpenApiSpec) else spec.url
+    url = urlsplit(base)
     try:
         origin = tools.client.origin(
-            spec.url, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections, owner=f"mcp:{name}"
+            base, ca_file=spec.ca_file, proxy=spec.proxy, max_connections=spec.max_connections, owner=f"mcp:{name}"
         )
     except OSError as exc:
         raise ValueError(f"tool server {name!r}: cannot read its CA file: {exc.strerror or exc}") from exc

@@ -28,8 +28,8 @@ _KNOWN = frozenset(version.encode() for version in VERSIONS)
 class Endpoint:
     """One virtual server, for every era."""
 
-    def __init__(self, modern: ModernFront, legacy: LegacyFront) -> None:
-        self._modern, self._legacy = modern, legacy
+    def __init__(self, modern: ModernFront, legacy: LegacyFront, record: fronting.Record) -> None:
+        self._modern, self._legacy, self._record = modern, legacy, record
 
     async def post(self, exchange: Exchange) -> Reply:
         """A message. Raises CallError."""
@@ -88,12 +88,12 @@ class Endpoint:
         own = Exchange(exchange.request, exchange.listener, "mcp", exchange.trace, exchange.started_s)
         own.principal, own.source_address = exchange.principal, exchange.source_address
         reply = await self._legacy.handle(own, message, 0)
-        if isinstance(reply.body, bytes):
-            return reply.body
-        last = b""
-        async for event in reply.body:
-            last = event
-        return last.partition(b"data: ")[2].strip()
+        last = reply.body if isinstance(reply.body, bytes) else b""
+        if not isinstance(reply.body, bytes):
+            async for event in reply.body:
+                last = event.partition(b"data: ")[2].strip()
+        self._record(own, reply.status, len(last))
+        return last
 
     async def get(self, exchange: Exchange) -> Reply:
         """A stream of what the server says by itself. Raises CallError."""

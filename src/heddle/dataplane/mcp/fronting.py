@@ -7,6 +7,7 @@ Owns the statuses: an answer of the protocol is 200 whatever it says, but where 
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from heddle.backends.mcp.contract import Caller
 from heddle.dataplane.mcp.running import Running
@@ -31,6 +32,8 @@ from heddle.wire.mcp.fields import HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPOR
 
 _log = logging.getLogger("heddle.mcp")
 
+Record = Callable[[Exchange, int, int], None]
+"""Writes down a call that ended, with its status and the bytes of its answer: one that has no request of its own."""
 PING_S = 15.0
 """A silent stream says so often that it is there."""
 PING = b": ping\n\n"

@@ -82,7 +82,7 @@ class LegacyFront:
     """The front of one virtual server."""
 
     def __init__(self, server: VirtualServer, sessions: Sessions, asking: Asking, replay: Replay) -> None:
-        self._server = server
+        self.server = server
         self._sessions = sessions
         self._asking = asking
         self._replay = replay
@@ -96,7 +96,7 @@ class LegacyFront:
         if token is None:
             return None
         text = token.decode("latin-1")
-        name, principal = self._server.spec.name, exchange.principal
+        name, principal = self.server.spec.name, exchange.principal
         return self._sessions.known(text, name, principal) or await self._sessions.find(text, name, principal)
 
     async def _begin(self, exchange: Exchange, message: Message) -> Reply:
@@ -109,7 +109,7 @@ class LegacyFront:
 
     async def initialize(self, exchange: Exchange, message: Message, version: str) -> tuple[bytes, str, Session]:
         """Begin a session: what `initialize` results in, the session's token, and itself. Raises CallError."""
-        self._server.enter(exchange)
+        self.server.enter(exchange)
         info = bytes(message.params.get("clientInfo", b""))
         ident = self._sessions.new_id()
         declared = bytes(message.params.get("capabilities", NOTHING))
@@ -117,9 +117,9 @@ class LegacyFront:
         before = Carried(ident, version, began_s, declared, info[:1024] if len(info) > 1024 else info)
         if len(info) > 1024 or len(declared) > 4096:
             raise RpcError(INVALID_PARAMS, "`clientInfo` or `capabilities` is larger than can be kept.")
-        caller = LegacyCaller(Running(), self._asking, Session(before, self._server.spec.name, ""), exchange.principal)
+        caller = LegacyCaller(Running(), self._asking, Session(before, self.server.spec.name, ""), exchange.principal)
         caller.beginning = {}
-        surface = await self._server.surface(caller)
+        surface = await self.server.surface(caller)
         stateful = [part.upstream for part in surface.parts if part.upstream.target.stateful and part.upstream.eager]
         if stateful:
             begun = [asyncio.ensure_future(_quiet(upstream.target.describe(caller))) for upstream in stateful]
@@ -131,14 +131,14 @@ class LegacyFront:
         if sum(map(len, kept.values())) > MAX_TOKEN_KEPT:
             kept = {}
         carried = msgspec.structs.replace(before, kept=kept)
-        token, session = self._sessions.begin(self._server.spec.name, exchange.principal, carried)
+        token, session = self._sessions.begin(self.server.spec.name, exchange.principal, carried)
         told: dict[str, Any] = {
             "protocolVersion": version,
             "capabilities": capabilities(surface.capabilities(), modern=False),
             "serverInfo": {"name": "heddle", "version": __version__},
         }
-        if self._server.spec.title and at_least(version, "2025-06-18"):
-            told["serverInfo"]["title"] = self._server.spec.title
+        if self.server.spec.title and at_least(version, "2025-06-18"):
+            told["serverInfo"]["title"] = self.server.spec.title
         if instructions := surface.instructions():
             told["instructions"] = instructions
         return _encode(told), token, session
@@ -160,7 +160,7 @@ class LegacyFront:
         if not message.is_request:
             await self.told(exchange, message, session)
             return Reply(202, [])
-        call = fronting.enter(exchange, self._server, message, version, size)
+        call = fronting.enter(exchange, self.server, message, version, size)
         call.session = session.carried.id if session is not None else ""
         if message.method == "initialize":
             try:
@@ -189,7 +189,7 @@ class LegacyFront:
                 raise RpcError(METHOD_NOT_FOUND, "Method not found")
             if method == "logging/setLevel":
                 return await self._set_level(message, caller)
-            result = to_legacy(await self._server.answer(message, caller, exchange))
+            result = to_legacy(await self.server.answer(message, caller, exchange))
             if session is not None and method in ("resources/subscribe", "resources/unsubscribe"):
                 self._subscribe(session, str(message.value["uri"]), method == "resources/subscribe")
             return result
@@ -204,7 +204,7 @@ class LegacyFront:
         if caller.session is not None:
             changing = caller.session.changing or Changing()
             self._sessions.change(caller.session, msgspec.structs.replace(changing, log_level=str(level)))
-        await self._server.set_level(message.params, caller)
+        await self.server.set_level(message.params, caller)
         return NOTHING
 
     def _subscribe(self, session: Session, uri: str, on: bool) -> None:
@@ -225,7 +225,7 @@ class LegacyFront:
                 self._asking.cancel(session, bytes(raw))
         elif message.method == "notifications/roots/list_changed":
             caller = LegacyCaller(Running(), self._asking, session, exchange.principal)
-            await self._server.tell(message.method, message.params, caller)
+            await self.server.tell(message.method, message.params, caller)
 
     async def _reply(self, running: Running, message: Message, session: Session | None, exchange: Exchange) -> Reply:
         """One message if the request ends without anything else, a stream otherwise."""
@@ -297,7 +297,7 @@ class LegacyFront:
         return Reply(200, fronting.EVENTS, self._own(session, exchange))
 
     async def _own(self, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
-        feed = Feed(self._server, self.caller_of(session, exchange.principal))
+        feed = Feed(self.server, self.caller_of(session, exchange.principal))
         stream = self._replay.stream(session)
         try:
             self.feed_from_targets(feed, session, exchange.principal)
@@ -319,7 +319,7 @@ class LegacyFront:
         """Pass on what the session's own sessions with targets say."""
         caller = self.caller_of(session, principal)
         caller.running = feed.mail
-        for target, upstream in self._server.targets():
+        for target, upstream in self.server.targets():
             if upstream.target.stateful and upstream.name in session.carried.kept:
                 feed.watch(upstream, Wanted(), caller, target)
 
@@ -334,13 +334,17 @@ class LegacyFront:
         if session is None:
             return fronting.refused(b"null", RpcError(INVALID_REQUEST, "There is no session to end."), 400)
         self._sessions.change(session, Changing(ended=True))
-        caller = self.caller_of(session, exchange.principal)
-        for _, upstream in self._server.targets():
+        self.forget(session, exchange.principal)
+        return Reply(200, [])
+
+    def forget(self, session: Session, principal: Principal) -> None:
+        """End what a session has at targets."""
+        caller = self.caller_of(session, principal)
+        for _, upstream in self.server.targets():
             if upstream.target.stateful:
                 task = asyncio.ensure_future(_quiet(upstream.target.end(caller)))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        return Reply(200, [])
 
 
 def _last(running: Running, message: Message, exchange: Exchange) -> bytes:

@@ -10,6 +10,7 @@ from heddle.backends.mcp.build import build_target
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.endpoint import Endpoint
+from heddle.dataplane.mcp.fronting import Record
 from heddle.dataplane.mcp.legacy import LegacyFront
 from heddle.dataplane.mcp.modern import ModernFront
 from heddle.dataplane.mcp.parking import Parking
@@ -17,6 +18,7 @@ from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.replay import Replay
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.dataplane.mcp.sessions import Sessions
+from heddle.dataplane.mcp.sse import MESSAGES, SseFront
 from heddle.dataplane.route import MCP, Route
 from heddle.model.snapshot import Snapshot
 from heddle.model.snapshot_mcp import McpServerSpec
@@ -55,7 +57,7 @@ class McpRouter:
         return route if restricted is None or listener in restricted else UNKNOWN
 
 
-def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any]) -> McpRouter:
+def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record: Record) -> McpRouter:
     """The router of MCP listeners. Raises ValueError when the snapshot cannot be built."""
     router = McpRouter()
     spec = snapshot.mcp
@@ -77,13 +79,18 @@ def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any]) -> Mcp
 
     def serve(one: McpServerSpec) -> None:
         server = router.servers[one.name] = VirtualServer(one, upstreams, checks)
-        endpoint = Endpoint(ModernFront(server, parking), LegacyFront(server, sessions, asking, replay))
+        legacy = LegacyFront(server, sessions, asking, replay)
+        endpoint = Endpoint(ModernFront(server, parking), legacy, record)
 
         def behind(handler: Callable[[Exchange], Awaitable[Reply]]) -> Handler:
             return compile_route(authentication, handler)
 
         methods = {"POST": behind(endpoint.post), "GET": behind(endpoint.get), "DELETE": behind(endpoint.delete)}
         router.add(one.path, Route("mcp", methods, MCP), one.listeners)
+        if one.sse:
+            front = SseFront(one.path, legacy, sessions, tools.bus, record)
+            router.add(f"{one.path}/sse", Route("mcp", {"GET": behind(front.open)}, MCP), one.listeners)
+            router.add(f"{one.path}{MESSAGES}", Route("mcp", {"POST": behind(front.post)}, MCP), one.listeners)
 
     for one in spec.servers:
         serve(one)
