@@ -193,14 +193,26 @@ class Mesh:
         told = await self._books.prepare(snapshot)
         if told:
             self._report(told)
-        await self._supervisor.apply(snapshot)
+        await self._run_tools(snapshot)
+        try:
+            await self._supervisor.apply(snapshot)
+        except (BindError, SnapshotRefusedError):
+            await self._run_tools(self._supervisor.snapshot)
+            raise
+        self._books.follow(snapshot)
+        self._keys.follow(snapshot)
+
+    async def _run_tools(self, snapshot: Snapshot | None) -> None:
+        """Have the stdio host run what a snapshot declares, before workers send calls there.
+
+        When it cannot, it is tried again; until then calls to those tools fail, and no others.
+        """
+        if snapshot is None:
+            return
         try:
             await self._stdio.apply(snapshot)
         except OSError as exc:
-            # It is tried again; until then calls to those tools fail, and no others.
             self._report(f"tool servers that speak over stdio do not run: {exc}")
-        self._books.follow(snapshot)
-        self._keys.follow(snapshot)
 
     async def _serve_admin(self, spec: AdminSpec) -> AdminServer:
         assert self._books is not None
