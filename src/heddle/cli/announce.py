@@ -38,7 +38,7 @@ def announcement(
     if any(isinstance(entry, NoAuthn) for entry in snapshot.authentication) or not snapshot.authentication:
         yield "  ! no authentication: anybody who can connect may call"
     if not snapshot.authorization:
-        yield "  ! no authorization policy: every authenticated caller may use every model"
+        yield "  ! no authorization policy: every authenticated caller may use every model and tool"
     if settings.demo_key:
         yield from _clients(settings.demo_key, snapshot, listening)
     if settings.tour:

@@ -8,7 +8,7 @@ https or from this machine, no redirects, no proxies of the environment. What th
 import importlib
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -34,21 +34,43 @@ def read_api_document(source: ApiDocument, folder: str, ca_file: str = "") -> di
     return _parsed(_from_file(Path(folder, source.file)) if source.file else _from_url(source.url, ca_file))
 
 
-def count_operations(document: dict[str, Any], api: OpenApi) -> int:
-    """How many tools a document comes to, as `api` chooses among its operations. Raises DocumentError."""
+class ApiFacts(NamedTuple):
+    """What a document comes to."""
+
+    operations: int
+    """Tools that are offered of it."""
+    base_url: str
+    """Where it is."""
+
+
+def api_facts(document: dict[str, Any], api: OpenApi) -> ApiFacts:
+    """What a document comes to, as `api` chooses among its operations. Raises DocumentError."""
     # Imported here: few configurations have one.
     reader = importlib.import_module("heddle.wire.openapi.document")
     choice = importlib.import_module("heddle.wire.openapi.selection")
+    servers = importlib.import_module("heddle.wire.openapi.servers")
     selection = choice.Selection(
         include=tuple(choice.Filter(operation_id=name) for name in api.operations),
         exclude=tuple(choice.Filter(operation_id=name) for name in api.exclude),
         deprecated=api.deprecated,
     )
     try:
-        return len(reader.read_document(document, base_url=api.base_url, selection=selection).operations)
+        service = reader.read_document(document, base_url=api.base_url, selection=selection)
+        place = servers.read_place(api.base_url, document)
     except ProtocolError as exc:
         hint = "; give `base_url`" if exc.param is not None and exc.param.startswith("servers") else ""
         raise DocumentError(f"{exc.detail.rstrip('.')}{hint}") from exc
+    if not api.base_url and _has_servers_below(document):
+        raise DocumentError("paths have servers of their own, so where the API is must be said; give `base_url`")
+    return ApiFacts(len(service.operations), f"{place.origin}{place.path}")
+
+
+def _has_servers_below(document: dict[str, Any]) -> bool:
+    """Whether a path or an operation says that it is elsewhere."""
+    items = document.get("paths")
+    paths = [item for item in items.values() if isinstance(item, dict)] if isinstance(items, dict) else []
+    operations = [one for item in paths for one in item.values() if isinstance(one, dict)]
+    return any(one.get("servers") for one in (*paths, *operations))
 
 
 def _from_file(path: Path) -> bytes:

@@ -6,7 +6,8 @@ served. OpenAPI documents are read and checked here.
 
 import msgspec
 
-from heddle.controlplane.api_documents import DocumentError, count_operations, read_api_document
+from heddle.controlplane.api_documents import DocumentError, api_facts, read_api_document
+from heddle.controlplane.compile_mcp_auth import compile_target_auth
 from heddle.controlplane.paths import absolute
 from heddle.controlplane.secrets import SecretError, Secrets, checked
 from heddle.model.config_base import many
@@ -25,6 +26,7 @@ from heddle.model.snapshot_mcp import (
     SseSpec,
     StdioSpec,
 )
+from heddle.model.snapshot_mcp_auth import TargetAuthSpec
 
 Connect = StdioSpec | HttpSpec | SseSpec | OpenApiSpec
 
@@ -52,6 +54,10 @@ class Values:
                 self.error = self.error or exc.public
         return made
 
+    def auth(self, target: McpTarget, place: Place) -> TargetAuthSpec:
+        """The target's credential."""
+        return compile_target_auth(target.auth, place.at("auth"), target.name, self._secrets, self._report)
+
     def _one(self, text: str, folder: str) -> str:
         kind, colon, rest = text.partition(":")
         name, slash, key = rest.partition("/")
@@ -78,6 +84,7 @@ def compile_target(placed: Placed[McpTarget], values: Values, report: Report) ->
     return McpTargetSpec(
         name=target.name,
         connect=connect,
+        auth=values.auth(target, place),
         version=target.version or "",
         timeouts=McpTimeoutSpec(
             connect_s=duration_s(timeouts.connect),
@@ -150,17 +157,19 @@ def _stdio(stdio: Stdio, place: Place, env: dict[str, str]) -> StdioSpec:
 def _openapi(api: OpenApi, place: Place, reach: tuple[dict[str, str], str], report: Report) -> OpenApiSpec:
     headers, ca_file = reach
     document: dict[str, object] = {}
+    base_url = api.base_url
     where = place.at("schema", next((name for name in ("file", "url", "inline") if getattr(api.schema, name)), "file"))
     if not report.is_broken(where):
         try:
             document = read_api_document(api.schema, place.source.folder, ca_file)
-            if not count_operations(document, api):
+            operations, base_url = api_facts(document, api)
+            if not operations:
                 report.warning(place, "none of the document's operations is offered")
         except DocumentError as exc:
             report.error(where, str(exc))
     return OpenApiSpec(
         document=msgspec.json.encode(document).decode(),
-        base_url=api.base_url.rstrip("/"),
+        base_url=base_url.rstrip("/"),
         headers=headers,
         ca_file=ca_file,
         proxy=api.proxy,

@@ -102,7 +102,8 @@ class OpenApi(Upstream, frozen=True, kw_only=True):
     schema: ApiDocument = ApiDocument()
     """Its description, OpenAPI 3.0 or 3.1. Required."""
     base_url: Url = ""
-    """Where the API is. Unset is where the document says, which must be one origin."""
+    """Where the API is, in place of every `servers` of the document. Unset is the document's first server; then no
+    path may have servers of its own."""
     operations: tuple[Pattern, ...] = ()
     """Operation ids to offer, patterns allowed. Empty offers all."""
     exclude: tuple[Pattern, ...] = ()

@@ -79,8 +79,8 @@ class OpenApiSpec(msgspec.Struct, frozen=True, kw_only=True, tag="openapi"):
 
     document: str
     """The document as JSON text, read and checked when the configuration was."""
-    base_url: str = ""
-    """Stands before every `servers` of the document; empty leaves it to these."""
+    base_url: str
+    """Stands in place of every `servers` of the document."""
     headers: dict[str, Secret] = {}
     ca_file: str = ""
     proxy: str = ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from heddle.controlplane.api_documents import DocumentError, count_operations, read_api_document
+from heddle.controlplane.api_documents import ApiFacts, DocumentError, api_facts, read_api_document
 from heddle.controlplane.load import load
 from heddle.controlplane.yamldoc import MAX_BYTES
 from heddle.model.config_mcp_targets import ApiDocument, OpenApi
@@ -103,15 +103,38 @@ def test_a_file_that_is_gone(tmp_path: Path):
         read_api_document(ApiDocument(file="api"), str(tmp_path))
 
 
+OPERATION = {"responses": {"200": {"description": "fine"}}}
+
+
+def document(**fields: object) -> dict[str, object]:
+    paths = {f"/{name}": {"get": {"operationId": name, **OPERATION}} for name in ("get_a", "get_b", "put_a")}
+    return {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths, **fields}
+
+
 def test_operations_are_counted_as_they_are_chosen():
-    operation = {"responses": {"200": {"description": "fine"}}}
-    paths = {f"/{name}": {"get": {"operationId": name, **operation}} for name in ("get_a", "get_b", "put_a")}
-    document = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": paths}
-    url = "http://127.0.0.1:1"
-    assert count_operations(document, OpenApi(base_url=url)) == 3
-    assert count_operations(document, OpenApi(base_url=url, operations=("get_*",), exclude=("*_b",))) == 1
+    url = "http://127.0.0.1:1/v1"
+    assert api_facts(document(), OpenApi(base_url=url)) == ApiFacts(3, url)
+    assert api_facts(document(), OpenApi(base_url=url, operations=("get_*",), exclude=("*_b",))) == ApiFacts(1, url)
+
+
+def test_where_an_api_is_may_stand_in_its_document():
+    variables = {"stage": {"default": "v2"}}
+    servers = [{"url": "https://api.example/{stage}", "variables": variables}, {"url": "https://other.example"}]
+    assert api_facts(document(servers=servers), OpenApi()).base_url == "https://api.example/v2"
+    for given in ({}, {"servers": [{"url": "/v1"}]}):
+        with pytest.raises(DocumentError, match="give `base_url`"):
+            api_facts(document(**given), OpenApi())
+
+
+@pytest.mark.parametrize("where", ["path", "operation"])
+def test_paths_elsewhere_need_a_word_of_the_operator(where: str):
+    here, there = [{"url": "https://api.example"}], [{"url": "https://api.example/other"}]
+    operation = {"get": {"operationId": "a", **OPERATION, **({"servers": there} if where == "operation" else {})}}
+    paths = {"/a": operation | ({"servers": there} if where == "path" else {})}
     with pytest.raises(DocumentError, match="give `base_url`"):
-        count_operations(document, OpenApi())
+        api_facts(document(servers=here, paths=paths), OpenApi())
+    url = "https://api.example/v9"
+    assert api_facts(document(servers=here, paths=paths), OpenApi(base_url=url)) == ApiFacts(1, url)
 
 
 def test_a_document_is_not_fetched_in_the_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -22,6 +22,7 @@ from heddle.model.snapshot_mcp import (
     StdioSpec,
     VersionSpec,
 )
+from heddle.model.snapshot_mcp_auth import BearerAuth, NoTargetAuth
 
 ROOT = Path(__file__).parents[3]
 KEY = "planted-session-key-of-forty-characters!"
@@ -176,7 +177,12 @@ def test_what_is_reached_over_http(full: Loaded, tmp_path: Path):
     shop = target(full, "shop").connect
     assert isinstance(shop, OpenApiSpec)
     assert msgspec.json.decode(shop.document)["info"] == {"title": "Shop", "version": "1"}
-    assert (shop.base_url, shop.operations, shop.exclude, shop.deprecated) == ("", ("get*",), ("x",), True)
+    assert (shop.base_url, shop.operations, shop.exclude, shop.deprecated) == (
+        "http://127.0.0.1:9303/v1",
+        ("get*",),
+        ("x",),
+        True,
+    )
     # Another bundle of certificates is another configuration.
     assert full.snapshot is not None
     assert str(tmp_path / "ca.pem") in full.snapshot.files
@@ -284,6 +290,27 @@ mcp:
     assert target(loaded, "b").credential_error == ""
     assert "calls to `a` will be refused" in warnings(loaded)
     assert target(load_text(tmp_path, text, MISSING="x"), "a").credential_error == ""
+
+
+def test_a_target_has_a_credential_of_its_own(tmp_path: Path):
+    text = (
+        HEAD
+        + """
+mcp:
+  credentials: {client_name: Us, keep: 1d}
+  targets:
+    - {name: a, http: {url: "https://a.example/mcp"}, auth: {type: bearer, token: "${TOKEN}"}}
+    - {name: b, http: {url: "https://b.example/mcp"}}
+"""
+    )
+    loaded = load_text(tmp_path, text, TOKEN="planted")
+    assert target(loaded, "a").auth == BearerAuth(credential="planted")
+    assert target(loaded, "b").auth == NoTargetAuth()
+    assert (mcp(loaded).credentials.client_name, mcp(loaded).credentials.keep_s) == ("Us", 86_400)
+    assert "planted" not in repr(loaded)
+    missing = target(load_text(tmp_path, text), "a").auth
+    assert isinstance(missing, BearerAuth)
+    assert "TOKEN is not set" in missing.credential_error
 
 
 @pytest.mark.parametrize("name", ["../../etc", "..", "a/../b", "a/.hidden", "", "a\0b", "a/b/c"])
