@@ -12,21 +12,40 @@ from urllib.parse import unquote_to_bytes
 
 def under(path: str, prefix: str) -> bool:
     """Whether `path` is `prefix` or lies below it, by whole segments; ValueError when either is ambiguous."""
-    inside, outer = _segments(path), _segments(prefix)
-    return inside[: len(outer)] == outer
+    inside = _inside([_decoded(raw) for raw in _split(path)], [_decoded(raw) for raw in _split(prefix)])
+    # A server of files reads `/x/%2e/../data` as `/x/data`, a web server as `/data`.
+    if ("%" in path or "%" in prefix) and _inside(_split(path), _split(prefix)) is not inside:
+        raise ValueError("whether the path is meant to be decoded matters")
+    return inside
 
 
-def _segments(path: str) -> list[str]:
+def _split(path: str) -> list[str]:
     if not path.startswith("/"):
         raise ValueError("a path must start with a slash")
-    segments: list[str] = []
-    for raw in path.split("/"):
-        segment = _decoded(raw)
+    return path.split("/")[1:]
+
+
+def _inside(path: list[str], prefix: list[str]) -> bool:
+    inner, outer = _resolved(path), _resolved(prefix)
+    return inner[: len(outer)] == outer
+
+
+def _resolved(segments: list[str]) -> list[str]:
+    """Without dot segments and empty ones. ValueError where it matters whether `..` takes back an empty one: in a URL
+    it does, in the name of a file it does not."""
+    joined: list[str] = []
+    kept: list[str] = []
+    for segment in segments:
         if segment == "..":
-            del segments[-1:]
-        elif segment not in {"", "."}:
-            segments.append(segment)
-    return segments
+            del joined[-1:]
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+            if segment:
+                joined.append(segment)
+    if joined != [segment for segment in kept if segment]:
+        raise ValueError("the path has an empty segment before `..`")
+    return joined
 
 
 def _decoded(raw: str) -> str:

@@ -27,8 +27,8 @@ from heddle.model.snapshot_match import MatchSpec
 if TYPE_CHECKING:
     from heddle.identity.cel import Expression
 
-_LIST_METHODS = {"tool": "tools/call", "prompt": "prompts/get"}
-"""What a call will be made by to something that a list offers. A resource is read, or subscribed to."""
+_METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
+"""What is done with something that a list offers, by its kind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,8 +135,8 @@ def known_values(principal: Principal, call: McpCall, subject: Subject, *, listi
         values["call.target"] = call.target
     if not listing:
         values["call.method"] = call.method
-    elif call.kind in _LIST_METHODS:
-        values["call.method"] = _LIST_METHODS[call.kind]
+    elif call.kind in _METHODS:
+        values["call.method"] = _METHODS[call.kind]
     if call.kind == "tool":
         values["call.tool"] = subject.seen[-1]
         if call.target_name:

@@ -79,15 +79,12 @@ def readings(uri: str) -> tuple[str, ...]:
     if "%" in decoded and unquote(decoded, errors="surrogateescape") != decoded:
         return ()
     for form in tuple(forms):
-        forms[_normal(form)] = None
+        for spelt in (form, form.replace("\\", "/")):
+            scheme, mark, host, path = _split(spelt)
+            # RFC 3986 counts empty segments, file systems do not; a query is a path to some readers.
+            forms[f"{scheme}{mark}{host}{_without_dots(path, empty=True)}"] = None
+            forms[f"{scheme}{mark}{host}{_without_dots(path, empty=False)}"] = None
     return tuple(forms)
-
-
-def _normal(uri: str) -> str:
-    """`uri` without dot segments, in its query too: some readers split there and others do not."""
-    uri = uri.replace("\\", "/")
-    scheme, mark, host, rest = _split(uri)
-    return f"{scheme}{mark}{host}{_without_dots(rest)}"
 
 
 def folded(uri: str) -> str:
@@ -107,17 +104,18 @@ def _split(uri: str) -> tuple[str, str, str, str]:
     return scheme, mark, host, slash + path
 
 
-def _without_dots(path: str) -> str:
-    if "." not in path:
+def _without_dots(path: str, *, empty: bool) -> str:
+    segments = path.split("/")
+    if "." not in segments and ".." not in segments:
         return path
+    root = segments[:1] if path.startswith("/") else []
     kept: list[str] = []
-    root = 1 if path.startswith("/") else 0
-    for segment in path.split("/"):
+    for segment in segments[len(root) :]:
         if segment == "..":
-            del kept[max(root, len(kept) - 1) :]
-        elif segment != ".":
+            del kept[-1:]
+        elif segment != "." and (segment or empty):
             kept.append(segment)
-    return "/".join(kept)
+    return "/".join(root + kept)
 
 
 class Names:
