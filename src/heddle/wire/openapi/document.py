@@ -53,7 +53,7 @@ def read_document(value: object, *, base_url: str = "", selection: Selection | N
     if version is None:
         raise wrong("openapi", "a version of OpenAPI 3.0 or 3.1, as text")
     document = Document(root)
-    schemes = read_schemes(document, field_object(root, "components", "document"))
+    schemes = read_schemes(document, field_object(root, "components", ""))
     cycles = Cycles(document)
     siblings = version[1] == "1"
     around = Surroundings(
@@ -62,9 +62,9 @@ def read_document(value: object, *, base_url: str = "", selection: Selection | N
         outputs=Schemas(document, cycles, "output", siblings=siblings),
         schemes=schemes,
         place=read_place(base_url, root),
-        security=read_demands(root, "document", schemes) or (),
+        security=read_demands(root, "", schemes) or (),
     )
-    info = field_object(root, "info", "document")
+    info = field_object(root, "info", "")
     offered = _offered(document, selection or Selection())
     return Service(
         title=field_text(info, "title", "info"),
@@ -97,7 +97,7 @@ def _offered(document: Document, selection: Selection) -> list[Found]:
 
 
 def _listed(document: Document) -> Iterator[_Listed]:
-    paths = field_object(document.root, "paths", "document")
+    paths = field_object(document.root, "paths", "")
     if len(paths) > MAX_PATHS:
         raise wrong("paths", f"at most {MAX_PATHS} paths")
     for path, value in paths.items():

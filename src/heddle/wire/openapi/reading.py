@@ -140,24 +140,29 @@ def text_at(value: Any, at: str) -> str:
     return value
 
 
+def place(at: str, name: str) -> str:
+    """The place of a field; the document itself is the empty one."""
+    return f"{at}.{name}" if at else name
+
+
 def field_text(given: Mapping[str, Any], name: str, at: str, default: str = "") -> str:
     """A field that is text, or `default` where it is absent or null."""
     value = given.get(name)
-    return default if value is None else text_at(value, f"{at}.{name}")
+    return default if value is None else text_at(value, place(at, name))
 
 
 def field_bool(given: Mapping[str, Any], name: str, at: str, default: bool = False) -> bool:
     """A field that is true or false, or `default` where it is absent."""
     value = given.get(name, default)
     if not isinstance(value, bool):
-        raise wrong(f"{at}.{name}", "true or false")
+        raise wrong(place(at, name), "true or false")
     return value
 
 
 def field_object(given: Mapping[str, Any], name: str, at: str) -> dict[str, Any]:
     """A field that is an object, or an empty one where it is absent."""
     value = given.get(name)
-    return {} if value is None else object_at(value, f"{at}.{name}")
+    return {} if value is None else object_at(value, place(at, name))
 
 
 def field_list(given: Mapping[str, Any], name: str, at: str) -> list[Any]:
@@ -166,5 +171,5 @@ def field_list(given: Mapping[str, Any], name: str, at: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise wrong(f"{at}.{name}", "an array")
+        raise wrong(place(at, name), "an array")
     return value

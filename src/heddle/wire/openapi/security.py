@@ -9,7 +9,7 @@ that guards discovery has looked at them.
 from typing import Any
 
 from heddle.wire.openapi.operation import Demand, Scheme
-from heddle.wire.openapi.reading import Document, field_list, field_object, field_text, object_at, text_at, wrong
+from heddle.wire.openapi.reading import Document, field_list, field_object, field_text, object_at, place, text_at, wrong
 
 KINDS = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
 MAX_SCHEMES = 64
@@ -62,8 +62,10 @@ def read_demands(given: dict[str, Any], at: str, schemes: dict[str, Scheme]) -> 
         return None
     alternatives = field_list(given, "security", at)
     if len(alternatives) > MAX_ALTERNATIVES:
-        raise wrong(f"{at}.security", f"at most {MAX_ALTERNATIVES} alternatives")
-    return tuple(_alternative(one, f"{at}.security[{index}]", schemes) for index, one in enumerate(alternatives))
+        raise wrong(place(at, "security"), f"at most {MAX_ALTERNATIVES} alternatives")
+    return tuple(
+        _alternative(one, f"{place(at, 'security')}[{index}]", schemes) for index, one in enumerate(alternatives)
+    )
 
 
 def _alternative(value: Any, at: str, schemes: dict[str, Scheme]) -> tuple[Demand, ...]:

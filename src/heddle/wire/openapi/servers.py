@@ -9,7 +9,7 @@ that the document alone chose. The address that the configuration gives stands f
 import re
 from typing import Any, NamedTuple
 
-from heddle.wire.openapi.reading import field_list, field_object, field_text, object_at, wrong
+from heddle.wire.openapi.reading import field_list, field_object, field_text, object_at, place, wrong
 
 MAX_URL_CHARS = 2_048
 
@@ -43,35 +43,33 @@ def read_place(base_url: str, document: dict[str, Any]) -> Place:
     return Place(origin, path, fixed=False)
 
 
-def path_at(place: Place, given: dict[str, Any], at: str) -> str:
+def path_at(known: Place, given: dict[str, Any], at: str) -> str:
     """The path before an operation's own, as `servers` of a path or an operation may change it."""
-    url = None if place.fixed else _first(given, at)
+    url = None if known.fixed else _first(given, at)
     if url is None:
-        return place.path
+        return known.path
     where = f"{at}.servers[0].url"
     if _PATH.fullmatch(url) and not url.startswith("//"):
-        origin, path = place.origin, _without_dots(url, where)
+        origin, path = known.origin, _without_dots(url, where)
     else:
         origin, path = _split(url, where)
-    if origin.lower() != place.origin.lower():
-        raise wrong(where, f"the origin of the whole document ({place.origin}); leave this operation out")
+    if origin.lower() != known.origin.lower():
+        raise wrong(where, f"the origin of the whole document ({known.origin}); leave this operation out")
     return path
 
 
 def _first(given: dict[str, Any], at: str) -> str | None:
-    prefix = f"{at}." if at else ""
     servers = field_list(given, "servers", at)
     if not servers:
         return None
-    where = f"{prefix}servers[0]"
+    where = f"{place(at, 'servers')}[0]"
     server = object_at(servers[0], where)
     url = field_text(server, "url", where)
     variables = field_object(server, "variables", where)
 
     def value_of(found: re.Match[str]) -> str:
-        place = f"{where}.variables.{found[1]}"
-        variable = object_at(variables.get(found[1]), place)
-        return field_text(variable, "default", place)
+        inside = f"{where}.variables.{found[1]}"
+        return field_text(object_at(variables.get(found[1]), inside), "default", inside)
 
     if len(url) > MAX_URL_CHARS:
         raise wrong(f"{where}.url", "a URL")

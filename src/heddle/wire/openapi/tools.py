@@ -38,6 +38,7 @@ Schema = dict[str, Any]
 _PIECES = re.compile(r"\{([^{}]*)\}")
 _SUCCESS = re.compile(r"2[0-9X][0-9X]")
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9!#$&^_.+*-]{1,64}/[A-Za-z0-9!#$&^_.+*-]{1,96}")
+_CONTENTLESS = ("204", "205")
 _BODILESS = ("GET", "HEAD")
 _OUTPUT_ROOM = Room(inline=MAX_INLINE, named=MAX_INLINE)
 """An output schema helps; one that is larger than this costs its readers more than it tells them."""
@@ -209,7 +210,10 @@ def _answers(found: Found, around: Surroundings) -> tuple[str, Schema | None]:
         names = [text_at(name, f"{place}.content") for name in content]
         chosen = min((name for name in names if _is_json(name)), key=_wordiness, default=None)
         accepted |= dict.fromkeys(names if chosen is None else [chosen])
-        schemas.append(None if chosen is None else _output(content[chosen], f"{place}.content.{chosen}", around))
+        if chosen is None or found.method == "HEAD" or str(status) in _CONTENTLESS:
+            schemas.append(None)
+        else:
+            schemas.append(_output(content[chosen], f"{place}.content.{chosen}", around))
     known = [name for name in accepted if _ACCEPTABLE.fullmatch(name)]
     same = bool(schemas) and all(schema == schemas[0] for schema in schemas[1:])
     return ", ".join(known[:MAX_ACCEPTED]) or "*/*", schemas[0] if same else None

@@ -1,5 +1,6 @@
 """Documents: what is read, what is refused, and the place that a refusal names."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,10 @@ def test_what_is_no_document(value):
 @pytest.mark.parametrize(
     ("changed", "place"),
     [
-        ({"info": []}, "document.info"),
+        ({"info": []}, "info"),
         ({"info": {"title": 3}}, "info.title"),
         ({"info": {"title": "\ud800"}}, "info.title"),
-        ({"paths": []}, "document.paths"),
+        ({"paths": []}, "paths"),
         ({"paths": {"/a": []}}, "paths./a"),
         ({"paths": {"/a": {"get": []}}}, "paths./a.get"),
         ({"paths": {"/a": {"get": {"operationId": 3}}}}, "paths./a.get.operationId"),
@@ -83,7 +84,7 @@ def test_what_is_no_document(value):
         ({"paths": {"/{p": {"get": {}}}}, "paths./{p"),
         ({"paths": {"/{p}{p}": {"get": {"parameters": [parameter("p", "path")]}}}}, "paths./{p}{p}.get"),
         ({"paths": {"/a": {"get": {"parameters": [parameter("p", "path")]}}}}, "paths./a.get"),
-        ({"security": [{"nobody": []}]}, "document.security[0]"),
+        ({"security": [{"nobody": []}]}, "security[0]"),
         ({"paths": {"/a": {"get": {"security": {}}}}}, "paths./a.get.security"),
         ({"paths": {"/a": {"$ref": "#/nowhere"}}}, "paths./a.$ref"),
         ({"paths": {"/a": {"$ref": "https://example/x.yaml"}}}, "paths./a.$ref"),
@@ -158,6 +159,13 @@ def test_a_body_that_has_no_meaning_is_left_out():
     assert operation(method="delete", requestBody=body({"type": "string"})).body is not None
 
 
+def test_answers_that_have_no_content_promise_none():
+    responses = answering({"type": "object"})
+    assert "outputSchema" in operation(responses=responses).tool
+    assert "outputSchema" not in operation(method="head", responses=responses).tool
+    assert "outputSchema" not in operation(responses={"204": responses["200"]}).tool
+
+
 def test_trace_is_never_offered():
     assert read(document({"/p": {"trace": GET}})).operations == ()
 
@@ -174,6 +182,12 @@ def test_names_do_not_depend_on_what_is_offered():
     paths = {"/a": {"get": GET}, "/b": {"get": GET}}
     offered = read(document(paths), selection=Selection(include=(Filter(path="/b"),)))
     assert [one.name for one in offered.operations] == ["op_get_b"]
+
+
+def test_names_that_somebody_made_to_collide():
+    digest = sha256(b"get /a.b").hexdigest()[:12]
+    paths = {path: {"get": GET} for path in ("/a.b", "/a_b")} | {"/c": {"get": {"operationId": f"op_get_a_b_{digest}"}}}
+    assert refused(document(paths)).param == "paths"
 
 
 def test_too_many_operations():
@@ -319,7 +333,21 @@ def test_schemes_that_are_none(scheme):
     assert error.param.startswith("components.securitySchemes.a")
 
 
+def test_too_many_of_them():
+    many = {f"s{index}": SCHEMES["basic"] for index in range(65)}
+    assert refused(document(components={"securitySchemes": many})).param == "components.securitySchemes"
+    given = {"security": [{"basic": []}] * 33}
+    value = document({"/p": {"get": given}}, components={"securitySchemes": SCHEMES})
+    assert refused(value).param == "paths./p.get.security"
+
+
 # Parameters and bodies
+
+
+def test_what_is_said_of_a_parameter():
+    one = operation(parameters=[parameter("a", deprecated=True, description="Old."), parameter("b", description="")])
+    said = {"type": "string", "description": "Old.", "deprecated": True}
+    assert one.tool["inputSchema"]["properties"] == {"a": said, "b": {"type": "string"}}
 
 
 @pytest.mark.parametrize(
@@ -333,6 +361,7 @@ def test_schemes_that_are_none(scheme):
         {"name": "a", "in": "query", "schema": {}, "content": {"text/plain": {}}},
         {"name": "a", "in": "query", "content": {"text/plain": {}, "text/html": {}}},
         {"name": "a", "in": "query", "schema": {}, "content": {"text/plain": {}, "text/html": {}}},
+        {"name": "a", "in": "query", "content": {3: {}}},
         {"name": "a", "in": "query", "style": "matrix", "schema": {}},
         {"name": "a", "in": "header", "style": "form", "schema": {}},
         {"name": "a b", "in": "header", "schema": {}},

@@ -1,6 +1,7 @@
 """Schemas that stand alone: references, cycles, both directions, and documents that mean harm."""
 
 import time
+from datetime import date
 
 import jsonschema_rs
 import pytest
@@ -70,6 +71,7 @@ def test_words_of_3_0(given, expected):
         ({"type": "number", "exclusiveMinimum": 1}, {"type": "number", "exclusiveMinimum": 1}),
         (True, {}),
         ({"not": False}, {"not": {"not": {}}}),
+        ({"default": 1.5, "examples": [date(2026, 11, 21)]}, {"default": 1.5, "examples": ["2026-11-21"]}),
         (
             {"$id": "https://evil/", "$anchor": "a", "$schema": "b", "$dynamicRef": "#c", "$comment": "d", "const": 1},
             {"const": 1},
@@ -140,6 +142,8 @@ def test_what_a_discriminator_says():
         ({"$ref": 1}, ".$ref"),
         ({"$ref": "#/components/schemas/None"}, ".$ref"),
         ({"items": {"$ref": "#/components/schemas/None"}}, ".items.$ref"),
+        ({"items": {"$ref": "#/paths/~1p/get/parameters/1"}}, ".items.$ref"),
+        ({"items": {"$ref": "#/paths/~1p/get/parameters/0/in/x"}}, ".items.$ref"),
     ],
 )
 def test_what_is_no_schema(schema, place):
