@@ -185,6 +185,8 @@ class Worker:
         servers = [*self._retired, *(serving.server for serving in self._servers.values())]
         for server in servers:
             server.stop_accepting()
+        for serving in self._servers.values():
+            serving.sock.close()
         await asyncio.gather(*(server.drain(grace_s) for server in servers))
         await self._settled()
         await self._counting.close()

@@ -9,7 +9,7 @@ from heddle.backends.mcp.kept import KeptSessions
 from heddle.backends.mcp.legacy import LegacyTarget
 from heddle.backends.mcp.modern import ModernTarget
 from heddle.backends.mcp.openapi import OpenApiTarget
-from heddle.backends.mcp.peer import Authorizing, Peer, Place, place
+from heddle.backends.mcp.peer import Authorizing, Manner, Peer, Place, place
 from heddle.backends.mcp.sse import SseTarget
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec, OpenApiSpec, SseSpec, StdioSpec
 from heddle.net.unixsocket import STDIO_SOCKET, socket_path
@@ -24,17 +24,10 @@ def build_target(
     connect, name = spec.connect, spec.name
     if isinstance(connect, StdioSpec):
         return _of_both_eras(
-            Peer(name, _host(name, tools), spec.timeouts, tools, owned=True), spec, tools, session_ttl_s
+            Peer(name, _host(name, tools), spec.timeouts, tools, Manner(owned=True)), spec, tools, session_ttl_s
         )
-    peer = Peer(
-        name,
-        place(connect, name, tools),
-        spec.timeouts,
-        tools,
-        connect.headers,
-        authorizing=authorizing,
-        plain=isinstance(connect, OpenApiSpec),
-    )
+    manner = Manner(connect.headers, authorizing, plain=isinstance(connect, OpenApiSpec))
+    peer = Peer(name, place(connect, name, tools), spec.timeouts, tools, manner)
     if isinstance(connect, HttpSpec):
         return _of_both_eras(peer, spec, tools, session_ttl_s)
     if isinstance(connect, SseSpec):

@@ -7,8 +7,9 @@ and statuses into reasons. It knows nothing of eras: targets say which fields a 
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -69,6 +70,18 @@ class Place(NamedTuple):
     path: bytes
 
 
+class Manner(NamedTuple):
+    """How a server is spoken to."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Fields of every request."""
+    authorizing: Authorizing | None = None
+    owned: bool = False
+    """It is told, with each request, whose that is: only the stdio host is."""
+    plain: bool = False
+    """It does not speak the protocol: requests say themselves what they are and what they take."""
+
+
 class Peer:
     """One server behind a URL."""
 
@@ -77,32 +90,19 @@ class Peer:
         *("name", "place"),
     )
 
-    def __init__(
-        self,
-        name: str,
-        place: Place,
-        timeouts: McpTimeoutSpec,
-        tools: Tools,
-        headers: dict[str, str] | None = None,
-        *,
-        authorizing: Authorizing | None = None,
-        owned: bool = False,
-        plain: bool = False,
-    ) -> None:
-        """`owned` tells the server, with each request, whose it is: only the stdio host is told that. A `plain` peer
-        does not speak the protocol: its requests say themselves what they are and take."""
+    def __init__(self, name: str, place: Place, timeouts: McpTimeoutSpec, tools: Tools, manner: "Manner") -> None:
         self.name = name
         self.place = place
         self._client = tools.client
         self._monotonic = tools.clock.monotonic
-        self._authorizing = authorizing
-        self._owned = owned
+        self._authorizing = manner.authorizing
+        self._owned = manner.owned
         self._propagation: tuple[str, ...] = ("w3c",)
         self._timeouts = TimeoutSpec(
             connect_s=timeouts.connect_s, first_byte_s=timeouts.call_s, idle_s=timeouts.call_s, total_s=timeouts.total_s
         )
-        own = [(key.lower().encode(), value.encode()) for key, value in (headers or {}).items()]
-        self._lines = encode_request_fields([*(() if plain else (_ACCEPT, _JSON_TYPE)), *own])
+        own = [(key.lower().encode(), value.encode()) for key, value in manner.headers.items()]
+        self._lines = encode_request_fields([*(() if manner.plain else (_ACCEPT, _JSON_TYPE)), *own])
 
     def at(self, place: Place) -> "Peer":
         """The same server, at another place of its."""

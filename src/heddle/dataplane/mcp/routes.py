@@ -78,7 +78,7 @@ def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record
     tools.closers += [sessions.close, asking.close, parking.close]
 
     def serve(one: McpServerSpec) -> None:
-        server = router.servers[one.name] = VirtualServer(one, upstreams, checks)
+        server = router.servers[one.name] = VirtualServer(one, upstreams, checks, tools.sealing)
         legacy = LegacyFront(server, sessions, asking, replay)
         endpoint = Endpoint(ModernFront(server, parking), legacy, record)
 

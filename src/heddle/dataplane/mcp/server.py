@@ -17,6 +17,8 @@ from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.rewriting import exposed_in
 from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
+from heddle.dataplane.mcp.tasks import METHODS, Tasks, named_again, to_target
+from heddle.drivers.sealing import Sealing
 from heddle.identity.caller import caller_id
 from heddle.model.mcp import Kind, McpCall
 from heddle.model.snapshot_mcp import McpServerSpec
@@ -47,9 +49,12 @@ Answer = Callable[["VirtualServer", Turn], Awaitable[bytes]]
 class VirtualServer:
     """One virtual server of a snapshot."""
 
-    def __init__(self, spec: McpServerSpec, upstreams: Mapping[str, Upstream], policies: McpPolicies) -> None:
+    def __init__(
+        self, spec: McpServerSpec, upstreams: Mapping[str, Upstream], policies: McpPolicies, sealing: Sealing
+    ) -> None:
         self.spec = spec
         self.policies = policies
+        self.tasks = Tasks(spec.name, sealing)
         self._upstreams = upstreams
         self._targets = [
             (target, upstreams[target.target], tuple(upstreams[name] for name in target.fallbacks))
@@ -204,6 +209,7 @@ class VirtualServer:
             call.cost_usd = entry.spec.cost_usd
         request = self._request(entry, call, message)
         result = await self._send(entry, request, caller, exchange)
+        result = self.tasks.expose(result, entry.upstream.name, exchange)
         if guarded and self.policies.guards is not None:
             result = await self.policies.guards.guard_mcp_result(exchange, result)
         return exposed_in(result, entry.prefix) if entry.prefix else result
@@ -277,8 +283,25 @@ class VirtualServer:
             await entry.upstream.call(TargetRequest(method=message.method, params=params), caller)
         return NOTHING
 
+    async def _about_task(self, turn: Turn) -> bytes:
+        message, caller, exchange = turn
+        given = message.value.get("taskId")
+        target, ident = self.tasks.find(given, exchange)
+        upstream = next((upstream for _, upstream in self.targets() if upstream.name == target), None)
+        if upstream is None:
+            raise RpcError(INVALID_PARAMS, "Unknown task")
+        self.enter(exchange)
+        request = TargetRequest(
+            method=message.method,
+            params=to_target(message.params, ident),
+            meta=meta.of_caller(meta.read_meta(message.params)),
+            name=ident,
+        )
+        return named_again(await upstream.call(request, caller), str(given))
+
 
 _METHODS: dict[str, Answer] = {
+    **dict.fromkeys(METHODS, VirtualServer._about_task),
     **dict.fromkeys(_LISTED, VirtualServer._list),
     "ping": VirtualServer._ping,
     "tools/call": VirtualServer._call_tool,
