@@ -54,8 +54,6 @@ def check_credentials(credentials: Credentials, place: Place, report: Report) ->
     url = split_url(credentials.public_url)
     if not credentials.public_url:
         return
-    if url.query or url.fragment:
-        report.error(place.at("public_url"), "must have neither query nor fragment")
     if url.scheme != "https" and not is_loopback(url.hostname or ""):
         report.error(place.at("public_url"), "must be https (http only on loopback): codes and keys go there")
     if credentials.proof == "none" and not is_loopback(url.hostname or ""):
