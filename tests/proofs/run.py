@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, ledger, slow
+from tests.proofs import fuzz, guards, kills, ledger, orphans, slow
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -22,6 +22,7 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "kills": (20, kills.run),
     "guards": (10_000, guards.run),
     "ledger": (20, ledger.run),
+    "orphans": (60, orphans.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"
