@@ -59,6 +59,11 @@ GUARDS: dict[str, str] = {
 }
 """What guards are made of; families of recognisers are in `heddle.guards.catalog`."""
 
+APPROVALS: dict[str, str] = {
+    "sqlite": "heddle.drivers.approvals.sqlite:SqliteApprovals",
+}
+"""Where it is kept which definitions of tools were approved: built with a path and a clock."""
+
 SINKS: dict[str, str] = {
     "stdout": "heddle.drivers.sinks.stream:StdoutSink",
     "file": "heddle.drivers.sinks.stream:FileSink",
@@ -80,7 +85,9 @@ def load(group: str, name: str) -> Any:
 
 
 def _table(group: str) -> dict[str, str]:
-    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS, "guards": GUARDS}[group]
+    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS, "guards": GUARDS, "approvals": APPROVALS}[
+        group
+    ]
     return {**_installed(group), **built_in}
 
 

@@ -38,6 +38,7 @@ AUTHZ_DECISIONS = "heddle_authz_decisions_total"
 RECORDS_LOST = "heddle_records_lost_total"
 AUDIT_HELD = "heddle_audit_held"
 BUS_DROPPED = "heddle_bus_dropped_total"
+DEFINITIONS_WITHHELD = "heddle_mcp_definitions_withheld"
 CONFIG_RELOADS = "heddle_config_reloads_total"
 WORKER_RESTARTS = "heddle_worker_restarts_total"
 METRIC_OVERFLOW = "heddle_metric_overflow_total"
@@ -162,6 +163,12 @@ _SPECS = (
     ),
     MetricSpec(AUDIT_HELD, "gauge", "Audit records and ledger entries in memory only, because they cannot be written."),
     MetricSpec(BUS_DROPPED, "counter", "Messages between workers given up: one did not keep up, or Redis was away."),
+    MetricSpec(
+        DEFINITIONS_WITHHELD,
+        "gauge",
+        "Definitions of a tool server that are not shown: changed, suspicious, rejected or not approved yet.",
+        ("target",),
+    ),
     MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
     MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
     MetricSpec(

@@ -16,6 +16,7 @@ from heddle.dataplane.mcp.modern import ModernFront
 from heddle.dataplane.mcp.parking import Parking
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.replay import Replay
+from heddle.dataplane.mcp.screening import Screens
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.dataplane.mcp.sessions import Sessions
 from heddle.dataplane.mcp.sse import MESSAGES, SseFront
@@ -69,6 +70,10 @@ def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record
         target.name: Upstream(target, build_target(target, tools, spec.sessions.ttl_s), tools)
         for target in spec.targets
     }
+    if any(target.safety.pin != "off" or target.safety.poisoning != "off" for target in spec.targets):
+        screens = Screens(upstreams, tools)
+        for upstream in upstreams.values():
+            screens.watch(upstream)
     checks = McpPolicies(policies)
     authentication = [policy for policy in policies.values() if policy and policy.phase == Phase.AUTHENTICATE]
     kv = tools.kv
