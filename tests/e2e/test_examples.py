@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.running import RunningMesh, free_ports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TRIED = ("guards.yaml", "model-gateway.yaml")
+TRIED = ("guards.yaml", "mcp-gateway.yaml", "model-gateway.yaml")
 
 
 def test_every_example_is_tried():

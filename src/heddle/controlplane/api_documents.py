@@ -7,6 +7,7 @@ https or from this machine, no redirects, no proxies of the environment. What th
 
 import importlib
 import ssl
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -19,6 +20,8 @@ from heddle.wire.json import parse_strict
 
 TIMEOUT_S = 5.0
 """Longest silence while a document is fetched: a start waits for it."""
+TOTAL_S = 15.0
+"""Longest time for the body of one, however it drips."""
 
 
 class DocumentError(ValueError):
@@ -89,13 +92,23 @@ def _from_url(url: str, ca_file: str) -> bytes:
         handlers = [requests.ProxyHandler({}), requests.HTTPSHandler(context=context), _no_redirects(requests)]
         request = requests.Request(url, headers={"accept": "application/json, application/yaml"})
         with requests.build_opener(*handlers).open(request, timeout=TIMEOUT_S) as answer:
-            return _bounded(answer.read(MAX_BYTES + 1))
+            return _bounded(_body(answer, time.monotonic() + TOTAL_S))
     except URLError as exc:
         reason = getattr(exc, "code", None)
         why = f"answered with status {reason}" if reason else f"cannot be fetched: {exc.reason}"
         raise DocumentError(f"{urlsplit(url).netloc} {why}") from exc
     except (OSError, ValueError) as exc:
         raise DocumentError(f"{urlsplit(url).netloc} cannot be fetched: {exc}") from exc
+
+
+def _body(answer: Any, until_s: float) -> bytes:
+    """As much of the body as tells whether it is too large. Raises TimeoutError."""
+    body = bytearray()
+    while len(body) <= MAX_BYTES and (part := answer.read1(65_536)):
+        body += part
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"not complete after {TOTAL_S:g} s")
+    return bytes(body)
 
 
 def _no_redirects(requests: Any) -> Any:

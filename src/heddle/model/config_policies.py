@@ -38,7 +38,7 @@ class Match(Part, frozen=True, kw_only=True):
     server: Patterns = ()
     """Virtual MCP server that is called. What names one, or a tool or target, is not for calls of models."""
     tool: Patterns = ()
-    """Tool that is called, by the name callers see or the target's own."""
+    """Tool that is called, by the name callers see, or as `TARGET/NAME` by the target's own, which stays."""
     target: Patterns = ()
     """Tool server (target) that the call leads to."""
 
@@ -68,7 +68,8 @@ class AuthorizationPolicy(Part, frozen=True, kw_only=True):
     """Callers and calls that the rule is for. Unset is all."""
     resources: tuple[str, ...] = ()
     """What it is about: `model:NAME`, `server:NAME`, `tool:NAME`, `prompt:NAME` or `resource:URI`, patterns allowed.
-    Empty is every resource of the call's kind."""
+    Tools and prompts have the name that callers see, and `TARGET/NAME`, which no rename changes. Empty is every
+    resource of the call's kind."""
     when: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     """CEL over `principal`, `call`, `request` and `source`. One that errs is false in an allow and true in a deny.
     Empty is true."""
@@ -88,7 +89,7 @@ class ScopedRule(Part, frozen=True, kw_only=True):
     match: Match = Match()
     """Callers and calls that the rule is for. Unset is all."""
     tools: Patterns = ()
-    """Tools it is about, the same as `tool:NAME` in `resources`."""
+    """Tools it is about, the same as `tool:NAME` in `resources`: names that callers see, or `TARGET/NAME`."""
     resources: tuple[str, ...] = ()
     """What it is about: `tool:NAME`, `prompt:NAME` or `resource:URI`, patterns allowed. Empty, with `tools`, is
     everything."""

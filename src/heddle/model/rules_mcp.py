@@ -35,6 +35,7 @@ def check_mcp(plan: Plan, report: Report) -> None:
     _check_levels(plan, report)
     for match, place in _matches(plan):
         _check_subjects(match, place, plan, report)
+    _check_resources(plan, report)
     for limit, place in plan.limits:
         _check_limit(limit, place, report)
     for model, place in plan.models:
@@ -149,6 +150,27 @@ def _check_subjects(match: Match, place: Place, plan: Plan, report: Report) -> N
             if not is_glob(name) and name not in names and report.complete:
                 what = "virtual server" if field == "server" else "target"
                 report.warning(place.at(field), f"there is no {what} `{name}`", did_you_mean(name, names))
+    for name in many(match.tool):
+        _check_stable(name, place.at("tool"), known["target"], report)
+
+
+def _check_stable(name: str, place: Place, targets: tuple[str, ...], report: Report) -> None:
+    """A tool's stable name, `target/name`, has a target."""
+    target, slash, _ = name.partition("/")
+    if slash and not is_glob(target) and target not in targets and report.complete:
+        report.warning(place, f"there is no target `{target}`", did_you_mean(target, targets))
+
+
+def _check_resources(plan: Plan, report: Report) -> None:
+    """Stable names in `resources` of rules."""
+    targets = tuple(target.name for target, _ in plan.targets)
+    rules = {place: rule.resources for rule, place in plan.authorization}
+    rules |= {one.place: one.rule.about() for one in scoped_rules(plan)}
+    for place, resources in rules.items():
+        for resource in resources:
+            kind, _, name = resource.partition(":")
+            if kind in ("tool", "prompt"):
+                _check_stable(name, place.at("resources"), targets, report)
 
 
 def _check_limit(limit: RateLimit, place: Place, report: Report) -> None:

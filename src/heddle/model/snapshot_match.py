@@ -20,6 +20,6 @@ class MatchSpec(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[str, ...] = ()
     """Virtual MCP servers."""
     tools: tuple[str, ...] = ()
-    """Tools, by the name callers see or the target's own."""
+    """Tools, by the name callers see, or `target/name`."""
     targets: tuple[str, ...] = ()
     """Tool servers behind virtual ones."""

@@ -19,6 +19,7 @@ ANSWERS: dict[str, tuple[int, bytes, dict[str, str]]] = {
     "/gone": (404, b"{}", {}),
     "/moved": (302, b"", {"location": "/openapi.json"}),
     "/large": (200, b" " * (MAX_BYTES + 1), {}),
+    "/short": (200, JSON[:20].encode(), {}),
     "/latin": (200, b"openapi: \xe9\n", {}),
 }
 
@@ -69,9 +70,20 @@ def test_what_is_fetched_may_be_refused(base: str, path: str, why: str):
         fetch(base + path)
 
 
+def test_half_a_document_is_none(base: str):
+    with pytest.raises(DocumentError, match="not valid JSON"):
+        fetch(f"{base}/short")
+
+
 def test_nobody_answers():
     with pytest.raises(DocumentError, match=r"127\.0\.0\.1:9 cannot be fetched"):
         fetch("http://127.0.0.1:9/openapi.json")
+
+
+def test_a_document_that_drips_is_given_up(base: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("heddle.controlplane.api_documents.TOTAL_S", -1.0)
+    with pytest.raises(DocumentError, match="cannot be fetched: not complete"):
+        fetch(f"{base}/openapi.json")
 
 
 def test_no_proxy_of_the_environment_is_asked(base: str, monkeypatch: pytest.MonkeyPatch):
