@@ -1,7 +1,8 @@
-"""Limits on requests and tokens, per caller and model, over fixed windows.
+"""Limits on requests and tokens, per caller and model or tool, over fixed windows.
 
-Owns which limits apply to a call, how much of each it may hold, what it used in the end, and how a refusal reads.
-Counting is the driver's. Only calls to models are limited; a list of models is not.
+Owns which limits apply to a call, when they are counted, and what was used in the end. Counting is the driver's. Only
+calls are limited: to models, and of tools, prompts and resources; no list is. A limit that names neither models nor
+anything of MCP counts both, together.
 
 *What a token limit reserves.* `upper_bound`: a token is at least one byte of text, so the body's length bounds the
 input; the output is bounded by what the caller stated and by the model's `max_output_tokens`. Where neither is known
@@ -20,156 +21,26 @@ they are only used where no bound is known or where the configuration asks for t
 
 from collections.abc import Awaitable
 from functools import partial
-from math import ceil
-from typing import Generic, TypeVar
 
-from heddle.drivers.counters import Charge, CountersFullError, Refusal, Reservation, Tally
+from heddle.drivers.counters import CountersFullError, Refusal, Reservation
 from heddle.model.call import ModelCall
-from heddle.model.match import TOOL_KEYS, MatchIndex, about_tools
+from heddle.model.match import MatchIndex
+from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import LimitSpec, Snapshot
 from heddle.model.virtual_keys import accepts_virtual_keys
-from heddle.net.message import Headers
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Phase
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
 from heddle.traffic.estimate import Estimate
+from heddle.traffic.limits import RECENT, Bound, Plan, Recent, Told, refusal_text, retry_headers, whole_seconds
+from heddle.traffic.limits_mcp import COUNTED, McpLimits, counts_mcp, counts_models, key_values
 
-T = TypeVar("T")
-
-RECENT = 16_384
-"""Callers whose limits are remembered, twice that at most; the limits of others are looked up, in some 20 µs."""
+MAX_NAME_CHARS = 256
+"""Limits on tools with longer names are looked up each time, so that callers cannot fill the memory with them."""
 _UNCHARGED = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reason.PROVIDER_UNCONFIGURED})
-
-
-class _Recent(Generic[T]):
-    """A bounded dict that forgets what was not asked for lately: of two generations, a full one replaces the other."""
-
-    __slots__ = ("_old", "_young")
-
-    def __init__(self) -> None:
-        self._young: dict[object, T] = {}
-        self._old: dict[object, T] = {}
-
-    def get(self, key: object) -> T | None:
-        value = self._young.get(key)
-        if value is None:
-            value = self._old.get(key)
-            if value is not None:
-                self.put(key, value)
-        return value
-
-    def put(self, key: object, value: T) -> None:
-        if len(self._young) >= RECENT:
-            self._old, self._young = self._young, {}
-        self._young[key] = value
-
-
-class _Told:
-    """What callers are told of a limit, one for all its keys: their windows end together."""
-
-    __slots__ = ("_from_s", "_limit", "_lines", "_unit")
-
-    def __init__(self, spec: LimitSpec) -> None:
-        self._unit, self._limit = spec.limit_by.encode(), spec.limit
-        self._lines, self._from_s = b"", 0
-
-    def lines(self, remaining: int, now_s: float, ends_s: int) -> bytes:
-        """Limit, remaining and reset, in OpenAI's form, as header lines. The text of the reset is good for a second."""
-        if not 0.0 <= now_s - self._from_s < 1.0:
-            left_s = _whole_seconds(ends_s - now_s)
-            fields = self.headers(0, now_s, ends_s)
-            fields[1] = (fields[1][0], b"%d")
-            self._lines, self._from_s = b"".join([b"%b: %b\r\n" % field for field in fields]), ends_s - left_s
-        return self._lines % remaining
-
-    def headers(self, remaining: int, now_s: float, ends_s: int) -> Headers:
-        """The same as fields."""
-        unit, reset = self._unit, duration(_whole_seconds(ends_s - now_s)).encode()
-        return [
-            (b"x-ratelimit-limit-" + unit, b"%d" % self._limit),
-            (b"x-ratelimit-remaining-" + unit, b"%d" % remaining),
-            (b"x-ratelimit-reset-" + unit, reset),
-        ]
-
-
-class _Bound:
-    """One limit under one combination of key values."""
-
-    __slots__ = ("estimates", "limit", "spec", "tally", "told")
-
-    def __init__(self, spec: LimitSpec, values: tuple[str, ...], told: _Told) -> None:
-        self.spec, self.limit, self.told = spec, spec.limit, told
-        self.estimates = spec.reserve == "estimate"
-        self.tally = Tally(spec.name, spec.limit_by, values, spec.limit, spec.window_s)
-
-
-class _Plan:
-    """The limits of one caller on one model: requests first, then tokens."""
-
-    __slots__ = (
-        "_fixed", "_known_output", "_split", "bounds", "counted", "held", "learned", "plain", "principal", "tokens",
-        "upstream",
-    )  # fmt: skip
-
-    def __init__(self, bounds: list[_Bound], learned: Estimate, known_output: int) -> None:
-        requests = [bound for bound in bounds if bound.spec.limit_by == "requests"]
-        # Those that guess come last, so that the last charge tells whether any did.
-        tokens = [bound for bound in bounds if bound.spec.limit_by == "tokens"]
-        self.tokens = sorted(tokens, key=lambda bound: bound.estimates)
-        self.bounds = requests + self.tokens
-        self.learned = learned
-        self.principal: Principal | None = None
-        """Whom it was last used for; keeps that object alive, whose identity finds the plan."""
-        self.upstream = ""
-        self._known_output = known_output
-        self._fixed = [Charge(bound.tally, 1) for bound in requests]
-        self._split = len(requests)
-        self.plain = len(requests) < 2 and len(self.tokens) < 2
-        """At most one limit of each kind: these."""
-        self.counted = requests[0] if requests else None
-        self.held = self.tokens[0] if self.tokens else None
-
-    def charges(self, call: ModelCall) -> list[Charge]:
-        """What this call would add, in the order of `bounds`."""
-        charges = self._fixed.copy()
-        for bound in self.tokens:
-            amount, least = self.amount(call, bound)
-            if least and amount > bound.limit:
-                amount = max(least, bound.limit)
-            charges.append(Charge(bound.tally, amount, least, True))
-        return charges
-
-    def amount(self, call: ModelCall, bound: _Bound) -> tuple[int, int]:
-        """Tokens to reserve, and how little will do (0: no less). Where it is not 0, something is a guess."""
-        stated, size, estimate = call.max_output_tokens, call.input_size or 1, bound.estimates
-        if estimate or stated is None or stated < 0 or call.operation == "embeddings":
-            return self._guess(call, estimate, size)
-        known = self._known_output * call.choices
-        return size + (known if 0 < known < stated else stated), 0
-
-    def _guess(self, call: ModelCall, estimate: bool, size: int) -> tuple[int, int]:
-        input_tokens = self.learned.input_tokens(size) if estimate else size
-        if call.operation == "embeddings":
-            return input_tokens, 1 if estimate else 0
-        choices, stated = max(1, call.choices), call.max_output_tokens
-        bounds = [most for most in (stated, self._known_output * choices or None) if most is not None]
-        if bounds and not estimate:
-            return input_tokens + max(0, min(bounds)), 0
-        output_tokens = max(0, min([*bounds, self.learned.output_tokens(choices)]))
-        return input_tokens + output_tokens, input_tokens + min(1, output_tokens)
-
-    def lines(self, remaining: list[int], now_s: float) -> bytes:
-        """Those of the tightest limit of each kind: the one with the least left."""
-        lines = b""
-        for first, last in ((0, self._split), (self._split, len(self.bounds))):
-            if first < last:
-                tightest = min(range(first, last), key=remaining.__getitem__)
-                bound = self.bounds[tightest]
-                lines += bound.told.lines(remaining[tightest], now_s, bound.tally.ends_s)
-        return lines
 
 
 class RateLimit:
@@ -183,16 +54,18 @@ class RateLimit:
         self._audit = tools.audit
         self._now = tools.clock.now
         self._index: MatchIndex[tuple[int, LimitSpec]] = MatchIndex()
-        self._told = [_Told(spec) for spec in snapshot.limits]
+        self._told = [Told(spec) for spec in snapshot.limits]
         for index, spec in enumerate(snapshot.limits):
-            if not about_tools(spec.match) and TOOL_KEYS.isdisjoint(spec.key):
+            if counts_models(spec):
                 self._index.add(spec.match, (index, spec))
+        self._calls = McpLimits(snapshot.limits)
         self._by_model = any(spec.match.models for spec in snapshot.limits)
         self._outputs = {model.name: model.max_output_tokens for model in snapshot.models}
         self._learned: dict[str, Estimate] = {}
-        self._plans: _Recent[_Plan] = _Recent()
-        self._latest: dict[tuple[int, str], _Plan] = {}
-        self._bounds: _Recent[_Bound] = _Recent()
+        self._plans: Recent[Plan] = Recent()
+        self._latest: dict[tuple[int, str], Plan] = {}
+        self._latest_mcp: dict[tuple[object, ...], Plan] = {}
+        self._bounds: Recent[Bound] = Recent()
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:  # noqa: ARG002
         """A limit hides no model: it may be free again by the time of the call."""
@@ -213,7 +86,57 @@ class RateLimit:
             return None
         return self._reserve(exchange, call, plan, now_s)
 
-    def _admit(self, exchange: Exchange, call: ModelCall, plan: _Plan, now_s: float) -> bool:
+    def check_mcp(self, exchange: Exchange) -> Awaitable[None] | None:
+        """Count a call to an MCP server, tell what is left. Raises CallError; returns what to wait for when it must."""
+        call, principal = exchange.mcp, exchange.principal
+        if call is None or call.method not in COUNTED or not (self._told or principal.limits):
+            return None
+        if call.kind == "tool":
+            place: tuple[object, ...] = (call.server, call.target, call.name, call.target_name)
+        else:
+            place = (call.server, call.target, call.kind)
+        plan = self._latest_mcp.get((id(principal), *place))
+        if plan is None or plan.principal is not principal:
+            plan = self._plan_mcp(principal, call, place)
+        if not plan.bounds:
+            return None
+        now_s = self._now()
+        counted = plan.counted
+        if plan.plain and counted is not None:
+            left = self._counters.try_add(counted.tally, 1, now_s, False)
+            if left >= 0:
+                exchange.limits_left = counted.told.lines(left, now_s, counted.tally.ends_s)
+                return None
+        return self._count(exchange, plan, now_s)
+
+    async def _count(self, exchange: Exchange, plan: Plan, now_s: float) -> None:
+        try:
+            outcome = await self._counters.reserve(plan.calls(), now_s)
+        except (CountersFullError, OSError) as exc:
+            raise _unchecked() from exc
+        if isinstance(outcome, Refusal):
+            raise self._refused(exchange, plan, outcome, now_s)
+        exchange.limits_left = plan.lines(outcome.remaining, now_s)
+
+    def _plan_mcp(self, principal: Principal, call: McpCall, place: tuple[object, ...]) -> Plan:
+        who = (principal.tenant, principal.user, principal.agent, principal.key_id, principal.limits)
+        key = ("mcp", *who, *place)
+        plan = self._plans.get(key)
+        if plan is None:
+            values = key_values(principal, call)
+            bounds = [self._bind(number, spec, values) for number, spec in self._calls.find(principal, call)]
+            bounds += [self._bind(-1, spec, values) for spec in principal.limits if counts_mcp(spec)]
+            plan = Plan(bounds, Estimate(), 0)
+            if len(call.name) > MAX_NAME_CHARS:
+                return plan
+            self._plans.put(key, plan)
+        plan.principal = principal
+        if len(self._latest_mcp) >= RECENT:
+            self._latest_mcp.clear()
+        self._latest_mcp[id(principal), *place] = plan
+        return plan
+
+    def _admit(self, exchange: Exchange, call: ModelCall, plan: Plan, now_s: float) -> bool:
         """The way of nearly every call: nothing is guessed and all fits. False when `_reserve` has to look closer."""
         try_add, counted, held = self._counters.try_add, plan.counted, plan.held
         lines = b""
@@ -241,14 +164,14 @@ class RateLimit:
         used = _used(exchange)
         self._counters.settle_one(place, granted, granted if used is None else used)
 
-    async def _reserve(self, exchange: Exchange, call: ModelCall, plan: _Plan, now_s: float) -> None:
+    async def _reserve(self, exchange: Exchange, call: ModelCall, plan: Plan, now_s: float) -> None:
         charges = plan.charges(call)
         try:
             outcome = await self._counters.reserve(charges, now_s)
         except (CountersFullError, OSError) as exc:
             raise _unchecked() from exc
         if isinstance(outcome, Refusal):
-            raise self._refused(exchange, call, plan, outcome, now_s)
+            raise self._refused(exchange, plan, outcome, now_s)
         if outcome.granted:
             # Only calls like it teach: one that states its maximum says nothing about those that do not.
             learned = plan.learned if charges[-1].least else None
@@ -268,7 +191,7 @@ class RateLimit:
         if not usage.estimated and exchange.reason is None:
             learned.learn(usage, call.input_size, max(1, call.choices))
 
-    def _plan(self, principal: Principal, call: ModelCall) -> _Plan:
+    def _plan(self, principal: Principal, call: ModelCall) -> Plan:
         entry = call.entry
         who = (principal.tenant, principal.user, principal.agent, principal.key_id, principal.limits)
         key: tuple[object, ...] = (*who, entry)
@@ -281,7 +204,7 @@ class RateLimit:
         self._latest[id(principal), call.model] = plan
         return plan
 
-    def _make_plan(self, key: tuple[object, ...], principal: Principal, call: ModelCall) -> _Plan:
+    def _make_plan(self, key: tuple[object, ...], principal: Principal, call: ModelCall) -> Plan:
         """Find what applies by any name of the model: the configured one, the caller's, the provider's."""
         found = dict(self._index.find(principal, call.entry))
         if self._by_model:
@@ -295,37 +218,38 @@ class RateLimit:
             "key": principal.key_id,
         }
         bounds = [self._bind(index, found[index], values) for index in sorted(found)]
-        bounds += [self._bind(-1, spec, values) for spec in principal.limits]  # which have no number
+        bounds += [self._bind(-1, spec, values) for spec in principal.limits if counts_models(spec)]  # have no number
         learned = self._learned.setdefault(call.entry, Estimate())
-        plan = _Plan(bounds, learned, self._outputs.get(call.entry, 0))
+        plan = Plan(bounds, learned, self._outputs.get(call.entry, 0))
         self._plans.put(key, plan)
         return plan
 
-    def _bind(self, index: int, spec: LimitSpec, values: dict[str, str]) -> _Bound:
+    def _bind(self, index: int, spec: LimitSpec, values: dict[str, str]) -> Bound:
         key = (spec if index < 0 else index, *[values[field] for field in spec.key])
         bound = self._bounds.get(key)
         if bound is None:
-            told = _Told(spec) if index < 0 else self._told[index]
-            bound = _Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]), told)
+            told = Told(spec) if index < 0 else self._told[index]
+            bound = Bound(spec, tuple([f"{field}={values[field]}" for field in sorted(spec.key)]), told)
             self._bounds.put(key, bound)
         return bound
 
-    def _refused(self, exchange: Exchange, call: ModelCall, plan: _Plan, refusal: Refusal, now_s: float) -> CallError:
+    def _refused(self, exchange: Exchange, plan: Plan, refusal: Refusal, now_s: float) -> CallError:
         tally = refusal.charge.tally
         self._metrics.counter(names.LIMIT_REFUSALS, limit=tally.name).add()
         exchange.policy = tally.name
         left = max(0, tally.limit - refusal.settled - refusal.held)
-        reset_s = _whole_seconds(refusal.resets_s - now_s)
+        reset_s = whole_seconds(refusal.resets_s - now_s)
         (told,) = [bound.told for bound in plan.bounds if bound.tally is tally]
-        headers = told.headers(left, now_s, refusal.resets_s) + _retry(refusal, reset_s)
-        detail = _detail(refusal, left, reset_s)
+        headers = told.headers(left, now_s, refusal.resets_s) + retry_headers(refusal, reset_s)
+        detail = refusal_text(refusal, left, reset_s)
+        resource, entry = _subject(exchange)
         record = AuditRecord(
             kind="limit",
             outcome="deny",
             principal=exchange.principal,
             source=exchange.source_address,
-            resource=f"model:{call.model}",
-            entry=call.entry,
+            resource=resource,
+            entry=entry,
             policy=tally.name,
             detail=detail,
             trace_id=exchange.trace.trace_id,
@@ -337,6 +261,17 @@ class RateLimit:
 def build(snapshot: Snapshot, tools: Tools) -> RateLimit | None:
     """The policy of a snapshot's limits; None when neither it nor a key can have any."""
     return RateLimit(snapshot, tools) if snapshot.limits or accepts_virtual_keys(snapshot) else None
+
+
+def _subject(exchange: Exchange) -> tuple[str, str]:
+    """What records call a call, and by which configured name repeats of it are told apart."""
+    call = exchange.call
+    if call is not None:
+        return f"model:{call.model}", call.entry
+    asked = exchange.mcp
+    if asked is None:
+        return "", ""
+    return asked.resource, f"{asked.server}:{key_values(exchange.principal, asked)['tool']}"
 
 
 def _used(exchange: Exchange) -> int | None:
@@ -351,50 +286,3 @@ def _unchecked() -> CallError:
     """Fail closed: letting the call pass would make every limit optional for whoever can fill the table."""
     detail = "Limits cannot be checked at the moment; try again shortly."
     return CallError(Reason.OVERLOADED, detail, headers=[(b"retry-after", b"1")])
-
-
-def _whole_seconds(left_s: float) -> int:
-    return max(1, ceil(left_s))
-
-
-def duration(seconds: int) -> str:
-    """Whole seconds in the form of `6m0s`, `1h0m0s`, `59s`."""
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minute}m{second}s"
-    return f"{minute}m{second}s" if minute else f"{second}s"
-
-
-def window_text(window_s: int) -> str:
-    """A window as it is configured: `24h`, `1m`, `90s`."""
-    if window_s == 86_400:
-        return "24h"
-    for size_s, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if window_s % size_s == 0:
-            return f"{window_s // size_s}{letter}"
-    return f"{window_s}s"
-
-
-def _fits_later(refusal: Refusal) -> bool:
-    """Whether it would fit once the calls under way have ended without using anything."""
-    return refusal.charge.amount <= refusal.charge.tally.limit - refusal.settled
-
-
-def _retry(refusal: Refusal, reset_s: int) -> Headers:
-    if refusal.charge.amount > refusal.charge.tally.limit:
-        # No time would help. The clients of the OpenAI SDK repeat every 429 unless they are told not to.
-        return [(b"x-should-retry", b"false")]
-    return [(b"retry-after", b"%d" % (1 if _fits_later(refusal) else reset_s))]
-
-
-def _detail(refusal: Refusal, left: int, reset_s: int) -> str:
-    charge = refusal.charge
-    tally = charge.tally
-    limit = f"limit '{tally.name}' of {tally.limit} {tally.unit} per {window_text(tally.window_s)}"
-    if charge.amount > tally.limit:
-        advice = "; shorten the input or lower the maximum of output tokens" if tally.unit == "tokens" else ""
-        return f"This call needs {charge.amount} {tally.unit}, more than {limit} ever has{advice}."
-    needed = f", {charge.amount} needed" if tally.unit == "tokens" else ""
-    held = f" ({refusal.held} held by calls under way)" if refusal.held else ""
-    return f"Refused by {limit}: {left} left{held}{needed}; it resets in {duration(reset_s)}."

@@ -14,11 +14,13 @@ from heddle.net.message import Reply
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Phase, compile_route
 from heddle.policies import rate_limit
-from heddle.policies.rate_limit import build, duration, window_text
+from heddle.policies.rate_limit import build
 from heddle.telemetry import names
 from heddle.telemetry.metrics import Metrics
 from heddle.telemetry.records import AuditRecord
 from heddle.telemetry.trace import fresh
+from heddle.traffic import limits
+from heddle.traffic.limits import duration, window_text
 
 ALICE = Principal(tenant="dev", user="alice", agent="planner", key_id="key-a")
 BOB = Principal(tenant="dev", user="bob", agent="planner", key_id="key-b")
@@ -163,7 +165,7 @@ async def test_what_is_told_of_a_window_is_worded_once_for_all_keys(monkeypatch:
         worded.append(seconds)
         return f"{seconds}s"
 
-    monkeypatch.setattr(rate_limit, "duration", counting)
+    monkeypatch.setattr(limits, "duration", counting)
     world = World(requests(5, key=("user",)), tokens(1_000_000, key=("user",)))
     callers = [Principal(user=f"u{number}") for number in range(50)]
     for moment in (0.0, 0.5, 1.0):
@@ -469,7 +471,8 @@ async def test_a_limit_that_cannot_be_checked_refuses(error: Exception) -> None:
 
 
 async def test_a_flood_of_callers_and_models_does_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "RECENT", 50)
+    for module in (rate_limit, limits):
+        monkeypatch.setattr(module, "RECENT", 50)
     world = World(requests(10**9, key=("user", "model"), match=MatchSpec(models=("*",))))
     for index in range(1_000):
         await world.start(Principal(user=f"u{index}"), model=f"claude-{index}", entry="claude-*")
