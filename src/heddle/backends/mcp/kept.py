@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from heddle.backends.mcp.contract import Caller, Described
+from heddle.backends.mcp.peer import Head
 from heddle.drivers.kv import Kv
 from heddle.drivers.sealing import SealError, Sealing
 from heddle.pipeline.assembly import Tools
@@ -28,6 +29,8 @@ class Kept(NamedTuple):
 
     session: bytes
     described: Described
+    head: Head | None = None
+    """The fields that name it, where they have been written."""
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -106,7 +109,9 @@ class KeptSessions:
             # The caller's own session is just beginning: its token will carry this one.
             caller.beginning[self._name] = kept.session.decode("latin-1")
         elif kept.session:
-            text = self._sealing.seal(_PURPOSE, _encode(_Stored(*kept)), self._at(caller), self._ttl_s)
+            text = self._sealing.seal(
+                _PURPOSE, _encode(_Stored(kept.session, kept.described)), self._at(caller), self._ttl_s
+            )
             self._kv.put(self._at(caller), text.encode("ascii"), self._ttl_s)
         return kept
 

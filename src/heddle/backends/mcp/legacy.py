@@ -15,7 +15,7 @@ import msgspec
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.kept import Kept, KeptSessions
-from heddle.backends.mcp.peer import Peer, SessionLost, StreamCut, events, pause
+from heddle.backends.mcp.peer import BARE, Head, Peer, SessionLost, StreamCut, events, head, pause
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.client import Inbound
 from heddle.net.errors import NetError
@@ -85,7 +85,7 @@ class LegacyTarget:
         )
         identity = b"%d" % next(self._ids)
         body = encode_request(identity, "initialize", params)
-        inbound = await self._peer.send("POST", body, [], caller)
+        inbound = await self._peer.send("POST", body, BARE, caller)
         session = next((value for name, value in inbound.headers if name == fields.SESSION), b"")
         try:
             result = await self._peer.result(inbound, identity, lambda _: None, caller)
@@ -104,16 +104,17 @@ class LegacyTarget:
             instructions=told.instructions,
         )
         kept = Kept(session, described)
+        kept = kept._replace(head=self._head(kept))
         await self._tell(encode_notification("notifications/initialized"), kept, caller)
         return kept
 
-    def _head(self, kept: Kept) -> Headers:
-        head: Headers = []
+    def _head(self, kept: Kept, *further: tuple[bytes, bytes]) -> Head:
+        made: Headers = list(further)
         if kept.session:
-            head.append((fields.SESSION, kept.session))
+            made.append((fields.SESSION, kept.session))
         if kept.described.version not in ("2024-11-05", UNSTATED):
-            head.append((fields.VERSION, kept.described.version.encode()))
-        return head
+            made.append((fields.VERSION, kept.described.version.encode()))
+        return head(made)
 
     async def _tell(self, body: bytes, kept: Kept, caller: Caller) -> None:
         """Send what has no answer."""
@@ -137,14 +138,14 @@ class LegacyTarget:
         identity = b"%d" % next(self._ids)
         hearing = _Hearing(self, kept, caller, request)
         body = encode_request(identity, request.method, hearing.params(next(self._tokens)))
-        head = self._head(kept)
+        kept_head = kept.head or self._head(kept)
         try:
-            inbound = await self._peer.send("POST", body, head, caller, self._peer.timeouts(request.timeout_s))
+            inbound = await self._peer.send("POST", body, kept_head, caller, self._peer.timeouts(request.timeout_s))
             for _ in range(MAX_RESUMES):
                 try:
                     return await self._peer.result(inbound, identity, hearing.hear, caller)
                 except StreamCut as cut:
-                    inbound = await self._resumed(cut, head, caller)
+                    inbound = await self._resumed(cut, kept, caller)
         except asyncio.CancelledError:
             self._later(self._cancel(identity, kept, caller))
             raise
@@ -152,12 +153,12 @@ class LegacyTarget:
             hearing.close()
         raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` does not finish its answer.")
 
-    async def _resumed(self, cut: StreamCut, head: Headers, caller: Caller) -> Inbound:
+    async def _resumed(self, cut: StreamCut, kept: Kept, caller: Caller) -> Inbound:
         """The rest of an answer whose stream ended early. Raises CallError where it cannot be had."""
         if not cut.last_id:
             raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` ended its answer early.")
         await pause(cut.retry_s)
-        return await self._peer.send("GET", b"", [*head, (b"last-event-id", cut.last_id)], caller)
+        return await self._peer.send("GET", b"", self._head(kept, (b"last-event-id", cut.last_id)), caller)
 
     async def _cancel(self, identity: bytes, kept: Kept, caller: Caller) -> None:
         params = b'{"requestId":%b,"reason":"the caller gave up"}' % identity

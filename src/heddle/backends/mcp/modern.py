@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from heddle.backends.mcp.contract import Caller, Described, Hear, Params, TargetRequest, Wanted
-from heddle.backends.mcp.peer import Peer, StreamCut, events
+from heddle.backends.mcp.peer import Head, Peer, StreamCut, events, head
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.errors import NetError
 from heddle.net.message import Headers
@@ -24,6 +24,8 @@ from heddle.wire.mcp.results import INPUT_REQUIRED, members, result_type
 
 MAX_ROUNDS = 10
 """Questions a server may ask one after the other in one call of a caller of the older era."""
+MAX_HEADS = 4_096
+"""Tools whose fields are remembered as they are sent."""
 _encode = msgspec.json.encode
 _VERSION = b'"2026-07-28"'
 _GATEWAY = b'{"name":"heddle","version":"1"}'
@@ -39,7 +41,7 @@ class ModernTarget:
         self._peer = peer
         self._ids = itertools.count(1)
         self._version = (fields.VERSION, version.encode())
-        self._heads: dict[str, Headers] = {}
+        self._heads: dict[tuple[str, str], Head] = {}
 
     async def describe(self, caller: Caller) -> Described:
         """`server/discover`. Raises RpcError or CallError."""
@@ -73,8 +75,9 @@ class ModernTarget:
     async def _ask(self, request: TargetRequest, caller: Caller) -> bytes:
         identity = b"%d" % next(self._ids)
         body = encode_request(identity, request.method, self._params(request, caller))
-        head = self._head(request)
-        inbound = await self._peer.send("POST", body, head, caller, self._peer.timeouts(request.timeout_s))
+        inbound = await self._peer.send(
+            "POST", body, self._head(request), caller, self._peer.timeouts(request.timeout_s)
+        )
 
         def hear(message: Message) -> None:
             if message.method and not message.id:
@@ -86,14 +89,19 @@ class ModernTarget:
             detail = f"The tool server `{self.name}` ended its answer before the result."
             raise CallError(Reason.UPSTREAM_BROKEN, detail) from cut
 
-    def _head(self, request: TargetRequest) -> Headers:
-        method = request.method
-        head = self._heads.get(method)
-        if head is None:
-            head = self._heads[method] = [self._version, (fields.METHOD, method.encode())]
-        if request.name:
-            head = [*head, (fields.NAME, fields.encode_value(request.name))]
-        return head + request.extra if request.extra else head
+    def _head(self, request: TargetRequest) -> Head:
+        key = request.method, request.name
+        made = self._heads.get(key)
+        if made is None or request.extra:
+            written: Headers = [self._version, (fields.METHOD, request.method.encode()), *request.extra]
+            if request.name:
+                written.append((fields.NAME, fields.encode_value(request.name)))
+            made = head(written)
+            if not request.extra:
+                if len(self._heads) >= MAX_HEADS:
+                    self._heads.clear()
+                self._heads[key] = made
+        return made
 
     def _params(self, request: TargetRequest, caller: Caller) -> bytes:
         envelope = dict(request.meta)

@@ -8,7 +8,7 @@ with is a result, its failures included; only a service that cannot be asked is 
 import msgspec
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
-from heddle.backends.mcp.peer import Peer, Place
+from heddle.backends.mcp.peer import Peer, Place, head
 from heddle.model.snapshot_mcp import OpenApiSpec
 from heddle.net.errors import NetError
 from heddle.pipeline.errors import CallError, Reason
@@ -83,7 +83,7 @@ class OpenApiTarget:
         if call.content_type:
             fields.append((b"content-type", call.content_type.encode("latin-1")))
         peer = self._peer.at(Place(self._peer.place.origin, call.target))
-        inbound = await peer.send_any(call.method, call.body, fields, caller, request.timeout_s)
+        inbound = await peer.send_any(call.method, call.body, head(fields), caller, request.timeout_s)
         try:
             body = await inbound.body.read(MAX_ANSWER_BYTES)
         except NetError as error:

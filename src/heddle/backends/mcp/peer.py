@@ -63,6 +63,22 @@ class Authorizing(Protocol):
         ...
 
 
+class Head(NamedTuple):
+    """Fields of a request, written once for many."""
+
+    lines: bytes = b""
+    session: bool = False
+    """They name a session."""
+
+
+def head(fields: Headers) -> Head:
+    """The fields as they are sent."""
+    return Head(encode_request_fields(fields), any(name == b"mcp-session-id" for name, _ in fields))
+
+
+BARE = Head()
+
+
 class Place(NamedTuple):
     """Where a target is."""
 
@@ -120,29 +136,26 @@ class Peer:
         )
 
     async def send(
-        self, method: str, body: bytes, fields: Headers, caller: Caller, timeouts: TimeoutSpec | None = None
+        self, method: str, body: bytes, head: Head, caller: Caller, timeouts: TimeoutSpec | None = None
     ) -> Inbound:
         """The answer's head. Statuses other than 2xx are read and raised: RpcError, SessionLost, CallError."""
-        inbound = await self._sent(method, body, fields, caller, timeouts or self._timeouts)
+        inbound = await self._sent(method, body, head, caller, timeouts or self._timeouts)
         if inbound.status < 300:
             return inbound
-        raise await self._refusal(inbound, fields, caller)
+        raise await self._refusal(inbound, head.session, caller)
 
-    async def send_any(
-        self, method: str, body: bytes, fields: Headers, caller: Caller, silence_s: float = 0.0
-    ) -> Inbound:
+    async def send_any(self, method: str, body: bytes, head: Head, caller: Caller, silence_s: float = 0.0) -> Inbound:
         """The answer's head, whatever its status. Raises CallError."""
-        return await self._sent(method, body, fields, caller, self.timeouts(silence_s))
+        return await self._sent(method, body, head, caller, self.timeouts(silence_s))
 
-    async def _sent(self, method: str, body: bytes, fields: Headers, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
+    async def _sent(self, method: str, body: bytes, head: Head, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
         authorizing, exchange = self._authorizing, caller.exchange
         for attempt in (1, 2):
-            own = fields
+            lines = self._lines + head.lines
             if authorizing is not None:
-                own = [*own, *await authorizing.headers(caller.principal, caller.token)]
+                lines += encode_request_fields(await authorizing.headers(caller.principal, caller.token))
             if self._owned:
-                own = [*own, (b"x-heddle-owner", sha256(caller.key.encode()).hexdigest().encode())]
-            lines = self._lines + encode_request_fields(own) if own else self._lines
+                lines += b"\r\nx-heddle-owner: " + sha256(caller.key.encode()).hexdigest().encode()
             if exchange is not None:
                 lines += inject_lines(exchange.trace, self._propagation)
                 exchange.upstream_s = self._monotonic()
@@ -166,7 +179,7 @@ class Peer:
             inbound.close()
         return better
 
-    async def _refusal(self, inbound: Inbound, fields: Headers, caller: Caller) -> Exception:
+    async def _refusal(self, inbound: Inbound, session: bool, caller: Caller) -> Exception:
         """What a status that is no success means."""
         status = inbound.status
         try:
@@ -176,7 +189,7 @@ class Peer:
             body = b""
             if not isinstance(error, BodyError):
                 return self.failed(error, caller)
-        if status == 404 and any(name == b"mcp-session-id" for name, _ in fields):
+        if status == 404 and session:
             return SessionLost(self.name)
         if body[:1] == b"{" and status not in (401, 403):
             try:

@@ -15,7 +15,7 @@ import msgspec
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.legacy import answer_question
-from heddle.backends.mcp.peer import Peer, Place
+from heddle.backends.mcp.peer import BARE, Peer, Place
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.client import Inbound
 from heddle.net.errors import NetError
@@ -94,7 +94,7 @@ class _Stream:
 
     async def post(self, body: bytes, caller: Caller) -> None:
         """Send a message. Raises CallError."""
-        inbound = await self.endpoint.send("POST", body, [], caller)
+        inbound = await self.endpoint.send("POST", body, BARE, caller)
         try:
             await inbound.body.read(64 * 1024)
         except NetError:
@@ -204,7 +204,7 @@ class SseTarget:
                 stream.close()
 
     async def _open(self, caller: Caller) -> _Stream:
-        inbound = await self._peer.send("GET", b"", [], caller, _OPEN)
+        inbound = await self._peer.send("GET", b"", BARE, caller, _OPEN)
         splitter, ready = sse.Splitter(), list[bytes]()
         try:
             async with asyncio.timeout(30.0):
