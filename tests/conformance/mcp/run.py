@@ -35,6 +35,8 @@ def functionally(url: str, found: Score) -> Failures:
         try:
             asyncio.run(functional.check(url, found.revision, scenario))
         except Exception as error:
+            while isinstance(error, BaseExceptionGroup):  # the client's own task groups
+                error = error.exceptions[0]
             failures[scenario] = f"{type(error).__name__}: {error}"[:500]
     return failures
 
