@@ -26,7 +26,8 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
 from heddle.wire.mcp import meta
-from heddle.wire.mcp.fields import PARAM_PREFIX
+from heddle.wire.mcp.fields import HEADER_MISMATCH, PARAM_PREFIX
+from heddle.wire.mcp.params import contradiction, fields_of
 
 RESOURCE_NOT_FOUND = -32002
 _encode = msgspec.json.encode
@@ -181,40 +182,54 @@ class VirtualServer:
         self, entry: Entry | None, kind: Kind, name: str, arguments: dict[str, Any], turn: Turn
     ) -> bytes:
         """Call what `entry` stands for, through the policies."""
-        message, caller, exchange = turn
+        _, caller, exchange = turn
         call = exchange.mcp
         assert call is not None
         call.kind, call.name = kind, name
         if entry is None:
             exchange.reason = Reason.NOT_FOUND
             raise unknown(kind, name)
+        self._settle(entry, call, arguments, turn)
+        wait = self._check(call, exchange)
+        if wait is not None:
+            await wait
+        guards = self.policies.guards if self.policies.guarded(exchange) else None
+        if guards is not None:
+            await guards.guard_mcp_request(exchange)
+        result = await self._send(entry, self._request(entry, turn), caller)
+        result = self.tasks.expose(result, entry.upstream.name, exchange)
+        if guards is not None:
+            result = await guards.guard_mcp_result(exchange, result)
+        return exposed_in(result, entry.prefix) if entry.prefix else result
+
+    def _settle(self, entry: Entry, call: McpCall, arguments: dict[str, Any], turn: Turn) -> None:
+        """Enter what is meant, with the arguments that the target will get: that is what policies judge."""
+        message, caller, exchange = turn
         call.target, call.target_name = entry.upstream.name, entry.key
+        if entry.marks and caller.modern:
+            wrong = contradiction(entry.marks, arguments, exchange.request.fields())
+            if wrong:
+                raise RpcError(HEADER_MISMATCH, f"`{wrong}` is not what its argument says.")
         call.arguments, call.params = arguments, message.params
         if entry.shaping is not None:
-            # Before anything is judged: policies see what the target will get.
             call.arguments, call.params = entry.shaping.apply(arguments, message.params)
+        if entry.spec is not None:
+            call.cost_usd = entry.spec.cost_usd
+
+    def _check(self, call: McpCall, exchange: Exchange) -> Awaitable[None] | None:
+        """The policies. What is forbidden is answered like what is not there."""
         try:
-            wait = self.policies.check(exchange)
+            return self.policies.check(exchange)
         except CallError as error:
             if error.reason is not Reason.FORBIDDEN:
                 raise
             exchange.reason, exchange.detail = error.reason, error.detail
-            raise unknown(kind, name) from error
-        if wait is not None:
-            await wait
-        guarded = self.policies.guarded(exchange)
-        if guarded and self.policies.guards is not None:
-            await self.policies.guards.guard_mcp_request(exchange)
-        if entry.spec is not None:
-            call.cost_usd = entry.spec.cost_usd
-        request = self._request(entry, call, message)
-        result = await self._send(entry, request, caller, exchange)
-        result = self.tasks.expose(result, entry.upstream.name, exchange)
-        if guarded and self.policies.guards is not None:
-            result = await self.policies.guards.guard_mcp_result(exchange, result)
-        return exposed_in(result, entry.prefix) if entry.prefix else result
+            raise unknown(call.kind, call.name) from error
 
-    def _request(self, entry: Entry, call: McpCall, message: Message) -> TargetRequest:
+    def _request(self, entry: Entry, turn: Turn) -> TargetRequest:
+        message, _, exchange = turn
+        call = exchange.mcp
+        assert call is not None
         params = dict(call.params)
         params.pop("_meta", None)
         member = "uri" if entry.kind == "resource" else "name"
@@ -226,11 +241,11 @@ class VirtualServer:
             meta=meta.of_caller(meta.read_meta(message.params)) if "_meta" in message.params else {},
             name=entry.key,
             timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
+            extra=_param_fields(entry, call, exchange),
         )
 
-    async def _send(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+    async def _send(self, entry: Entry, request: TargetRequest, caller: Caller) -> bytes:
         """Ask the target, or one that serves the same while it is not well."""
-        request.extra = [field for field in exchange.request.headers if field[0].startswith(PARAM_PREFIX)]
         if not entry.fallbacks:
             return await entry.upstream.call(request, caller)
         order = sorted((entry.upstream, *entry.fallbacks), key=lambda upstream: not upstream.healthy)
@@ -312,6 +327,13 @@ _METHODS: dict[str, Answer] = {
     "resources/unsubscribe": VirtualServer._subscribe,
 }
 OPERATIONS = frozenset(_METHODS)
+
+
+def _param_fields(entry: Entry, call: McpCall, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """The fields that repeat arguments: made anew from those that are sent; what nobody here knows passes."""
+    known = frozenset(entry.marks.values())
+    passed = [f for f in exchange.request.headers if f[0].startswith(PARAM_PREFIX) and f[0] not in known]
+    return [*passed, *fields_of(entry.marks, call.arguments or {})] if entry.marks else passed
 
 
 def _about(call: McpCall, entry: Entry) -> McpCall:

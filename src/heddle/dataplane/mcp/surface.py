@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,10 +21,13 @@ from heddle.dataplane.mcp.rewriting import app_in
 from heddle.dataplane.mcp.shaping import Shaping, shape
 from heddle.model.match import Globs, glob_match
 from heddle.model.snapshot_mcp import McpServerSpec, ServerTargetSpec, ToolSpec, VersionedToolSpec
+from heddle.wire.mcp import params
 from heddle.wire.mcp.names import exposed, exposed_uri, split_uri
+from heddle.wire.mcp.params import Marked, marked
 
 _log = logging.getLogger("heddle.mcp")
 
+MARK = params.MARK.encode()
 _URI_VARIABLE = re.compile(r"\{[^{}]*\}")
 
 
@@ -52,6 +56,8 @@ class Entry(NamedTuple):
     fallbacks: tuple[Upstream, ...] = ()
     spec: ToolSpec | None = None
     prefix: str = ""
+    marks: Marked = MappingProxyType({})
+    """Arguments that are repeated as HTTP fields."""
 
 
 class Surface:
@@ -86,7 +92,8 @@ class Surface:
             name = exposed((tool.alias if tool is not None else "") or offer.key, prefix)
             raw, shaping = shape(offer, name, tool)
             raw = app_in(raw, prefix)
-            self._put(Entry("tool", name, part.upstream, offer.key, raw, shaping, part.fallbacks, tool, prefix))
+            marks = marked(offer.value.get("inputSchema")) if MARK in offer.raw else {}
+            self._put(Entry("tool", name, part.upstream, offer.key, raw, shaping, part.fallbacks, tool, prefix, marks))
         for offer in _allowed(catalogue, "prompt", spec.prompts):
             name = exposed(offer.key, prefix)
             self._put(Entry("prompt", name, part.upstream, offer.key, _renamed(offer, "name", name), None,
@@ -117,8 +124,9 @@ class Surface:
             if part is None or offer is None:
                 continue
             raw, shaping = shape(offer, versioned.name, _chosen(part.spec.tools, offer.key))
+            marks = marked(offer.value.get("inputSchema")) if MARK in offer.raw else {}
             found[version.version] = Entry(
-                "tool", versioned.name, part.upstream, offer.key, raw, shaping, part.fallbacks
+                "tool", versioned.name, part.upstream, offer.key, raw, shaping, part.fallbacks, None, "", marks
             )
         if found:
             self._versions[versioned.name] = versioned, found
