@@ -1,5 +1,6 @@
 """Whatever stands in a file: problems, never an exception; and never a secret in a problem."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from heddle.controlplane.load import Loaded, load
 
 ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "config"
 REFERENCE = (ROOT / "examples" / "reference" / "gateway.yaml").read_text()
-ISSUE = (ROOT / "tests" / "golden" / "config" / "issue_example.txt").read_text().partition("----\n")[0]
-TOKENS = (ROOT / "tests" / "golden" / "config" / "tokens.txt").read_text().partition("----\n")[0]
-RESOURCES = (ROOT / "tests" / "golden" / "config" / "resources.txt").read_text().partition("----\n")[0]
+GIVEN = [
+    (GOLDEN / f"{name}.txt").read_text().partition("----\n")[0]
+    for name in ("issue_example", "tokens", "resources", "mcp", "mcp-targets", "mcp-servers", "mcp-rules", "kagent")
+]
 WORDS = [
     "{}",
     "[]",
@@ -33,6 +36,11 @@ WORDS = [
     "file:/",
     "api_key",
 ]
+
+NAMES = (
+    *("listeners", "llm", "providers", "models", "security", "authentication", "keys", "type", "name", "a"),
+    *("mcp", "targets", "servers", "stdio", "openapi", "schema", "inline", "tools", "authorization"),
+)
 
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -58,9 +66,7 @@ plain = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["listeners", "llm", "providers", "models", "security", "authentication", "keys", "type", "name", "a"]
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=4,
         )
@@ -71,9 +77,7 @@ plain = st.recursive(
 
 @quick
 @given(
-    st.dictionaries(
-        st.sampled_from(["listeners", "llm", "security", "rate_limiting", "apiVersion", "kind"]), plain, max_size=4
-    )
+    st.dictionaries(st.sampled_from(["listeners", "llm", "security", "mcp", "apiVersion", "kind"]), plain, max_size=4)
 )
 def test_any_value(tmp_path: Path, value: object):
     """Python's spelling of plain data is flow YAML, but for None, True and False, which are text there."""
@@ -81,7 +85,7 @@ def test_any_value(tmp_path: Path, value: object):
 
 
 @quick
-@given(st.sampled_from([REFERENCE, ISSUE, TOKENS, RESOURCES]), st.integers(0, 2**32))
+@given(st.sampled_from([REFERENCE, *GIVEN]), st.integers(0, 2**32))
 def test_any_change_of_a_good_file(tmp_path: Path, text: str, seed: int):
     """Values replaced, lines dropped and repeated."""
     choose = random.Random(seed)
@@ -98,3 +102,23 @@ def test_any_change_of_a_good_file(tmp_path: Path, text: str, seed: int):
             case _:
                 del lines[index]
     load_text(tmp_path, "\n".join(lines))
+
+
+servers = st.dictionaries(
+    st.sampled_from(["type", "command", "args", "env", "cwd", "url", "headers", "disabled", "x"]),
+    plain | st.sampled_from(["stdio", "http", "sse", "http://h/sse", "${X}", "${NONE:-${X}}", "${env:X", "secret:a/b"]),
+    max_size=5,
+)
+
+
+@quick
+@given(
+    st.dictionaries(st.text(max_size=5), servers | plain, max_size=4), st.sampled_from(["mcpServers", "servers", "x"])
+)
+def test_any_file_of_an_editor(tmp_path: Path, value: object, section: str):
+    (tmp_path / "mcp.json").write_text(json.dumps({section: value}))
+    (tmp_path / "c.yaml").write_text("security: {authentication: {type: none}}\n")
+    loaded = load([tmp_path / "c.yaml"], environ={"X": "s3cret"}, mcp_json=tmp_path / "mcp.json")
+    assert (loaded.snapshot is None) == any(one.severity == "error" for one in loaded.problems)
+    told = [one for one in loaded.problems if "s3cret" in one.line_text()]
+    assert not told

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from heddle.cli.options import MCP_CONFIG
 from heddle.controlplane.load import Loaded, load
 from heddle.model.explain import Found, UnknownFieldError, find, heading
 from heddle.model.fielddocs import AnyStruct, FieldView, class_doc, fields_of, tag_of
@@ -26,8 +27,9 @@ from heddle.model.snapshot import Snapshot
     metavar="FILE|DIR",
     help="A file, or a folder of .yaml files. May be repeated; all are taken together.",
 )
+@MCP_CONFIG
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def validate(paths: tuple[Path, ...], form: str) -> None:
+def validate(paths: tuple[Path, ...], mcp_json: Path | None, form: str) -> None:
     """Check a configuration and print every problem with its file, line and path.
 
     Secrets are resolved as `heddle up` would, with this environment. Exits with 1 when there are errors;
@@ -37,7 +39,7 @@ def validate(paths: tuple[Path, ...], form: str) -> None:
     heddle validate -f heddle.yaml
     heddle validate -f base.yaml -f teams/ --format json
     """
-    loaded = load(list(paths), environ=os.environ)
+    loaded = load(list(paths), environ=os.environ, mcp_json=mcp_json)
     click.echo(_as_json(loaded) if form == "json" else _as_text(loaded))
     if loaded.snapshot is None:
         raise SystemExit(1)

@@ -11,6 +11,7 @@ import click
 import uvloop
 
 from heddle.cli.mesh import Mesh, Settings
+from heddle.cli.options import MCP_CONFIG
 from heddle.cli.state import StartError, open_directory, refusal, write_private
 
 DEMO_KEY_FILE = "demo.key"
@@ -60,14 +61,7 @@ def default_state_dir() -> Path:
 @_WORKERS
 @STATE
 @_GRACE
-@click.option(
-    "--mcp-config",
-    "mcp_json",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    metavar="FILE",
-    help="Tool servers as editors keep them (`mcpServers` JSON), beside the configuration.",
-)
+@MCP_CONFIG
 def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float, mcp_json: Path | None) -> None:
     """Start the mesh on this machine, and keep it as its configuration says.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from heddle.controlplane.read import Document, read_text
 from heddle.controlplane.yamldoc import read_documents
+from heddle.model.formats import complaint
 from heddle.model.problem import Place, Report, Source, child
 from heddle.wire.errors import ProtocolError
 from heddle.wire.json import parse_strict
@@ -142,9 +143,17 @@ class _Reading:
         fitting = self._fitting(name, place)
         if kind == "stdio":
             return {"name": fitting, "stdio": self._stdio(entry, place)}
-        url = next((entry[field] for field in _URLS if field in entry), "")
-        reached = {"url": self._expanded(url, place), **self._values("headers", entry, place)}
-        return {"name": fitting, kind: reached}
+        url = self._url(name, next((entry[field] for field in _URLS if field in entry), ""), place)
+        return {"name": fitting, kind: {"url": url, **self._values("headers", entry, place)}}
+
+    def _url(self, name: str, given: Any, place: Place) -> Any:
+        """The URL. One that variables made wrong is refused here, where it is not shown: they may be secrets."""
+        url = self._expanded(given, place)
+        if url != given and complaint("url", url):
+            wrong = complaint("url", url)
+            self._report.error(place, f"`{name}`: {wrong}, got something else when its variables are filled in")
+            self._report.mark_broken(place)
+        return url
 
     def _kind(self, name: str, entry: dict[str, Any], place: Place) -> str | None:
         stated = entry.get("type", entry.get("transport"))
@@ -213,6 +222,7 @@ class _Reading:
             known = self._environ.get(found[1]) or found[2]
             if known is None:
                 self._report.error(place, f"environment variable {found[1]} is not set")
+                self._report.mark_broken(place)
             return known or ""
 
         self._check_editors_own(value, place)

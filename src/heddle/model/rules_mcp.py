@@ -6,6 +6,7 @@ run from here.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from heddle.model.config_base import many
 from heddle.model.config_policies import AuthorizationPolicy, Match, RateLimit
@@ -26,6 +27,13 @@ _ALLOW_TOOLS = (
 _SCOPED_RESOURCES = ("tool", "prompt", "resource")
 
 
+class _Names(NamedTuple):
+    """What can be named."""
+
+    server: tuple[str, ...]
+    target: tuple[str, ...]
+
+
 def check_mcp(plan: Plan, report: Report) -> None:
     """Everything about MCP."""
     check_targets(plan, report)
@@ -33,8 +41,13 @@ def check_mcp(plan: Plan, report: Report) -> None:
     _check_listeners(plan, report)
     _check_scoped(plan, report)
     _check_levels(plan, report)
+    names = _Names(
+        server=tuple(server.name for server, _ in servers_of(plan)),
+        target=tuple(target.name for target, _ in plan.targets),
+    )
     for match, place in _matches(plan):
-        _check_subjects(match, place, plan, report)
+        if match.server or match.tool or match.target:
+            _check_subjects(match, place, names, report)
     _check_resources(plan, report)
     for limit, place in plan.limits:
         _check_limit(limit, place, report)
@@ -137,21 +150,16 @@ def _matches(plan: Plan) -> Iterator[tuple[Match, Place]]:
         yield one.rule.match, one.place.at("match")
 
 
-def _check_subjects(match: Match, place: Place, plan: Plan, report: Report) -> None:
-    spec = match.spec()
-    if about_models(spec) and about_tools(spec):
+def _check_subjects(match: Match, place: Place, names: _Names, report: Report) -> None:
+    if match.model:
         report.error(place.at("model"), "can match nothing: a call of a model names no server, tool or target")
-    known = {
-        "server": tuple(server.name for server, _ in servers_of(plan)),
-        "target": tuple(target.name for target, _ in plan.targets),
-    }
-    for field, names in known.items():
-        for name in many(getattr(match, field)):
-            if not is_glob(name) and name not in names and report.complete:
+    for field, given, known in (("server", match.server, names.server), ("target", match.target, names.target)):
+        for name in many(given):
+            if not is_glob(name) and name not in known and report.complete:
                 what = "virtual server" if field == "server" else "target"
-                report.warning(place.at(field), f"there is no {what} `{name}`", did_you_mean(name, names))
+                report.warning(place.at(field), f"there is no {what} `{name}`", did_you_mean(name, known))
     for name in many(match.tool):
-        _check_stable(name, place.at("tool"), known["target"], report)
+        _check_stable(name, place.at("tool"), names.target, report)
 
 
 def _check_stable(name: str, place: Place, targets: tuple[str, ...], report: Report) -> None:

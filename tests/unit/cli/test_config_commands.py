@@ -41,6 +41,14 @@ def test_validate_takes_several_files(tmp_path: Path):
     assert result.output.startswith("valid: 0 errors, 0 warnings; version ")
 
 
+def test_validate_takes_the_tool_servers_of_an_editor(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("security: {authentication: {type: none}}\n")
+    (tmp_path / "mcp.json").write_text('{"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}')
+    result = run(validate, "-f", str(tmp_path / "a.yaml"), "--mcp-config", str(tmp_path / "mcp.json"))
+    assert result.exit_code == 0
+    assert "1 virtual server of 1 target" in result.output
+
+
 def test_the_reference_example_is_what_users_already_write():
     result = run(validate, "-f", str(ROOT / "examples" / "reference" / "gateway.yaml"))
     assert result.exit_code == 0

@@ -190,3 +190,11 @@ def test_names_are_made_to_fit(tmp_path: Path, given: str, made: str):
 def test_names_that_fit_alike_are_told_apart(tmp_path: Path):
     value = {"mcpServers": {name: {"command": "x"} for name in ("a.b", "a b", "a-b")}}
     assert list(targets(load_json(tmp_path, value))) == ["a-b", "a-b-2", "a-b-3"]
+
+
+def test_a_variable_in_a_url_is_not_shown(tmp_path: Path):
+    value = {"mcpServers": {"a": {"url": "https://tools.example/mcp?key=${KEY}"}, "b": {"url": "${KEY}"}}}
+    loaded = load_json(tmp_path, value, KEY="planted")
+    assert "planted" not in problems(loaded)
+    assert problems(loaded).count("when its variables are filled in") == 2
+    assert loaded.snapshot is None
