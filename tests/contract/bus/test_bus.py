@@ -63,7 +63,7 @@ async def test_payloads_come_whole(buses: list[Bus], payload: bytes):
     ears = [Ear(bus, "a topic, \u00e9 \n") for bus in buses]
     buses[0].publish("a topic, \u00e9 \n", payload)
     buses[0].publish("a topic, \u00e9 \n", b"after")
-    await eventually(lambda: all(len(ear.heard) == 2 for ear in ears), within_s=30)
+    await eventually(lambda: all(len(ear.heard) == 2 for ear in ears), within_s=60)
     assert all(ear.heard == [payload, b"after"] for ear in ears)
 
 

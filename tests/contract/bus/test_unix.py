@@ -5,12 +5,14 @@ import base64
 import gc
 import logging
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -33,6 +35,14 @@ class Talker:
         command = [sys.executable, "-m", "tests.contract.bus.talking", str(folder)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.address = ""
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
 
     def say(self, line: bytes) -> None:
         assert self.process.stdin is not None
@@ -40,8 +50,7 @@ class Talker:
         self.process.stdin.flush()
 
     def reads(self) -> list[bytes]:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().split()
+        return self._lines.get(timeout=30).split()
 
     def began(self) -> "Talker":
         self.address = self.reads()[1].decode()
@@ -58,7 +67,8 @@ class Talker:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=10)
+        self._reader.join()
+        self.process.communicate()
 
 
 @pytest.fixture
@@ -92,7 +102,9 @@ async def test_real_processes_hear_each_other(bus: UnixBus, tmp_path: Path, talk
     ear = Ear(bus, "t")
     talkers += [Talker(tmp_path / "bus") for _ in range(2)]
     one, other = [talker.began() for talker in talkers]
-    await eventually(lambda: len(bus.others) == 2)
+    everybody = {process_of(who.address) for who in (bus, one, other)}
+    await eventually(lambda: {*bus.others, process_of(bus.address)} == everybody)
+    await eventually(lambda: all({*who.others(), process_of(who.address)} == everybody for who in (one, other)))
     one.say(b"from one")
     await eventually(lambda: ear.heard == [b"from one"])
     assert one.hears() == other.hears() == b"from one"
@@ -325,11 +337,12 @@ async def test_out_of_descriptors_is_a_pause_and_no_end(
             self.tries += 1
             raise OSError(24, "Too many open files")
 
+    monkeypatch.setattr(driver, "REST_S", 1.0)
     listener, full = bus._listener, Full(bus._listener)
     bus._listener = full  # type: ignore[assignment]
     async with unix(tmp_path, 1) as (other,):
         await eventually(lambda: full.tries)
-        await asyncio.sleep(driver.REST_S / 2)
+        await quiet()
         assert full.tries == 1
         bus._listener = listener
         await met([bus, other])

@@ -27,8 +27,11 @@ from heddle.drivers.bus.topics import Topics
 
 _log = logging.getLogger("heddle.bus")
 
-TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 1.0
+TIMEOUT_S = 15.0
 """Longest wait for an answer; large messages are under way for a while, and no call waits for them."""
+CLOSE_S = 2.0
+"""How long a process that leaves waits for what it has said last to be taken."""
 REST_S = 1.0
 """How long nobody asks after a failure."""
 PING_S = 15.0
@@ -79,7 +82,7 @@ class RedisBus:
             username=username or None,
             password=password or None,
             socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_keepalive=True,
             health_check_interval=PING_S,
             # A message is said once: whether the first attempt was heard cannot be known.
@@ -127,7 +130,7 @@ class RedisBus:
         ending = {self._hearing}
         if self._saying is not None:
             ending.add(self._saying)
-            await asyncio.wait([self._saying], timeout=TIMEOUT_S)
+            await asyncio.wait([self._saying], timeout=CLOSE_S)
         for task in ending:
             task.cancel()
         await asyncio.wait(ending)
@@ -185,7 +188,7 @@ class RedisBus:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(CHANNEL, _channel(self.address))
                     while True:
-                        message = await pubsub.get_message(timeout=TIMEOUT_S)
+                        message = await pubsub.get_message(timeout=PING_S)
                         self._answered("hear")
                         if message is not None:
                             await self._heard(message["data"])

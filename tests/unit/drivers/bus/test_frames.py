@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heddle.drivers.bus import MAX_PAYLOAD_BYTES
@@ -14,6 +14,7 @@ HELLO = greeting("machine.process")
 MESSAGES = st.lists(st.tuples(st.text(min_size=1, max_size=60), st.binary(max_size=300)), max_size=8)
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.lists(st.integers(0, 4000), max_size=12))
 def test_any_cut_of_a_stream_gives_the_same_messages(messages: list[tuple[str, bytes]], cuts: list[int]):
     stream = HELLO + b"".join(encode(*message) for message in messages)
@@ -25,6 +26,7 @@ def test_any_cut_of_a_stream_gives_the_same_messages(messages: list[tuple[str, b
     assert frames.address == "machine.process"
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=6, max_size=200))
 def test_garbage_is_no_greeting(data: bytes):
     frames = Frames()
@@ -34,6 +36,7 @@ def test_garbage_is_no_greeting(data: bytes):
     assert len(frames._buffer) < 100, "and it is not kept"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_after_a_greeting_is_refused_or_waited_for(data: bytes):
     frames = Frames()

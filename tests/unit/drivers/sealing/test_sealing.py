@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heddle.drivers.sealing import KEEP_S, MAX_VALUE_BYTES, ROTATE_S, SealError, Sealing
@@ -50,6 +50,7 @@ def refused(sealing: Sealing, purpose: str, text: str, bound: bytes = b"") -> st
     return str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.text(min_size=1, max_size=40), st.binary(max_size=80))
 def test_what_was_sealed_is_opened(value: bytes, purpose: str, bound: bytes):
     text = HERE.seal(purpose, value, bound)
@@ -57,11 +58,13 @@ def test_what_was_sealed_is_opened(value: bytes, purpose: str, bound: bytes):
     assert HERE.open(purpose, text, bound) == value
 
 
+@settings(deadline=None)
 @given(st.text(max_size=600))
 def test_garbage_is_refused(text: str):
     refused(HERE, "p", text)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=60), st.data())
 def test_no_character_can_be_changed_added_or_left_out(value: bytes, data: st.DataObject):
     text = HERE.seal("p", value)
@@ -365,5 +368,5 @@ def test_it_is_light_until_it_is_used(tmp_path: Path):
 
 def test_opening_costs_microseconds():
     text = HERE.seal("mcp.session", bytes(300), b"b" * 60, 3600)
-    best = min(timeit.repeat(lambda: HERE.open("mcp.session", text, b"b" * 60), number=2000, repeat=5)) / 2000
-    assert best < 60e-6, "about 5 on an idle machine"
+    opening = timeit.Timer(lambda: HERE.open("mcp.session", text, b"b" * 60), timer=time.process_time)
+    assert min(opening.repeat(number=2000, repeat=5)) / 2000 < 40e-6, "about 5 on an idle machine"
