@@ -139,9 +139,9 @@ def _part_type(stated: str, schema: Schema, binary: bool, at: str) -> str:
 def _is_binary(schema: Schema) -> bool:
     """Bytes as they are: 3.0 says `format: binary`, 3.1 a media type without an encoding."""
     inner = schema.get("items", schema)
-    if inner.get("type", "string") != "string" or "contentEncoding" in inner:
+    if inner.get("type", "string") not in ("string", ["string", "null"]) or "contentEncoding" in inner:
         return False
-    return inner.get("format") == "binary" or "contentMediaType" in inner
+    return inner.get("format") == "binary" or kind_of(inner.get("contentMediaType", "text/plain")) == "binary"
 
 
 def _as_base64(schema: Schema) -> Schema:
@@ -149,7 +149,7 @@ def _as_base64(schema: Schema) -> Schema:
     if "items" in schema:
         return {**schema, "items": _as_base64(schema["items"])}
     kept = {key: value for key, value in schema.items() if key != "format"}
-    return {**kept, "type": "string", "contentEncoding": "base64"}
+    return {"type": "string", **kept, "contentEncoding": "base64"}
 
 
 def _whole(body: Body, schema: Schema, description: str, parts: tuple[Input, ...]) -> Content:

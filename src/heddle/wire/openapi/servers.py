@@ -14,8 +14,8 @@ from heddle.wire.openapi.reading import field_list, field_object, field_text, ob
 MAX_URL_CHARS = 2_048
 
 _URL = re.compile(
-    r"(https?://(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?)"
-    r"((?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*)"
+    r"(?P<origin>https?://(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?)"
+    r"(?P<path>(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*)"
 )
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _VARIABLE = re.compile(r"\{([^{}]{1,64})\}")
@@ -71,19 +71,19 @@ def _first(given: dict[str, Any], at: str) -> str | None:
         inside = f"{where}.variables.{found[1]}"
         return field_text(object_at(variables.get(found[1]), inside), "default", inside)
 
+    if len(url) <= MAX_URL_CHARS:
+        url = _VARIABLE.sub(value_of, url)
     if len(url) > MAX_URL_CHARS:
-        raise wrong(f"{where}.url", "a URL")
-    return _VARIABLE.sub(value_of, url)
+        raise wrong(f"{where}.url", f"a URL of at most {MAX_URL_CHARS} characters")
+    return url
 
 
 def _split(url: str, at: str) -> tuple[str, str]:
     """Origin and path. User names, queries and fragments have no place in the address of a service."""
     found = _URL.fullmatch(url) if len(url) <= MAX_URL_CHARS else None
-    if found is None or int(found[1].rpartition(":")[2] if re.search(r":[0-9]+$", found[1]) else 1) not in range(
-        1, 65_536
-    ):
+    if found is None or not 0 < int(found["port"] or 1) < 65_536:
         raise wrong(at, "an http or https address of host, port and path")
-    return found[1], _without_dots(found[2], at)
+    return found["origin"], _without_dots(found["path"], at)
 
 
 def _without_dots(path: str, at: str) -> str:

@@ -74,9 +74,8 @@ class Surroundings(NamedTuple):
 def read_operation(found: Found, around: Surroundings) -> Operation:
     """The operation as a tool. Raises ProtocolError, which names the place."""
     given, at = found.given, found.at
-    base = (
-        path_at(around.place, given, at) if given.get("servers") else path_at(around.place, found.item, found.item_at)
-    )
+    placed = (given, at) if given.get("servers") else (found.item, found.item_at)
+    base = path_at(around.place, *placed)
     reader = Reader(around.document, around.inputs)
     places = credential_places(around.schemes)
     content = read_content(reader, given, at) if found.method not in _BODILESS else None

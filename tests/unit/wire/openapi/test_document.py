@@ -266,6 +266,9 @@ def test_variables_of_servers():
     }
     assert read(document(servers=[server]), base_url="").base_url == "https://eu.a.example"
     assert refused(document(servers=[{"url": "https://{x}/"}]), base_url="").param == "servers[0].variables.x"
+    long = {"url": "/{x}" * 200, "variables": {"x": {"default": "a" * 100}}}
+    value = document({"/p": {"get": {"servers": [long]}}}, servers=[{"url": "https://a.example"}])
+    assert refused(value, base_url="").param == "paths./p.get.servers[0].url"
 
 
 # Credentials

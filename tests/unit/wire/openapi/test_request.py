@@ -299,13 +299,15 @@ def test_multipart():
         "text": {"type": "string", "contentEncoding": "base64"},
         "o": {"type": "object"},
         "xml": {"type": "string"},
+        "maybe": {"type": ["string", "null"], "format": "binary"},
+        "note": {"type": "string", "contentMediaType": "text/markdown"},
     }
     schema = {"type": "object", "properties": properties}
     one = operation(
         method="post", requestBody=body(schema, "multipart/form-data", encoding={"xml": {"contentType": "text/xml"}})
     )
     names = [argument.name for argument in one.arguments]
-    assert names == ["a_x_y", "file", "files", "text", "o", "xml"]
+    assert names == ["a_x_y", "file", "files", "text", "o", "xml", "maybe", "note"]
     given = {
         "a_x_y": "v\r\n--heddle",
         "file": "AAE=",
@@ -313,6 +315,8 @@ def test_multipart():
         "text": "YQ==",
         "o": {"k": 1},
         "xml": "<a/>",
+        "maybe": "Yw==",
+        "note": "# A",
     }
     call = build_request(one, given)
     parts = read_form(call.body, boundary_of(call.content_type.encode()))
@@ -324,6 +328,8 @@ def test_multipart():
         ("text", b"YQ=="),
         ("o", b'{"k":1}'),
         ("xml", b"<a/>"),
+        ("maybe", b"c"),
+        ("note", b"# A"),
     ]
     assert b"Content-Type: image/png\r\n" in call.body
     assert b"Content-Type: text/xml\r\n" in call.body
