@@ -4,7 +4,7 @@ Owns ids and progress tokens. Many callers may share a server, so each request g
 its answer comes back under the caller's id. It owns, too, where a message goes that the server sends by itself:
 
 - progress, and what names a subscription, to the request it names;
-- what is about the whole server (lists changed, a resource updated) to every session;
+- what is about the whole server to every session, that a resource was updated to those that want to know;
 - anything else (questions to the client, log messages) to the only request under way; else to its session, on the
   stream that session holds open, or on its oldest request. When it cannot be told whose it is, because several
   callers share the server, a question is refused and a message dropped: it may hold what belongs to another.
@@ -26,6 +26,7 @@ from heddle.stdio.messages import Id, Message
 from heddle.stdio.process import ServerProcess
 from heddle.stdio.stderr import Complaints
 from heddle.stdio.stream import Stream, Told
+from heddle.stdio.subscriptions import Subscriptions
 from heddle.wire.errors import ProtocolError
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -111,6 +112,7 @@ class Child:
         self._complaints = complaints
         self._calls: OrderedDict[int, Call] = OrderedDict()
         self._numbers = 0
+        self._subscriptions: Subscriptions[Session] = Subscriptions()
         self._tokens: OrderedDict[int, tuple[Session, Id]] = OrderedDict()
         self._questions: OrderedDict[Id, Session] = OrderedDict()
         self.reading = asyncio.ensure_future(self._read())
@@ -146,6 +148,9 @@ class Child:
         self._numbers += 1
         call = Call(self._numbers, message, session)
         self._calls[call.number] = call
+        if self._settled_here(message, session):
+            await self._finish(call, messages.write(Message(id=call.id, result=msgspec.Raw(b"{}"))))
+            return call
         message.id = call.number
         if call.token is not None:
             self._tokens[call.number] = (session, call.token)
@@ -158,6 +163,18 @@ class Child:
             self.leave(call)
             raise
         return call
+
+    def _settled_here(self, message: Message, session: Session) -> bool:
+        """Keep subscriptions; True when the server must not hear of it, as others still want to know."""
+        if message.method not in {"resources/subscribe", "resources/unsubscribe"}:
+            return False
+        uri = messages.value(messages.fields(message.params).get("uri"))
+        if not isinstance(uri, str):
+            return False
+        if message.method == "resources/unsubscribe":
+            return self._subscriptions.remove(session, uri)
+        self._subscriptions.add(session, uri)
+        return False
 
     async def tell(self, message: Message, session: Session) -> None:
         """Pass a notification or a response on. One that is about nothing the child knows is dropped."""
@@ -192,6 +209,10 @@ class Child:
         session.outbox.close()
         for call in [call for call in self._calls.values() if call.session is session]:
             self.leave(call)
+        if self.alive:
+            for uri in self._subscriptions.forget(session) if self.sessions else ():
+                self._numbers += 1  # nobody waits for the answer
+                self._push(messages.made("resources/unsubscribe", {"uri": uri}, self._numbers))
         self._tokens = OrderedDict((number, whose) for number, whose in self._tokens.items() if whose[0] is not session)
 
     def _find(self, ident: Id | None, session: Session) -> Call | None:
@@ -280,9 +301,12 @@ class Child:
 
     async def _tell_all(self, message: Message) -> None:
         told = Told(messages.write(message))
-        for session in tuple(self.sessions.values()):
-            if session.id:
-                await self._stream_of(session).put(told)
+        sessions = [session for session in self.sessions.values() if session.id]
+        if message.method == "notifications/resources/updated" and len(sessions) > 1:
+            uri = messages.value(messages.fields(message.params).get("uri"))
+            sessions = self._subscriptions.of(str(uri), sessions)
+        for session in sessions:
+            await self._stream_of(session).put(told)
 
     async def _place(self, message: Message) -> None:
         session = self._whose(message)

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from heddle.model.snapshot_mcp import StdioSpec
 from heddle.stdio import orphans, watchdog
@@ -102,6 +102,7 @@ class ServerProcess:
         self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._popen: subprocess.Popen[bytes]
         self._transports: list[asyncio.BaseTransport] = []
+        self._unconnected: list[IO[bytes]] = []
         self.ended: asyncio.Future[None]
 
     @classmethod
@@ -124,6 +125,8 @@ class ServerProcess:
             await self._connect(ours)
             await self._order(environ, state)
         except BaseException:
+            if self._control is None:
+                ours.close()
             await asyncio.shield(self._abandon())
             raise
         self._tasks += [asyncio.ensure_future(self._follow()), asyncio.ensure_future(self._read_stderr())]
@@ -131,15 +134,22 @@ class ServerProcess:
 
     async def _connect(self, control: socket.socket) -> None:
         loop = asyncio.get_running_loop()
+        stdin, stdout, stderr = self._pipes()
+        self._control = await asyncio.open_connection(sock=control)
+        self._unconnected.remove(stdin)
+        self._transports.append((await loop.connect_write_pipe(lambda: self.stdin, stdin))[0])
+        for pipe, reader in ((stdout, self._stdout), (stderr, self._stderr)):
+            self._unconnected.remove(pipe)
+            protocol = asyncio.StreamReaderProtocol(reader)
+            self._transports.append((await loop.connect_read_pipe(lambda p=protocol: p, pipe))[0])  # type: ignore[misc]
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
         popen = self._popen
         assert popen.stdin is not None
         assert popen.stdout is not None
         assert popen.stderr is not None
-        self._control = await asyncio.open_connection(sock=control)
-        inlet, _ = await loop.connect_write_pipe(lambda: self.stdin, popen.stdin)
-        outlet, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self._stdout), popen.stdout)
-        errors, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self._stderr), popen.stderr)
-        self._transports += [inlet, outlet, errors]
+        self._unconnected = [popen.stdin, popen.stdout, popen.stderr]
+        return popen.stdin, popen.stdout, popen.stderr
 
     async def _order(self, environ: Mapping[str, str], state: str) -> None:
         spec = self._spec
@@ -166,6 +176,10 @@ class ServerProcess:
         else:
             self._popen.kill()
         await self._gone()
+        for pipe in self._unconnected:
+            pipe.close()  # the others are their transports' to close
+        for transport in self._transports:
+            transport.close()
 
     # Reading.
 

@@ -136,6 +136,31 @@ async def test_what_concerns_the_server_goes_to_every_session():
             assert told["method"] == "notifications/tools/list_changed"
 
 
+async def test_updates_of_a_resource_reach_those_who_want_to_know():
+    async with serving(isolation="shared") as bridge:
+        alice, bob, carol = Caller(bridge), Caller(bridge, "bob"), Caller(bridge, "carol")
+        streams = {}
+        for caller in (alice, bob, carol):
+            await caller.initialize()
+            streams[caller] = events(await caller.http("GET"))
+        for caller, uri in ((alice, "a://one"), (bob, "a://one"), (carol, "a://two")):
+            assert json.loads((await caller.ask("resources/subscribe", uri=uri)).body)["result"] == {}
+        await carol.call("updated", uri="a://one/part")
+        for caller in (alice, bob):
+            told = await asyncio.wait_for(anext(streams[caller]), 5)
+            assert told["params"] == {"uri": "a://one/part"}
+        assert json.loads((await alice.ask("resources/unsubscribe", uri="a://one")).body)["result"] == {}
+        await carol.call("updated", uri="a://one")
+        await carol.call("updated", uri="a://two")
+        assert (await asyncio.wait_for(anext(streams[bob]), 5))["params"] == {"uri": "a://one"}
+        assert (await asyncio.wait_for(anext(streams[carol]), 5))["params"] == {"uri": "a://two"}
+        assert not bridge.targets["tools"].session(alice.session, "alice").outbox._waiting
+        unsubscribed = ["resources/unsubscribe", "a://one"]
+        assert unsubscribed not in await carol.call("heard"), "as bob still wants to know"
+        await bob.http("DELETE")
+        assert unsubscribed in await carol.call("heard")
+
+
 async def test_a_new_stream_replaces_the_old():
     async with serving() as bridge:
         caller = Caller(bridge)

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.stdio.rig import ENVIRON, MODERN, Caller, alive, events, eventually, pids, serving, spec
 
 from heddle.stdio import child as children
+from heddle.stdio import orphans
 from heddle.stdio.process import ServerProcess, StartError
 from heddle.stdio.stderr import Allowance, Complaints
 from heddle.stdio.watchdog import processes
@@ -19,6 +20,13 @@ from heddle.stdio.watchdog import processes
 
 def read(path: str) -> str:
     return Path(path).read_text()
+
+
+def name(pid: int) -> str:
+    try:
+        return read(f"/proc/{pid}/cmdline")
+    except FileNotFoundError:
+        return ""
 
 
 async def test_a_crash_answers_what_was_under_way_and_loses_the_session():
@@ -179,12 +187,17 @@ async def test_a_silent_server_is_ended():
 
 
 async def test_a_start_that_nobody_waits_for_leaves_nobody():
+    """Whenever they leave."""
     async with serving() as bridge:
-        starting = asyncio.ensure_future(Caller(bridge).ask("initialize"))
-        await asyncio.sleep(0.005)
-        starting.cancel()
-        await asyncio.wait([starting])
-        await eventually(lambda: pids(bridge) == [])
+        for delay_s in (0, 0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1):
+            starting = asyncio.ensure_future(Caller(bridge).ask("initialize"))
+            await asyncio.sleep(delay_s)
+            starting.cancel()
+            await asyncio.wait([starting])
+        await eventually(lambda: pids(bridge) == [] and not orphans._watchdogs)
+        assert not [
+            pid for pid, (parent, _) in processes().items() if parent == os.getpid() and "watchdog" in name(pid)
+        ]
 
 
 # What a server is given.

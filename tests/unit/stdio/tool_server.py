@@ -71,6 +71,9 @@ def call(name, arguments, params, ident):
     if name == "changed":
         notify("notifications/tools/list_changed")
         return None
+    if name == "updated":
+        notify("notifications/resources/updated", uri=arguments["uri"])
+        return None
     if name == "ask":
         return ask(arguments.get("id", "q"), "sampling/createMessage", prompt=arguments.get("prompt"))
     if name == "ping":
@@ -121,6 +124,9 @@ def serve(message):
         notify("notifications/tools/list_changed", _meta=meta)
         if params.get("end"):
             say({"id": ident, "result": {"_meta": meta}})
+    elif method.startswith("resources/"):
+        heard[-1] = [method, params["uri"]]
+        say({"id": ident, "result": {}})
     elif method == "tools/call":
         try:
             result = call(params["name"], params.get("arguments", {}), params, ident)
