@@ -10,6 +10,8 @@ import sys
 import time
 from urllib.parse import urlsplit
 
+from tests.e2e.oauth_server import query
+
 from heddle.drivers.kv.memory import MemoryStores
 from heddle.drivers.sealing import Sealing
 from heddle.drivers.vault.memory import MemoryVault
@@ -29,10 +31,14 @@ from heddle.model.snapshot_mcp_auth import (
 )
 from heddle.net.client import Client, OutboundRequest
 from heddle.pipeline.assembly import Clock
-from tests.e2e.oauth_server import query
 
 REACH = ReachSpec(private_networks=("127.0.0.0/8", "::1/128"))
-VERSION = "2025-11-25"
+VERSION, MODERN = "2025-11-25", "2026-07-28"
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "heddle", "version": "1"},
+}
 
 
 class PublishedSite(Site, frozen=True):
@@ -72,6 +78,7 @@ class Caller:
         self.url, self.client = url, client
         self.fields = []
         self.number = 0
+        self.version = VERSION
 
     async def fetch(self, method, url, fields, body=b""):
         parts = urlsplit(url)
@@ -83,6 +90,8 @@ class Caller:
     async def send(self, credentials, principal, token, method, params):
         """One message, authorized; and again as long as that helps."""
         self.number += 1
+        if self.version == MODERN:
+            params = {**params, "_meta": META}
         message = {"jsonrpc": "2.0", "method": method, "params": params}
         if not method.startswith("notifications/"):
             message["id"] = self.number
@@ -90,8 +99,10 @@ class Caller:
         usual = [
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
-            (b"mcp-protocol-version", VERSION.encode()),
+            (b"mcp-protocol-version", self.version.encode()),
         ]
+        if self.version == MODERN:
+            usual += [(b"mcp-method", method.encode()), (b"mcp-name", str(params.get("name", "")).encode())]
         while True:
             fields = [*usual, *self.fields, *(await credentials(principal, token) if credentials else [])]
             status, headers, answer = await self.fetch("POST", self.url, fields, body)
@@ -156,8 +167,11 @@ async def main(url):
                 await agree(caller, credentials, shared, asked)
         break
     hello = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "heddle", "version": "1"}}
-    await call("initialize", hello)
-    await call("notifications/initialized", {})
+    status, _ = await call("initialize", hello)
+    if status == 400:
+        caller.version = MODERN
+    else:
+        await call("notifications/initialized", {})
     status, answer = await call("tools/list", {})
     found = (
         answer.partition(b"data: ")[2].partition(b"\n")[0] if answer.startswith((b"event", b"id", b"data")) else answer

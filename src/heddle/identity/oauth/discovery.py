@@ -3,7 +3,8 @@
 Owns what was found, for a while. A target chooses its authorization server only where the configuration does not; a
 document that names another resource, or another issuer, is refused rather than believed.
 
-*Source:* RFC 9728 sections 3.3 and 7.6; RFC 8414 sections 3.2 and 3.3; MCP 2026-07-28, "Authorization Server Location".
+*Source:* RFC 9728 sections 3.3 and 7.6; RFC 8414 sections 3.2 and 3.3; MCP 2026-07-28, "Authorization Server Location";
+MCP 2025-03-26, "Server Metadata Discovery".
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from heddle.identity.oauth.documents import (
     ServerDocument,
     canonical,
     covers,
+    origin_of,
     read_resource,
     read_server,
     resource_candidates,
@@ -57,7 +59,10 @@ class Discovery:
                 self._resource = found, self._monotonic() + HOLDS_S
                 return found
             _check_absent(answer.status, "the target's protected-resource metadata")
-        raise OAuthError("the target publishes no protected-resource metadata")
+        # As of 2025-03-26, a target without such a document is its own authorization server.
+        found = ResourceDocument(canonical(self._url), (origin_of(self._url),))
+        self._resource = found, self._monotonic() + HOLDS_S
+        return found
 
     async def issuer(self, configured: str, named: str = "") -> str:
         """The issuer to use: the configured one, else the first that the target names."""

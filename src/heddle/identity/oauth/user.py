@@ -169,11 +169,25 @@ class UserTokens(UserCredentials):
             raise self._consent(principal, self._steps.scopes(owner), challenge.resource_metadata)
         if status != 401:
             return False
-        self.setting.discovery.forget()
-        if kept is not None and kept.credential.refresh_token and self._steps.renewal(owner):
+        if kept is not None and await self._may_renew(kept, challenge.resource_metadata, owner):
             await self._renewed(principal, kept)
             return True
         raise self._consent(principal, union(held, challenge.scopes), challenge.resource_metadata)
+
+    async def _may_renew(self, kept: Kept, named: str, owner: str) -> bool:
+        """Whether a token that was not taken may be renewed: not if the target has another server by now."""
+        discovery = self.setting.discovery
+        discovery.forget()
+        if not kept.credential.refresh_token or not self._steps.renewal(owner):
+            return False
+        configured = self._spec.client
+        if configured.issuer or configured.token_endpoint:
+            return True
+        try:
+            return kept.place.issuer in (await discovery.resource(named)).authorization_servers
+        except OAuthError:
+            # Nothing is known of a change; the renewal will say.
+            return True
 
     async def _renewed(self, principal: Principal, kept: Kept) -> Credential:
         """A fresh one; calls that come meanwhile wait for the same. Raises ConsentNeeded, CredentialUnavailable."""

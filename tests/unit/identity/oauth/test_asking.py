@@ -167,13 +167,15 @@ def test_answers_show_nothing() -> None:
 async def test_discovery_asks_only_so_much() -> None:
     net = Net(PUBLIC, reply=(404, b""))
     discovery = Discovery(net.asker(), "https://mcp.example/mcp", lambda: 0.0)
-    with pytest.raises(OAuthError, match="publishes no"):
-        await discovery.resource("https://mcp.example/meta")
+    # As of 2025-03-26: it is its own authorization server, if it is one.
+    assert await discovery.issuer("", "https://mcp.example/meta") == "https://mcp.example"
     assert [request.target for request in net.sent] == [
         b"/meta",
         b"/.well-known/oauth-protected-resource/mcp",
         b"/.well-known/oauth-protected-resource",
     ]
+    with pytest.raises(OAuthError, match="publishes no"):
+        await discovery.server("https://mcp.example")
 
 
 @pytest.mark.parametrize("status", [200 + 1, 429, 500, 503])
