@@ -125,18 +125,16 @@ def compile_mcp_levels(rules: Iterable[AuthzRule], compile_text: Compile) -> dic
 
 
 def known_values(principal: Principal, call: McpCall, subject: Subject, *, listing: bool) -> dict[str, Any]:
-    """Values of variables that the caller and the names in a call decide.
+    """Values of variables that the caller and the names in a call decide; of what is empty, nothing is known.
 
     A tool of several versions is judged by its name alone: which of them is meant, stable names tell.
     """
     values = {name: read(principal) for name, read in CALLER.items()}
-    values |= {"call.kind": call.kind, "call.server": call.server, "call.version": call.version}
-    if call.target:
-        values["call.target"] = call.target
-    if not listing:
-        values["call.method"] = call.method
-    elif call.kind in _METHODS:
-        values["call.method"] = _METHODS[call.kind]
+    values |= {"call.kind": call.kind, "call.server": call.server}
+    method = _METHODS.get(call.kind, "") if listing else call.method
+    for name, value in (("target", call.target), ("version", call.version), ("method", method)):
+        if value:
+            values[f"call.{name}"] = value
     if call.kind == "tool":
         values["call.tool"] = subject.seen[-1]
         if call.target_name:

@@ -189,6 +189,11 @@ class Authorization:
         """
         return self._calls.possible(exchange, call)
 
+    def allows_mcp(self, exchange: Exchange, call: McpCall) -> bool:
+        """Whether exactly this call is allowed. Writes nothing down: it is asked for other targets that might serve."""
+        decision = self._calls.decide(exchange, call)
+        return decision.settled or not decision.outcome(exchange, self._now)[0].refused
+
     def _decide(self, exchange: Exchange, call: ModelCall, key: _Key) -> Decision:
         principal, names, levels = exchange.principal, _names(call), self._levels_of(exchange)
         known = _known(call, listing=False)

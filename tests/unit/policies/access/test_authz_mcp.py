@@ -441,6 +441,13 @@ def test_a_list_judges_the_calls_that_will_follow(court: Any) -> None:
     assert not judged.lists(prompt(method="prompts/list"))
 
 
+def test_a_list_that_knows_no_version_hides_nothing_for_it(court: Any) -> None:
+    judged = court(allow(when='call.version == "2026-07-28"'))
+    assert not judged.lists(tool())
+    assert judged.lists(tool(version=""))
+    assert not judged.passes(tool(version=""))
+
+
 def test_a_template_is_listed_for_what_it_may_stand_for(court: Any) -> None:
     templates = {text: resource(text) for text in ("file:///{path}", "file:///data/{+name}", "note://{id}")}
     judged = court(allow(resources=("resource:file:///data/*",)))
@@ -509,6 +516,15 @@ def test_a_known_call_that_passes_evaluates_nothing(court: Any, monkeypatch: pyt
     assert judged.passes(tool())
     monkeypatch.setattr("heddle.identity.cel.Expression.evaluate", None)
     assert judged.passes(tool(arguments={"path": "/etc"}))
+
+
+def test_another_target_for_the_same_call_is_judged_and_not_recorded(court: Any) -> None:
+    judged = court(allow(), allow("near", level="target:spare", when="call.arguments.n < 10"))
+    for n, allowed in ((1, True), (11, False)):
+        exchange = judged.exchange(tool(arguments={"n": n}))
+        assert judged.policy.allows_mcp(exchange, tool(stable="spare/read_file")) is allowed
+        assert judged.policy.allows_mcp(exchange, exchange.mcp)
+    assert not judged.records
 
 
 def test_a_model_call_is_none_of_its_business(court: Any, make_exchange: Any) -> None:
