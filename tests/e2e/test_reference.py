@@ -32,8 +32,8 @@ def test_it_is_the_file_that_users_have():
 
 def test_it_is_valid_and_says_what_is_not_active(validated):
     assert validated["valid"] is True
-    assert validated["inactive"][-2:] == ["listener a2a (A2A)", "a2a"]
-    assert "listener llm on 0.0.0.0:8080;" in validated["active"]
+    assert validated["inactive"] == ["listener a2a (A2A)", "a2a"]
+    assert "listener llm on 0.0.0.0:8080, mcp on 0.0.0.0:8081;" in validated["active"]
     assert {problem["severity"] for problem in validated["problems"]} == {"warning"}
 
 
@@ -95,10 +95,12 @@ def test_as_it_stands_it_starts_and_refuses_for_the_right_reason(tmp_path):
         assert (status, json.loads(data)["error"]["code"]) == (503, "identity_unavailable")
         listeners = mesh.running()["snapshot"]["listeners"]
         assert [one["name"] for one in listeners] == ["llm", "mcp", "a2a"]
-        for listener in listeners[1:]:
-            mesh.port = listener["port"]
-            with pytest.raises(OSError, match="refused"):
-                mesh.post(CALL)
+        # Tools are served, though there are none yet, to the same callers.
+        mesh.port = listeners[1]["port"]
+        assert mesh.post(CALL, path="/mcp", key="sk-anything")[0] == 401
+        mesh.port = listeners[2]["port"]
+        with pytest.raises(OSError, match="refused"):
+            mesh.post(CALL)
         assert "can match nobody" in mesh.log
 
 

@@ -46,7 +46,10 @@ from heddle.model.snapshot import (
     TlsSpec,
 )
 from heddle.model.snapshot_mcp import StdioSpec
+from heddle.model.snapshot_mcp_auth import ClientCredentialsAuth, IdJagAuth, OAuthCodeAuth, TokenExchangeAuth
 
+AskedFor = OAuthCodeAuth | ClientCredentialsAuth | TokenExchangeAuth | IdJagAuth
+"""Credentials that are had from a server."""
 PriceSource = Callable[[str, str], PriceTable]
 """(type of provider, base URL) -> its prices; an unknown one has an empty table."""
 
@@ -91,6 +94,7 @@ def _digests(snapshot: Snapshot) -> dict[str, str]:
     """What makes a change inside of a file a change of the snapshot, where gateways read the file themselves."""
     named = [one.ca_file for one in snapshot.providers]
     named += [one.connect.ca_file for one in snapshot.mcp.targets if not isinstance(one.connect, StdioSpec)]
+    named += [one.auth.reach.ca_file for one in snapshot.mcp.targets if isinstance(one.auth, AskedFor)]
     for listener in snapshot.listeners:
         if listener.tls is not None:
             named += [listener.tls.cert_file, listener.tls.key_file, listener.tls.client_ca_file]

@@ -79,7 +79,7 @@ mcp:
           fallbacks: [legacy]
       authorization:
         - {tools: fs__read, match: {user: "*"}, action: allow}
-        - {name: named, match: {tool: "fs__*"}, resources: ["resource:file:///*"], action: deny, mode: audit}
+        - {name: named, match: {server: "def*"}, resources: ["resource:file:///*"], action: deny, mode: audit}
       versions: [{name: pay, versions: [{version: "1", target: time, tool: old, weight: 9},
                                         {version: "2", target: files, tool: pay}]}]
       search: {limit: 3}
@@ -230,7 +230,7 @@ def test_rules_stand_at_the_level_they_were_written_at(full: Loaded):
     assert (first.name, first.level, first.resources) == ("default-1", "server:default", ("tool:fs__read",))
     assert first.match == MatchSpec(users=("*",))
     assert (named.name, named.mode, named.resources) == ("named", "audit", ("resource:file:///*",))
-    assert named.match == MatchSpec(tools=("fs__*",))
+    assert named.match == MatchSpec(servers=("def*",))
     assert (time.name, time.level, time.action) == ("time-1", "target:time", "allow")
     assert first.source.endswith("config.yaml:42")
 
@@ -311,6 +311,27 @@ mcp:
     missing = target(load_text(tmp_path, text), "a").auth
     assert isinstance(missing, BearerAuth)
     assert "TOKEN is not set" in missing.credential_error
+
+
+def test_what_authorization_servers_are_trusted_by_is_part_of_the_version(tmp_path: Path):
+    write(tmp_path, "one", "ca.pem")
+    text = (
+        HEAD
+        + """
+mcp:
+  targets:
+    - name: a
+      http: {url: "https://a.example/mcp"}
+      auth: {type: client_credentials, reach: {ca_file: ca.pem},
+             client: {issuer: "https://idp.example", client_id: us, client_secret: "${TOKEN}"}}
+"""
+    )
+    first = load_text(tmp_path, text, TOKEN="t").snapshot
+    write(tmp_path, "another", "ca.pem")
+    second = load_text(tmp_path, text, TOKEN="t").snapshot
+    assert first is not None
+    assert second is not None
+    assert first.version != second.version
 
 
 @pytest.mark.parametrize("name", ["../../etc", "..", "a/../b", "a/.hidden", "", "a\0b", "a/b/c"])
