@@ -13,6 +13,7 @@ from typing import Any
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
 from heddle.backends.mcp.contract import Caller, Params, Target, TargetRequest, Wanted
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
+from heddle.model.snapshot_mcp_auth import BasicAuth, BearerAuth, ClientCredentialsAuth, HeaderAuth, NoTargetAuth
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.jsonrpc import RpcError
@@ -29,6 +30,8 @@ _CHANGED = {
     "notifications/prompts/list_changed": "prompts",
     "notifications/resources/list_changed": "resources",
 }
+_OF_ALL = (NoTargetAuth, BearerAuth, HeaderAuth, BasicAuth, ClientCredentialsAuth)
+"""Credentials that are the same for all callers."""
 _SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_ERROR))
 
 
@@ -68,6 +71,8 @@ class Upstream:
         self._sick = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching = False
+        self.per_caller = spec.per_caller or not isinstance(spec.auth, _OF_ALL)
+        """Its lists may differ from caller to caller."""
         tools.closers.append(self.close)
 
     @property

@@ -175,6 +175,7 @@ class LegacyFront:
         running = Running()
         caller = LegacyCaller(running, self._asking, session, exchange.principal)
         caller.exchange = exchange
+        caller.token = fronting.bearer(exchange.request)
         if session is None:
             fronting.identify(caller, exchange, "caller:")
         else:

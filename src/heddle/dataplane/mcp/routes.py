@@ -3,8 +3,8 @@
 Owns the table of paths, and the making of everything behind it: targets, servers, fronts.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from heddle.backends.mcp.build import build_target
 from heddle.backends.mcp.upstream import Upstream
@@ -15,6 +15,7 @@ from heddle.dataplane.mcp.legacy import LegacyFront
 from heddle.dataplane.mcp.modern import ModernFront
 from heddle.dataplane.mcp.parking import Parking
 from heddle.dataplane.mcp.policies import McpPolicies
+from heddle.dataplane.mcp.protected import Protected
 from heddle.dataplane.mcp.replay import Replay
 from heddle.dataplane.mcp.screening import Screens
 from heddle.dataplane.mcp.server import VirtualServer
@@ -22,10 +23,13 @@ from heddle.dataplane.mcp.sessions import Sessions
 from heddle.dataplane.mcp.sse import MESSAGES, SseFront
 from heddle.dataplane.route import MCP, Route
 from heddle.model.snapshot import Snapshot
-from heddle.model.snapshot_mcp import McpServerSpec
-from heddle.net.message import Reply
+from heddle.model.snapshot_mcp import McpServerSpec, McpSpec, McpTargetSpec
+from heddle.model.snapshot_mcp_auth import NoTargetAuth
 from heddle.pipeline.assembly import Tools
-from heddle.pipeline.exchange import Exchange, Handler, Phase, compile_route
+from heddle.pipeline.exchange import Handler, Phase, compile_route
+
+if TYPE_CHECKING:
+    from heddle.dataplane.mcp_credentials import McpCredentials
 
 UNKNOWN = Route("unknown", {}, MCP)
 
@@ -33,11 +37,15 @@ UNKNOWN = Route("unknown", {}, MCP)
 class McpRouter:
     """All virtual servers, by path and listener."""
 
-    __slots__ = ("_paths", "_restricted", "servers")
+    __slots__ = ("_beside", "_pages", "_paths", "_restricted", "servers")
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: "McpCredentials | None" = None) -> None:
+        """`credentials` brings pages of its own."""
         self._paths: dict[str, Route] = {}
         self._restricted: dict[str, frozenset[str]] = {}
+        self._pages = credentials.pages if credentials is not None else None
+        handler = self._pages.handle if self._pages is not None else None
+        self._beside = Route("mcp/pages", {"GET": handler, "POST": handler}, MCP) if handler is not None else UNKNOWN
         self.servers: dict[str, VirtualServer] = {}
 
     def add(self, path: str, route: Route, listeners: tuple[str, ...]) -> None:
@@ -49,6 +57,8 @@ class McpRouter:
     def find(self, path: str, listener: str) -> Route:
         """The route of a path; one without methods when nothing is there."""
         route = self._paths.get(path)
+        if route is None and self._pages is not None and self._pages.serves(path):
+            return self._beside
         if route is None and path.endswith("/"):
             path = path.rstrip("/")
             route = self._paths.get(path)
@@ -58,49 +68,82 @@ class McpRouter:
         return route if restricted is None or listener in restricted else UNKNOWN
 
 
+class _Building:
+    """One snapshot's servers, as they are made."""
+
+    def __init__(self, snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record: Record) -> None:
+        spec = snapshot.mcp
+        self.tools, self.record = tools, record
+        self.authentication = [p for p in policies.values() if p and p.phase == Phase.AUTHENTICATE]
+        self.credentials = _credentials(spec, tools, self.authentication)
+        self.router = McpRouter(self.credentials)
+        self.upstreams = {target.name: self._upstream(target, spec.sessions.ttl_s) for target in spec.targets}
+        self.checks = McpPolicies(policies)
+        kv = tools.kv
+        self.sessions = Sessions(spec.sessions, tools.sealing, kv("mcp_sessions"), tools.bus, tools.clock.now)
+        self.asking, self.parking = Asking(tools.bus), Parking(tools.sealing, tools.bus)
+        self.replay = Replay(spec.sessions, kv("mcp_replay"))
+        tools.closers += [self.sessions.close, self.asking.close, self.parking.close]
+
+    def _upstream(self, target: McpTargetSpec, session_ttl_s: float) -> Upstream:
+        authorizing = self.credentials.authorizing(target.name) if self.credentials is not None else None
+        return Upstream(target, build_target(target, self.tools, session_ttl_s, authorizing), self.tools)
+
+    def screen(self) -> None:
+        """Show of the targets what may be shown."""
+        specs = [upstream.spec.safety for upstream in self.upstreams.values()]
+        if any(safety.pin != "off" or safety.poisoning != "off" for safety in specs):
+            screens = Screens(self.upstreams, self.tools)
+            for upstream in self.upstreams.values():
+                screens.watch(upstream)
+
+    def serve(self, spec: McpServerSpec) -> None:
+        """Serve one virtual server."""
+        server = VirtualServer(spec, self.upstreams, self.checks, self.tools.sealing)
+        self.router.servers[spec.name] = server
+        behind = self._behind
+        if self.credentials is not None:
+            server.protected = Protected.of(spec, self.credentials)
+        legacy = LegacyFront(server, self.sessions, self.asking, self.replay)
+        endpoint = Endpoint(ModernFront(server, self.parking), legacy, self.record)
+        methods = {"POST": endpoint.post, "GET": endpoint.get, "DELETE": endpoint.delete}
+        protected = server.protected
+        served = {method: behind(handler, protected) for method, handler in methods.items()}
+        self.router.add(spec.path, Route("mcp", served, MCP), spec.listeners)
+        if spec.sse:
+            front = SseFront(spec.path, legacy, self.sessions, self.tools.bus, self.record)
+            stream, messages = {"GET": behind(front.open, protected)}, {"POST": behind(front.post, protected)}
+            self.router.add(f"{spec.path}/sse", Route("mcp", stream, MCP), spec.listeners)
+            self.router.add(f"{spec.path}{MESSAGES}", Route("mcp", messages, MCP), spec.listeners)
+
+    def _behind(self, handler: Handler, protected: "Protected | None") -> Handler:
+        """`handler`, for callers who have proven who they are, with a token that is for this server."""
+        if protected is None:
+            return compile_route(self.authentication, handler)
+        return protected.behind(compile_route(self.authentication, protected.checked(handler)))
+
+
 def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record: Record) -> McpRouter:
     """The router of MCP listeners. Raises ValueError when the snapshot cannot be built."""
-    router = McpRouter()
-    spec = snapshot.mcp
     if not any(listener.protocol == "MCP" for listener in snapshot.listeners):
-        return router
-    if spec.sessions.keys:
-        tools.sealing.share(spec.sessions.keys)
-    upstreams = {
-        target.name: Upstream(target, build_target(target, tools, spec.sessions.ttl_s), tools)
-        for target in spec.targets
-    }
-    if any(target.safety.pin != "off" or target.safety.poisoning != "off" for target in spec.targets):
-        screens = Screens(upstreams, tools)
-        for upstream in upstreams.values():
-            screens.watch(upstream)
-    checks = McpPolicies(policies)
-    authentication = [policy for policy in policies.values() if policy and policy.phase == Phase.AUTHENTICATE]
-    kv = tools.kv
-    sessions = Sessions(spec.sessions, tools.sealing, kv("mcp_sessions"), tools.bus, tools.clock.now)
-    asking, parking = Asking(tools.bus), Parking(tools.sealing, tools.bus)
-    replay = Replay(spec.sessions, kv("mcp_replay"))
-    tools.closers += [sessions.close, asking.close, parking.close]
+        return McpRouter()
+    building = _Building(snapshot, tools, policies, record)
+    building.screen()
+    for spec in snapshot.mcp.servers:
+        building.serve(spec)
+    _connect(building.upstreams, building.router)
+    return building.router
 
-    def serve(one: McpServerSpec) -> None:
-        server = router.servers[one.name] = VirtualServer(one, upstreams, checks, tools.sealing)
-        legacy = LegacyFront(server, sessions, asking, replay)
-        endpoint = Endpoint(ModernFront(server, parking), legacy, record)
 
-        def behind(handler: Callable[[Exchange], Awaitable[Reply]]) -> Handler:
-            return compile_route(authentication, handler)
-
-        methods = {"POST": behind(endpoint.post), "GET": behind(endpoint.get), "DELETE": behind(endpoint.delete)}
-        router.add(one.path, Route("mcp", methods, MCP), one.listeners)
-        if one.sse:
-            front = SseFront(one.path, legacy, sessions, tools.bus, record)
-            router.add(f"{one.path}/sse", Route("mcp", {"GET": behind(front.open)}, MCP), one.listeners)
-            router.add(f"{one.path}{MESSAGES}", Route("mcp", {"POST": behind(front.post)}, MCP), one.listeners)
-
-    for one in spec.servers:
-        serve(one)
-    _connect(upstreams, router)
-    return router
+def _credentials(spec: McpSpec, tools: Tools, authentication: list[Any]) -> "McpCredentials | None":
+    """The credentials of targets and the tokens of callers, where there is anything about either."""
+    plain = all(isinstance(target.auth, NoTargetAuth) for target in spec.targets)
+    if plain and not any(server.oauth for server in spec.servers):
+        return None
+    # Imported here: without OAuth a worker does not pay for it.
+    module = importlib.import_module("heddle.dataplane.mcp_credentials")
+    made: McpCredentials = module.McpCredentials(spec, tools, authentication[0].check if authentication else None)
+    return made
 
 
 def _connect(upstreams: dict[str, Upstream], router: McpRouter) -> None:

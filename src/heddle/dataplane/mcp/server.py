@@ -15,6 +15,7 @@ from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
+from heddle.dataplane.mcp.protected import Protected
 from heddle.dataplane.mcp.rewriting import exposed_in
 from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
 from heddle.dataplane.mcp.tasks import METHODS, Tasks, named_again, to_target
@@ -61,9 +62,11 @@ class VirtualServer:
             (target, upstreams[target.target], tuple(upstreams[name] for name in target.fallbacks))
             for target in spec.targets
         ]
-        self._per_caller = any(upstream.spec.per_caller for _, upstream, _ in self._targets)
+        self._per_caller = any(upstream.per_caller for _, upstream, _ in self._targets)
         self._surfaces: dict[str, Surface] = {}
         self.lists = Lists(policies, spec)
+        self.protected: Protected | None = None
+        """What it asks of tokens, where it wants any."""
         self.watchers: set[Callable[[str], None]] = set()
         """Told when lists changed: `tools`, `prompts` or `resources`."""
 
@@ -99,7 +102,7 @@ class VirtualServer:
             return surface
         scope = caller_id(caller.principal) if self._per_caller else ""
         catalogues = await asyncio.gather(
-            *(upstream.catalogue(caller, scope if upstream.spec.per_caller else "") for _, upstream, _ in self._targets)
+            *(upstream.catalogue(caller, scope if upstream.per_caller else "") for _, upstream, _ in self._targets)
         )
         parts = [
             Part(target, upstream, catalogue, fallbacks)
@@ -125,7 +128,7 @@ class VirtualServer:
             return None
         for part, generation in zip(surface.parts, surface.generation, strict=True):
             upstream = part.upstream
-            if upstream.generation != generation or upstream.known(scope if upstream.spec.per_caller else "") is None:
+            if upstream.generation != generation or upstream.known(scope if upstream.per_caller else "") is None:
                 return None
         return surface
 
@@ -190,6 +193,8 @@ class VirtualServer:
             exchange.reason = Reason.NOT_FOUND
             raise unknown(kind, name)
         self._settle(entry, call, arguments, turn)
+        if self.protected is not None and entry.spec is not None and entry.spec.scopes:
+            self.protected.check(exchange, entry.spec.scopes)
         wait = self._check(call, exchange)
         if wait is not None:
             await wait
