@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, ledger, orphans, slow
+from tests.proofs import fuzz, guards, kills, ledger, orphans, poisoning, slow
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -23,6 +23,7 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "guards": (10_000, guards.run),
     "ledger": (20, ledger.run),
     "orphans": (60, orphans.run),
+    "poisoning": (10_000, poisoning.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"

@@ -29,8 +29,9 @@ MAX_WORDS = 400
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]{1,40}")
 _STOP = frozenset(
-    "a an and are as at be by for from has in is it its of on or that the this to was were will with".split()
-)
+    ["a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "in", "is", "it", "of", "on", "or", "that",
+     "the", "this", "to", "was", "will", "with"]
+)  # fmt: skip
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""))
 
 

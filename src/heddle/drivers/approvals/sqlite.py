@@ -208,7 +208,9 @@ class SqliteApprovals:
             for one in definitions:
                 db.execute(
                     "INSERT INTO definitions"
-                    " (target, kind, name, digest, content, state, seen_s, decided_s, decided_by) SELECT ?1, ?2, ?3, ?4, ?5, 'approved', ?6, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM definitions"
+                    " (target, kind, name, digest, content, state, seen_s, decided_s, decided_by)"
+                    " SELECT ?1, ?2, ?3, ?4, ?5, 'approved', ?6, ?6, ?7"
+                    " WHERE NOT EXISTS (SELECT 1 FROM definitions"
                     " WHERE target = ?1 AND kind = ?2 AND name = ?3 AND (state = 'approved' OR"
                     " (digest = ?4 AND state = 'rejected'))) ON CONFLICT DO UPDATE SET state = 'approved',"
                     " decided_s = ?6, decided_by = ?7",

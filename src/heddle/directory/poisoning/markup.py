@@ -1,0 +1,100 @@
+"""Marks by which a text pretends to be more than a text: a message of the system, a comment, nothing at all.
+
+Owns `role_markers`, `hidden_markup`, `off_screen`, `tracking_image`. A tag that a tool is about (`<script>` to a
+sanitiser, a comment to a parser) has no sentence in it.
+
+*Source:* the chat templates of ChatML, Llama and Anthropic; WHATWG HTML (comments, style); CommonMark 0.31 (images).
+"""
+
+import re
+from collections.abc import Iterator
+
+from heddle.directory.poisoning.orders import Sign
+from heddle.directory.poisoning.said import sentences
+
+_TEMPLATE = re.compile(
+    r"<\|(?:im_start|im_end|system|user|assistant|endoftext|begin_of_text|start_header_id|end_header_id|eot_id)\|>|"
+    r"\[/?INST\]|<</?SYS>>|\n\n(?:Human|Assistant|System):\s"
+)
+_ROLES = re.compile(
+    r"<\s?/?\s?(?:system|assistant|system[-_ ]?(?:prompt|message|reminder|instructions?)|(?:hidden|secret|"
+    r"internal|agent|model|llm|ai)"
+    r"[-_ ]?(?:instructions?|notes?|directives?|orders?)|instructions?|directives?|secret|hidden|admin|"
+    r"override|sudo|priority|critical)\s?>",
+    re.IGNORECASE,
+)
+_IMPORTANT = re.compile(
+    r"<\s?(important|attention|urgent|mandatory|required|warning|note|must|alert)\s?>", re.IGNORECASE
+)
+_INLINE_ROLE = re.compile(
+    r"(?:^|\s)\[(?:system|system (?:message|note|prompt|override)|admin|developer|"
+    r"instructions?(?: to (?:the )?(?:model|assistant|agent|ai))?|ai|assistant|hidden|internal)"
+    r"\b[^\]\n]{0,40}\]\s?:?|"
+                          r"(?:^|\n)\s?#{1,4} ?(?:system|hidden|new|secret|assistant|agent|model|"
+                          r"internal)? ?(?:instructions?|prompt|override|directives?)"
+                          r" ?(?:for (?:the )?(?:model|assistant|agent|ai))?:?\s?(?:\n|$)|"
+                          r"\b(?:note|message|instructions?|attention|reminder|notice) (?:to|for) (?:the |"
+                          r"any |all )?(?:ai|llm|assistant|model|agent|language model)"
+                          r"s?(?: \w+){0,3}\s?[:\-]", re.IGNORECASE)  # fmt: skip
+_COMMENT = re.compile(r"<!--(.{0,1000}?)-->|/\*(.{12,2000}?)\*/|\[//\]: ?# ?\((.{0,2000}?)\)", re.DOTALL)
+_INVISIBLE = re.compile(
+    r"display\s?:\s?none|visibility\s?:\s?hidden|font-size\s?:\s?0|opacity\s?:\s?0(?![.\d])|"
+    r"color\s?:\s?(?:white|transparent|#fff(?:fff)?)\b",
+    re.IGNORECASE,
+)
+_IMAGE = re.compile(
+    r"!\[[^\]\n]{0,200}\]\(\s?https?://[^)\s]{0,500}[?&=][^)\s]{0,500}[{<$%][^)]{0,500}\)|<img\b[^>]{0,500}\bsrc=[^>]{0,500}[?&][^>]{0,200}[{<$][^>]{0,500}>",
+    re.IGNORECASE,
+)
+_SCRIPT = re.compile(
+    r"<script\b[^>]{0,200}>[^<(=]{0,200}[(=]|javascript:[^\s\"']{4,}|\bon(?:error|load|click)"
+    r"\s?=\s?[\"'][^\"']{4,}|data:text/html[,;]",
+    re.IGNORECASE,
+)
+_GAP = re.compile(r"\n{12,}|[ \t]{80,}|(?:\n[ \t]{0,20}){12,40}|(?:\.[ \n]){30,}")
+_SENTENCE = re.compile(r"(?:[A-Za-z'~/._-]{1,40}[ ,.:;!]+){4}")
+
+
+def markup_in(text: str) -> Iterator[Sign]:
+    """Every such mark in a text that is as it was sent."""
+    yield from _roles(text)
+    for found in _COMMENT.finditer(text):
+        inside = found[1] or found[2] or found[3] or ""
+        if _SENTENCE.search(inside) and any(said.orders for said in sentences(inside, "said")):
+            yield Sign("hidden_markup", "medium", found[0][:200])
+            break
+    for rule, severity, pattern in (("hidden_markup", "medium", _INVISIBLE), ("tracking_image", "high", _IMAGE)):
+        found_one = pattern.search(text)
+        if found_one is not None and (rule != "hidden_markup" or re.search(r"style\s?=", text)):
+            yield Sign(rule, severity, text[max(0, found_one.start() - 20) : found_one.end() + 100])  # type: ignore[arg-type]
+    script = _SCRIPT.search(text)
+    if script is not None:
+        yield Sign("active_markup", "medium", text[script.start() : script.end() + 60])
+    yield from _off_screen(text)
+
+
+def _roles(text: str) -> Iterator[Sign]:
+    found = _TEMPLATE.search(text)
+    if found is not None and not _quoted(text, found) and _SENTENCE.search(text, found.end()):
+        yield Sign("role_markers", "high", text[found.start() : found.end() + 120])
+        return
+    for pattern in (_ROLES, _INLINE_ROLE, _IMPORTANT):
+        found = pattern.search(text)
+        if found is not None and not _quoted(text, found):
+            # Loud is not wrong: what is said behind it is judged as all words are.
+            yield Sign("role_markers", "low", text[found.start() : found.end() + 120])
+            return
+
+
+def _quoted(text: str, found: "re.Match[str]") -> bool:
+    return text[: found.start()].rstrip()[-1:] in ("'", '"', "`") or text[found.end() :].lstrip()[:1] in ("'", '"', "`")
+
+
+def _off_screen(text: str) -> Iterator[Sign]:
+    gap = _GAP.search(text)
+    if gap is not None and text[gap.end() :].strip():
+        yield Sign(
+            "off_screen",
+            "medium",
+            f"{gap.end() - gap.start()} blanks, then: {text[gap.end() : gap.end() + 100].strip()}",
+        )

@@ -1,0 +1,266 @@
+"""What of a target's catalogue may be shown to callers: pins, changes and signs of poisoning, taken together.
+
+Owns the decision, and what the store is told of it. What is withheld is not replaced by what was approved: the server
+no longer has that, and would answer a call to it with the new one. A definition that goes back to what was approved is
+admitted again. Called on every refresh of a catalogue; when nothing changed, digests are all that is compared.
+
+Refuses to guess: when the store cannot be used its error is passed on, and nothing new is admitted.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from heddle.directory.changes import GRADES, Change, Severity, classify
+from heddle.directory.definitions import Definition, Kind, set_digest
+from heddle.directory.poisoning import Checker, Finding
+from heddle.directory.resemblance import MAX_PAIRS, Known, known, resembled
+from heddle.directory.visible import clipped
+from heddle.drivers.approvals import Approvals, ApprovalsFullError, Key, Proposal, Record, State
+from heddle.model.snapshot_mcp import SafetySpec
+
+Reason = Literal["pending", "changed", "poisoned", "rejected"]
+Others = Mapping[str, Sequence[Definition]]
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """Why a definition is not shown."""
+
+    reason: Reason
+    detail: str
+    """For operators, fit to be shown; callers are told nothing."""
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """What became of a catalogue."""
+
+    admitted: frozenset[Key]
+    withheld: dict[Key, Withheld]
+    findings: dict[Key, tuple[Finding, ...]]
+    """Of what is new or changed; where poisoned definitions are blocked, of everything, approved or not."""
+    changes: dict[Key, Change]
+    """Against what is approved; `added` for a name that is new in a set that was pinned."""
+    removed: frozenset[Key] = frozenset()
+    """Approved, and no longer offered."""
+    set_changed: bool = False
+    """Whether the set as a whole is another than the one that was admitted last."""
+
+
+class Screen:
+    """Screens the catalogues of targets under one set of rules."""
+
+    def __init__(self, approvals: Approvals, spec: SafetySpec) -> None:
+        self._approvals, self._spec = approvals, spec
+
+    def screen(self, target: str, definitions: Sequence[Definition], others: Others) -> Screening:
+        """Judge everything that `target` offers, of all kinds, beside what other targets offer.
+
+        `others` may name `target` itself; that is passed over. Raises ApprovalsError.
+        """
+        return _Pass(self._approvals, self._spec, target, definitions).run(others)
+
+
+class _Pass:
+    """One screening."""
+
+    def __init__(self, approvals: Approvals, spec: SafetySpec, target: str, definitions: Sequence[Definition]) -> None:
+        self._store, self._spec, self._target = approvals, spec, target
+        self._offered: dict[Key, Definition] = {}
+        self._withheld: dict[Key, Withheld] = {}
+        self._findings: dict[Key, tuple[Finding, ...]] = {}
+        self._changes: dict[Key, Change] = {}
+        self._pins: list[Definition] = []
+        self._proposals: dict[Key, Proposal] = {}
+        self._known: list[Known] | None = None
+        for one in definitions:
+            if self._offered.setdefault(one.key, one).digest != one.digest:
+                self._withheld[one.key] = Withheld("changed", "offered twice, with different definitions")
+        self._approved: dict[Key, Record] = approvals.approved(target)
+        self._set = approvals.approved_set(target)
+        self._first = self._set is None and not self._approved
+        self._set_offered = set_digest(definitions)
+        self._states: Mapping[tuple[str, str, str], State] = {}
+
+    def run(self, others: Others) -> Screening:
+        if self._set_offered == self._set and self._spec.poisoning != "block" and self._is_approved():
+            return self._result(changed=False)
+        self._states = self._store.decided(self._target)
+        checker = Checker({**others, self._target: list(self._offered.values())}, self._target, self._spec.ignore)
+        # What has a pin comes first: a rename is seen by what became of the old name.
+        for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
+            if key not in self._withheld:
+                self._judge(key, self._offered[key], checker)
+        self._write()
+        return self._result(changed=self._set is not None and self._set_offered != self._set)
+
+    def _is_approved(self) -> bool:
+        return not self._withheld and all(
+            key in self._approved and self._approved[key].digest == one.digest for key, one in self._offered.items()
+        )
+
+    # Judging one
+
+    def _judge(self, key: Key, one: Definition, checker: Checker) -> None:
+        approved = self._approved.get(key)
+        if self._states.get((*key, one.digest)) == "rejected":
+            self._withheld[key] = Withheld("rejected", "this version was rejected")
+        elif approved is not None and approved.digest == one.digest:
+            if self._spec.poisoning == "block" and self._is_poisoned(one, checker):
+                self._withheld[key] = Withheld("poisoned", self._told(key))
+        elif self._is_poisoned(one, checker) and self._spec.poisoning in ("quarantine", "block"):
+            self._note_change(key, one, approved)
+            self._hold(one, "poisoned", self._told(key))
+        elif self._spec.pin == "off":
+            return
+        elif approved is not None:
+            self._judge_changed(key, one, approved)
+        else:
+            self._judge_new(key, one)
+
+    def _is_poisoned(self, one: Definition, checker: Checker) -> bool:
+        if self._spec.poisoning == "off":
+            return False
+        found = tuple(checker.check(one))
+        if found:
+            self._findings[one.key] = found
+        return any(finding.counts for finding in found)
+
+    def _note_change(self, key: Key, one: Definition, approved: Record | None) -> None:
+        if approved is not None:
+            self._changes[key] = classify(_definition(approved), one)
+        elif not self._first:
+            self._changes[key] = Change("added", ("a name that was not there",))
+
+    def _judge_changed(self, key: Key, one: Definition, approved: Record) -> None:
+        self._note_change(key, one, approved)
+        change = self._changes[key]
+        action = self._action(change.severity)
+        again = " (a version that was here before)" if self._states.get((*key, one.digest)) == "seen" else ""
+        if action == "quarantine":
+            self._hold(one, "changed", f"{change.severity}: {'; '.join(change.reasons[:3])}{again}")
+        elif action == "warn":
+            # Shown, and still compared with what was approved: small changes do not add up to a large one unseen.
+            self._propose(one, "changed")
+
+    def _judge_new(self, key: Key, one: Definition) -> None:
+        if self._spec.pin == "manual":
+            self._note_change(key, one, None)
+            self._hold(one, "pending", "not approved yet")
+        elif self._first:
+            self._pins.append(one)
+        else:
+            self._note_change(key, one, None)
+            self._judge_added(one)
+
+    def _judge_added(self, one: Definition) -> None:
+        if self._action("added") == "quarantine":
+            self._hold(one, "pending", "a name that was not there when the set was approved")
+            return
+        former = self._formerly(one)
+        if former is not None:
+            self._hold(one, "pending", f"resembles {clipped(former.name)!r}, which {former.why}")
+        else:
+            self._pins.append(one)
+
+    def _action(self, severity: Severity) -> str:
+        if severity == "none":
+            return "allow"
+        # A grade that no rule names is held back.
+        return self._spec.on_change.get(severity, "quarantine")
+
+    # Renames
+
+    def _formerly(self, one: Definition) -> Known | None:
+        if self._known is None:
+            self._known = self._gone()
+        added = sum(key not in self._approved for key in self._offered)
+        if added * len(self._known) > MAX_PAIRS:
+            return Known(one.kind, one.name, "is one of more than can be compared", frozenset())
+        return resembled(one.kind, one.name, one.content, self._known)
+
+    def _gone(self) -> list[Known]:
+        """What must not come back under another name: what is removed, and what was never approved."""
+        found = []
+        for version in self._store.history(self._target):
+            key = (version.kind, version.name)
+            shown = key in self._offered and key not in self._withheld
+            if version.state == "rejected":
+                why = "was rejected"
+            elif not shown:
+                why = "is withheld" if key in self._offered else "was removed"
+            elif version.state in ("pending", "seen") and not version.decided_by and key in self._approved:
+                why = "was never approved like this"
+            else:
+                continue
+            found.append(known(version.kind, version.name, version.content, why))
+        for key, withheld in self._withheld.items():
+            now = self._offered[key]
+            found.append(known(now.kind, now.name, now.content, f"is {withheld.reason}"))
+        return found
+
+    # Telling the store
+
+    def _hold(self, one: Definition, reason: Reason, detail: str) -> None:
+        self._withheld[one.key] = Withheld(reason, detail)
+        self._propose(one, reason)
+
+    def _propose(self, one: Definition, reason: Reason) -> None:
+        change = self._changes.get(one.key)
+        notes = (*map(str, self._findings.get(one.key, ())), *(change.reasons if change is not None else ()))
+        grade = "" if change is None else change.severity
+        self._proposals[one.key] = Proposal(one.kind, one.name, one.content, one.digest, reason, grade, notes)
+
+    def _told(self, key: Key) -> str:
+        return "; ".join(str(finding) for finding in self._findings[key][:3])
+
+    def _write(self) -> None:
+        self._pin()
+        waiting = {key[:2]: key[2] for key, state in self._states.items() if state == "pending"}
+        fresh = [one for key, one in self._proposals.items() if waiting.get(key) != one.digest]
+        if fresh:
+            try:
+                self._store.propose(self._target, fresh)
+            except ApprovalsFullError:
+                self._too_many([one for key, one in self._offered.items() if key in self._proposals])
+        gone = [key for key in waiting if key not in self._proposals and key not in self._withheld]
+        if gone:
+            self._store.withdraw(self._target, gone)
+
+    def _pin(self) -> None:
+        if self._spec.pin == "off" or not self._offered:
+            # A server that lists nothing yet has not been seen: its first tools are still the first.
+            return
+        admitted = set_digest([one for key, one in self._offered.items() if key not in self._withheld])
+        if not self._pins and admitted == self._set:
+            return
+        pins = [Proposal(one.kind, one.name, one.content, one.digest) for one in self._pins]
+        try:
+            self._store.pin(self._target, pins, admitted)
+        except ApprovalsFullError:
+            self._too_many(self._pins)
+            return
+        pinned = self._store.approved(self._target)
+        for one in self._pins:
+            record = pinned.get(one.key)
+            if record is None or record.digest != one.digest:
+                # Another process saw another definition first.
+                self._withheld[one.key] = Withheld("changed", "pinned otherwise at the same moment")
+
+    def _too_many(self, definitions: Sequence[Definition]) -> None:
+        for one in definitions:
+            self._withheld[one.key] = Withheld("pending", "more definitions than are kept for one target")
+
+    def _result(self, *, changed: bool) -> Screening:
+        return Screening(
+            admitted=frozenset(self._offered.keys() - self._withheld.keys()),
+            withheld=self._withheld,
+            findings=self._findings,
+            changes=dict(sorted(self._changes.items(), key=lambda pair: (GRADES.index(pair[1].severity), pair[0]))),
+            removed=frozenset(self._approved.keys() - self._offered.keys()),
+            set_changed=changed,
+        )
+
+
+def _definition(record: Record) -> Definition:
+    return Definition(msgspec.convert(record.kind, Kind), record.name, record.content, record.digest)
