@@ -107,7 +107,7 @@ def _kinds(rule: AuthzRule) -> set[str]:
         kinds &= {"model"}
     if rule.match.tools:
         kinds &= {"tool"}
-    if rule.match.servers or rule.match.targets:
+    if rule.match.servers or rule.match.targets or rule.level != "global":
         kinds &= MCP
     return kinds
 

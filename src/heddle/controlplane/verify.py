@@ -16,6 +16,7 @@ from heddle import plugins
 from heddle.controlplane.compile_authn import inline_text
 from heddle.controlplane.compile_guards import verify_guards
 from heddle.controlplane.secrets import is_literal
+from heddle.controlplane.verify_rules import verify_kinds
 from heddle.model.check import check
 from heddle.model.config_llm import Provider
 from heddle.model.config_security import Jwks, Jwt, Kubernetes
@@ -60,6 +61,7 @@ def verify_plan(plan: Plan, environ: Mapping[str, str], report: Report) -> None:
     ]
     scoped = [(one.rule.when, one.place) for one in scoped_rules(plan)]
     _verify_expressions([*rules, *targets, *scoped], report)
+    verify_kinds(plan, report)
     for entry, place in plan.authentication:
         if isinstance(entry, Jwt):
             for index, issuer in enumerate(entry.issuers):

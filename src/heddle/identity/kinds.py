@@ -19,6 +19,9 @@ MCP: Kinds = frozenset({"tool", "prompt", "resource", "server"})
 """Everything that is asked of an MCP server; `server` is what names none of the others."""
 ALL: Kinds = MODEL | MCP
 
+NO_KIND = "`match`, `resources`, `when` and where it stands are of different kinds of calls, so no call can meet it"
+"""What is wrong with a rule that applies to none."""
+
 _OF_VARIABLE: Mapping[str, Kinds] = {
     "call.operation": MODEL,
     "call.model": MODEL,
@@ -39,13 +42,14 @@ _OF_VARIABLE: Mapping[str, Kinds] = {
     "call.version": MCP,
 }
 """Variables that not every call has; all others say nothing of the kind."""
-_OF_RESOURCE: Mapping[str, Kinds] = {
+RESOURCES: Mapping[str, Kinds] = {
     "model": MODEL,
     "tool": TOOL,
     "prompt": frozenset({"prompt"}),
     "resource": frozenset({"resource"}),
     "server": MCP,
 }
+"""Kinds of calls that a resource is about, by what stands before its colon."""
 
 
 def kinds_of_variables(variables: Iterable[str]) -> Kinds:
@@ -60,12 +64,14 @@ def kinds_of_rule(rule: AuthzRule, variables: Iterable[str]) -> Kinds:
     """Kinds of calls that `rule` applies to, when its expression reads `variables`; empty when to none."""
     kinds = kinds_of_variables(variables)
     if rule.resources:
-        named = [_OF_RESOURCE.get(resource.partition(":")[0], frozenset()) for resource in rule.resources]
+        named = [RESOURCES.get(resource.partition(":")[0], frozenset()) for resource in rule.resources]
         kinds &= frozenset().union(*named)
     if about_models(rule.match):
         kinds &= MODEL
     if about_tools(rule.match):
         kinds &= MCP
+    if rule.level.startswith(("server:", "target:")):
+        kinds &= MCP  # no other call ever comes there
     return kinds & TOOL if rule.match.tools else kinds
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from heddle.identity.context import CALLER, request_values
 from heddle.identity.judge_mcp import McpDecision, McpJudge
-from heddle.identity.kinds import kinds_of_rule
+from heddle.identity.kinds import NO_KIND, kinds_of_rule
 from heddle.identity.rules import Level, Values, Verdict, compile_levels, judge, settle
 from heddle.identity.rules_mcp import compile_mcp_levels
 from heddle.model.call import ModelCall
@@ -80,9 +80,7 @@ def _compile(rule: AuthzRule) -> "Expression | None":
     expression = _expression(rule)
     if not kinds_of_rule(rule, expression.variables if expression is not None else ()):
         # Left as it is, a deny would silently deny nothing.
-        raise ValueError(
-            f"{_named(rule)}: `match`, `resources` and `when` name different kinds of calls: none meets all"
-        )
+        raise ValueError(f"{_named(rule)}: {NO_KIND}")
     return expression
 
 

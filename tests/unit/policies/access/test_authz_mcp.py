@@ -190,7 +190,7 @@ def test_an_expression_is_for_the_kinds_that_have_what_it_reads(court: Any, when
     ],
 )
 def test_a_rule_that_no_call_can_meet_is_refused_and_not_ignored(court: Any, rule: AuthzRule) -> None:
-    with pytest.raises(ValueError, match=r"'deny'.*different kinds"):
+    with pytest.raises(ValueError, match=r"'deny'.*kinds of calls"):
         court(rule)
 
 
