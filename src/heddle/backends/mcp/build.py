@@ -11,6 +11,7 @@ from heddle.backends.mcp.modern import ModernTarget
 from heddle.backends.mcp.openapi import OpenApiTarget
 from heddle.backends.mcp.peer import Authorizing, Manner, Peer, Place, place
 from heddle.backends.mcp.sse import SseTarget
+from heddle.backends.mcp.unconfigured import UnconfiguredTarget
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec, OpenApiSpec, SseSpec, StdioSpec
 from heddle.net.unixsocket import STDIO_SOCKET, socket_path
 from heddle.pipeline.assembly import Tools
@@ -22,6 +23,8 @@ def build_target(
 ) -> Target:
     """The target that `spec` declares."""
     connect, name = spec.connect, spec.name
+    if spec.credential_error:
+        return UnconfiguredTarget(name, spec.credential_error)
     if isinstance(connect, StdioSpec):
         return _of_both_eras(
             Peer(name, _host(name, tools), spec.timeouts, tools, Manner(owned=True)), spec, tools, session_ttl_s

@@ -15,6 +15,10 @@ Params = dict[str, msgspec.Raw]
 NOTHING = b"{}"
 
 
+class ConsentRequired(RpcError):
+    """The caller has to connect an account before this target can be asked. It says nothing about the target."""
+
+
 class Caller:
     """On whose behalf a target is asked. Fronts make one per request; this one is the gateway itself."""
 

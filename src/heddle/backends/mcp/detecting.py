@@ -1,7 +1,7 @@
 """A server of unknown era: asked once, spoken to in its own way from then on.
 
 A server that answers `server/discover` and names a modern version is modern; whatever else it answers, it is begun
-with as an older one. That it cannot be reached says nothing of its era.
+with as an older one. That it cannot be reached, or asked for want of a credential, says nothing of its era.
 *Source:* Model Context Protocol 2026-07-28, "Versioning", on clients of both eras.
 """
 
@@ -9,14 +9,14 @@ import asyncio
 
 import msgspec
 
-from heddle.backends.mcp.contract import Caller, Described, Hear, Params, Target, TargetRequest, Wanted
+from heddle.backends.mcp.contract import Caller, ConsentRequired, Described, Hear, Params, Target, TargetRequest, Wanted
 from heddle.backends.mcp.legacy import LegacyTarget
 from heddle.backends.mcp.modern import ModernTarget
 from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.jsonrpc import RpcError
 from heddle.wire.mcp.versions import MODERN
 
-_OUTAGE = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT))
+_OUTAGE = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.PROVIDER_UNCONFIGURED))
 
 
 class DetectedTarget:
@@ -48,6 +48,8 @@ class DetectedTarget:
         plain.principal, plain.token, plain.exchange = caller.principal, caller.token, caller.exchange
         try:
             result = await self._modern.call(TargetRequest(method="server/discover", params={}), plain)
+        except ConsentRequired:
+            raise
         except RpcError:
             return False
         except CallError as error:
@@ -64,7 +66,7 @@ class DetectedTarget:
             try:
                 return await self._found.describe(caller)
             except (RpcError, CallError) as error:
-                if isinstance(error, CallError) and error.reason in _OUTAGE:
+                if isinstance(error, ConsentRequired) or (isinstance(error, CallError) and error.reason in _OUTAGE):
                     raise
                 self._found = None
         return await (await self._target(caller)).describe(caller)

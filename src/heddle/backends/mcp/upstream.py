@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
-from heddle.backends.mcp.contract import Caller, Params, Target, TargetRequest, Wanted
+from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
+from heddle.backends.mcp.unconnected import CONNECT, HOLDS_S, connected, unconnected
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
 from heddle.model.snapshot_mcp_auth import BasicAuth, BearerAuth, ClientCredentialsAuth, HeaderAuth, NoTargetAuth
 from heddle.pipeline.assembly import Tools
@@ -92,6 +93,9 @@ class Upstream:
             raise CallError(Reason.OVERLOADED, f"The tool server `{self.name}` has as many calls as it may have.")
         self._running += 1
         try:
+            if request.name == CONNECT and request.method == "tools/call" and self._connects():
+                await self.target.describe(caller)
+                return connected(self.name)
             result = await self.target.call(request, caller)
         except CallError as error:
             if error.reason in _SICK:
@@ -101,6 +105,12 @@ class Upstream:
             self._running -= 1
         self._failures = 0
         return result
+
+    def _connects(self) -> bool:
+        """Whether a tool of that name is the gateway's own."""
+        return self.spec.per_caller and not any(
+            shelf.read is not None and CONNECT in shelf.read.of("tool") for shelf in self._shelves.values()
+        )
 
     def _fail(self) -> None:
         self._failures += 1
@@ -162,12 +172,16 @@ class Upstream:
         try:
             async with asyncio.timeout(self.spec.timeouts.list_s or None):
                 catalogue = await read_catalogue(self.target, caller)
+        except ConsentRequired:
+            self._show_unconnected(shelf)
+            return
         except (RpcError, CallError, TimeoutError) as error:
             pause_s = RETRY_S[min(shelf.failures, len(RETRY_S) - 1)]
             shelf.failures += 1
             shelf.old, shelf.retry_at_s = True, self._monotonic() + pause_s
             _log.warning("tool server %s: its lists cannot be read: %s", self.name, _said(error))
-            self._fail()
+            if not _without_credential(error):
+                self._fail()
             return
         finally:
             shelf.reading = None
@@ -179,6 +193,13 @@ class Upstream:
             shelf.catalogue = self.admit(catalogue)
             self.generation += 1
         self._watch()
+
+    def _show_unconnected(self, shelf: _Shelf) -> None:
+        """Of a caller without an account there: that is no fault of the target."""
+        if shelf.read is not None or shelf.catalogue is None:
+            shelf.read, shelf.catalogue = None, unconnected(self.name)
+            self.generation += 1
+        shelf.until_s = self._monotonic() + HOLDS_S
 
     def admit_anew(self) -> None:
         """What may be shown has changed."""
@@ -245,8 +266,11 @@ class Upstream:
                     await self.target.call(TargetRequest(method=self._probe(), params={}), Caller())
             except RpcError:
                 self.recovered()  # it answers
-            except (CallError, TimeoutError):
-                self._fail()
+            except (CallError, TimeoutError) as error:
+                if _without_credential(error):
+                    self.recovered()  # only callers can ask it: their calls will tell
+                else:
+                    self._fail()
             else:
                 self.recovered()
 
@@ -267,6 +291,11 @@ def _tells(capability: object) -> bool:
 
 def _wanting(lists: list[str]) -> Wanted:
     return Wanted(tools="tools" in lists, prompts="prompts" in lists, resources="resources" in lists)
+
+
+def _without_credential(error: BaseException) -> bool:
+    """Whether the target was not even asked, for want of a credential."""
+    return isinstance(error, CallError) and error.reason is Reason.PROVIDER_UNCONFIGURED
 
 
 def _said(error: BaseException) -> str:

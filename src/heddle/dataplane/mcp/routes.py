@@ -18,6 +18,7 @@ from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.protected import Protected
 from heddle.dataplane.mcp.replay import Replay
 from heddle.dataplane.mcp.screening import Screens
+from heddle.dataplane.mcp.search import FindingTools
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.dataplane.mcp.sessions import Sessions
 from heddle.dataplane.mcp.sse import MESSAGES, SseFront
@@ -101,6 +102,8 @@ class _Building:
         """Serve one virtual server."""
         server = VirtualServer(spec, self.upstreams, self.checks, self.tools.sealing)
         self.router.servers[spec.name] = server
+        if spec.search is not None:
+            server.lists.search = FindingTools(spec.search, server.lists)
         behind = self._behind
         if self.credentials is not None:
             server.protected = Protected.of(spec, self.credentials)

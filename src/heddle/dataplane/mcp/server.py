@@ -156,7 +156,8 @@ class VirtualServer:
         del turn
         return NOTHING
 
-    async def _call_tool(self, turn: Turn) -> bytes:
+    async def call_tool(self, turn: Turn) -> bytes:
+        """`tools/call`. Raises RpcError or CallError."""
         message, caller, _ = turn
         name = _text(message, "name")
         arguments = message.value.get("arguments")
@@ -324,7 +325,7 @@ _METHODS: dict[str, Answer] = {
     **dict.fromkeys(METHODS, VirtualServer._about_task),
     **dict.fromkeys(_LISTED, VirtualServer._list),
     "ping": VirtualServer._ping,
-    "tools/call": VirtualServer._call_tool,
+    "tools/call": VirtualServer.call_tool,
     "prompts/get": VirtualServer._get_prompt,
     "resources/read": VirtualServer._read,
     "completion/complete": VirtualServer._complete,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from heddle.backends.mcp.catalogue import Catalogue, Offer
+from heddle.backends.mcp.unconnected import is_unconnected
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.rewriting import app_in
 from heddle.dataplane.mcp.shaping import Shaping, shape
@@ -87,7 +88,8 @@ class Surface:
         hidden = Globs(spec.hide)
         for offer in catalogue.of("tool").values():
             tool = _chosen(spec.tools, offer.key)
-            if hidden.match(offer.key) or (spec.tools is not None and tool is None):
+            listed = spec.tools is None or tool is not None or is_unconnected(catalogue)
+            if hidden.match(offer.key) or not listed:
                 continue
             name = exposed((tool.alias if tool is not None else "") or offer.key, prefix)
             raw, shaping = shape(offer, name, tool)
