@@ -1,6 +1,7 @@
 """A server that must not be asked: a secret that it needs could not be had.
 
-Calling it without would be another call than the one that was configured; a child process without its variable likewise.
+Calling it without would be another call than the one that was configured; so would a child process without its
+variable.
 """
 
 from heddle.backends.mcp.contract import Caller, Described, Hear, Params, TargetRequest, Wanted
