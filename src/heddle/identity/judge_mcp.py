@@ -20,6 +20,7 @@ REMEMBERED = 16_384
 MAX_NAME_CHARS = 256
 """Calls with longer names are judged each time, so that callers cannot fill the memory with them."""
 
+_OF_ONE_URI = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _Key = tuple[object, ...]
 
 
@@ -80,9 +81,13 @@ class McpJudge:
         return self._judge(exchange, call, key, listing=False) if decision is None else decision
 
     def possible(self, exchange: Exchange, call: McpCall) -> bool:
-        """Whether some call of this caller to what `call` names could be allowed, whatever its arguments."""
+        """Whether some call of this caller to what `call` names could be allowed, whatever its arguments.
+
+        What a list offers may be a URI template; what a caller wrote to be read or watched is none.
+        """
+        written = call.method in _OF_ONE_URI
         key: _Key = (
-            "list", id(exchange.principal), call.server, call.kind, call.name, call.target, call.target_name,
+            written, id(exchange.principal), call.server, call.kind, call.name, call.target, call.target_name,
             exchange.listener.name,
         )  # fmt: skip
         if self._shaped:
@@ -92,7 +97,8 @@ class McpJudge:
 
     def _judge(self, exchange: Exchange, call: McpCall, key: _Key, *, listing: bool) -> McpDecision:
         principal, levels = exchange.principal, self._levels_of(exchange, call)
-        subject = subject_of(call, self._versioned, listing=listing)
+        template = listing and call.method not in _OF_ONE_URI
+        subject = subject_of(call, self._versioned, listing=template)
         known = known_values(principal, call, subject, listing=listing)
         verdict = judge_mcp(levels, principal, subject, known, audit=False)
         shadow = None

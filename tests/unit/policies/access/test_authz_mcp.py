@@ -449,7 +449,7 @@ def test_a_list_that_knows_no_version_hides_nothing_for_it(court: Any) -> None:
 
 
 def test_a_template_is_listed_for_what_it_may_stand_for(court: Any) -> None:
-    templates = {text: resource(text) for text in ("file:///{path}", "file:///data/{+name}", "note://{id}")}
+    templates = {text: resource(text, method="") for text in ("file:///{path}", "file:///data/{+name}", "note://{id}")}
     judged = court(allow(resources=("resource:file:///data/*",)))
     assert [judged.lists(call) for call in templates.values()] == [True, True, False]
     judged = court(allow(), deny(resources=("resource:file:///data/*",)))
@@ -457,7 +457,10 @@ def test_a_template_is_listed_for_what_it_may_stand_for(court: Any) -> None:
     assert court(allow(when='call.resource == "file:///data/a"')).lists(templates["file:///{path}"])
     # A call is never read as a template: whoever wrote one would be judged by what it overlaps.
     assert not court(allow(resources=("resource:file:///data/*",))).passes(templates["file:///{path}"])
-    assert not judged.lists(resource("file:///data/" + "{a}" * 9999))
+    assert not judged.lists(resource("file:///data/" + "{a}" * 9999, method=""))
+    for method in ("resources/read", "resources/subscribe"):
+        written = resource("file:///data/{a}/../../etc", method=method)
+        assert not court(allow(resources=("resource:file:///data/*",))).lists(written)
 
 
 # What is written down, and remembered
