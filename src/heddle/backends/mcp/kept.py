@@ -104,6 +104,8 @@ class KeptSessions:
 
     async def _begun(self, caller: Caller, begin: Begin) -> Kept:
         kept = await begin(caller)
+        if kept.described == self.described:
+            kept = kept._replace(described=self.described)  # thousands of sessions say the same
         self.described = kept.described
         if caller.beginning is not None and kept.session:
             # The caller's own session is just beginning: its token will carry this one.
