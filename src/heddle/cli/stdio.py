@@ -76,6 +76,7 @@ class StdioHost:
         self._next_s = 0.0
         self._turn = asyncio.Lock()
         self._reviving: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Future[int] | None = None
 
     @property
     def pid(self) -> int:
@@ -98,7 +99,7 @@ class StdioHost:
             await self._tell(order)
 
     def revive(self) -> None:
-        """Called twice a second: when it died, start it again; its callers begin new sessions."""
+        """When it died, start it again; its callers begin new sessions. Called when it ends, and twice a second."""
         under_way = self._reviving is not None and not self._reviving.done()
         if self._told is not None and not self._alive and not under_way and time.monotonic() >= self._next_s:
             self._reviving = asyncio.ensure_future(self._again(self._told))
@@ -142,6 +143,8 @@ class StdioHost:
         finally:
             theirs.close()
         self._born_s = time.monotonic()
+        self._waiting = asyncio.ensure_future(self._process.wait())
+        self._waiting.add_done_callback(lambda _: self.revive())
         self._channel = Channel(*await asyncio.open_connection(sock=ours))
 
     async def stop(self) -> None:

@@ -19,6 +19,9 @@ from heddle.stdio.watchdog import become_subreaper, descendants, processes, sign
 LOOKS_S = (0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.5)
 """When is looked after a watchdog has died: its server dies at the same moment, and hands over its children later."""
 
+_NEEDED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Without which some interpreters do not start."""
+
 _watchdogs: dict[int, subprocess.Popen[bytes]] = {}
 _looking: set[asyncio.Task[None]] = set()
 _adopting = False
@@ -34,8 +37,9 @@ def adopt() -> None:
 def start(command: list[str], control: int) -> subprocess.Popen[bytes]:
     """Start a watchdog that inherits `control`; its standard streams are pipes. Raises OSError."""
     pipe = subprocess.PIPE
+    env = {name: os.environ[name] for name in _NEEDED if name in os.environ}
     popen = subprocess.Popen(  # noqa: S603 the command is this interpreter and a file of ours
-        command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=[control], env={}, start_new_session=True
+        command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=[control], env=env, start_new_session=True
     )
     _watchdogs[popen.pid] = popen
     return popen
