@@ -52,25 +52,39 @@ _SCRIPT = re.compile(
     re.IGNORECASE,
 )
 _GAP = re.compile(r"\n{12,}|[ \t]{80,}|(?:\n[ \t]{0,20}){12,40}|(?:\.[ \n]){30,}")
+_READER = re.compile(
+    r"\b(?:you|your|assistants?|agents?|models?|llms?|ais?|users?|instructions?|conversation|prompt)\b"
+)
 _SENTENCE = re.compile(r"(?:[A-Za-z'~/._-]{1,40}[ ,.:;!]+){4}")
 
 
 def markup_in(text: str) -> Iterator[Sign]:
     """Every such mark in a text that is as it was sent."""
     yield from _roles(text)
-    for found in _COMMENT.finditer(text):
-        inside = found[1] or found[2] or found[3] or ""
-        if _SENTENCE.search(inside) and any(said.orders for said in sentences(inside, "said")):
-            yield Sign("hidden_markup", "medium", found[0][:200])
-            break
-    for rule, severity, pattern in (("hidden_markup", "medium", _INVISIBLE), ("tracking_image", "high", _IMAGE)):
-        found_one = pattern.search(text)
-        if found_one is not None and (rule != "hidden_markup" or re.search(r"style\s?=", text)):
-            yield Sign(rule, severity, text[max(0, found_one.start() - 20) : found_one.end() + 100])  # type: ignore[arg-type]
+    yield from _hidden(text)
+    image = _IMAGE.search(text)
+    if image is not None:
+        yield Sign("tracking_image", "high", text[image.start() : image.end() + 60])
     script = _SCRIPT.search(text)
     if script is not None:
         yield Sign("active_markup", "medium", text[script.start() : script.end() + 60])
     yield from _off_screen(text)
+
+
+def _hidden(text: str) -> Iterator[Sign]:
+    """What people do not see and a model is told."""
+    for found in _COMMENT.finditer(text):
+        if _speaks(found[1] or found[2] or found[3] or ""):
+            yield Sign("hidden_markup", "medium", found[0][:200])
+            return
+    style = _INVISIBLE.search(text)
+    if style is not None and re.search(r"style\s?=", text) and _speaks(text[style.end() : style.end() + 300]):
+        yield Sign("hidden_markup", "medium", text[style.start() : style.end() + 100])
+
+
+def _speaks(hidden: str) -> bool:
+    """Whether words are there to be obeyed by a reader, not to note something."""
+    return any(said.orders and _READER.search(said.text) for said in sentences(hidden, "said"))
 
 
 def _roles(text: str) -> Iterator[Sign]:

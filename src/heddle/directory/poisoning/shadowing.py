@@ -13,7 +13,8 @@ from heddle.directory.poisoning.alike import words_of
 from heddle.directory.poisoning.orders import Sign
 from heddle.directory.poisoning.said import Said
 
-_NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)+|\b[a-z0-9]{3,40}\b")
+_NAME = re.compile(r"[a-z0-9_]{1,64}(?:[./:-][a-z0-9_]{1,64}){0,6}")
+_PREFIX = re.compile(r"^.{1,200}(?:__|[./:])")
 _WHEN = (
     r"(?:when|whenever|if|before|after|every time|each time|any time|while|upon|on|once|prior to)\b"
     r"(?: \S+){0,5}? ?['\"`]?%s['\"`]?"
@@ -79,7 +80,8 @@ class Names:
 
     def __init__(self, others: set[str], own: set[str]) -> None:
         """A word of everyday language (`search`) is taken for a name only where it is quoted, or called a tool."""
-        self._others = {name.lower() for name in others} - {name.lower() for name in own}
+        self._others = {name.lower(): len(words_of(name)) for name in others - own}
+        """With how many words each is made of."""
         self._own = {name.lower() for name in own}
         self.subject: frozenset[str] = frozenset()
         """Words of the name of what is read at the moment."""
@@ -91,17 +93,21 @@ class Names:
 
     def others_in(self, text: str) -> list[str]:
         """Names of other targets' tools in a text in lower case."""
-        return [name[0] for name in _NAME.finditer(text) if name[0] in self._others and self._is_meant(text, name)]
+        return [
+            name
+            for found in _NAME.finditer(text)
+            for name in dict.fromkeys((found[0], _PREFIX.sub("", found[0])))
+            if name in self._others and name not in self._own and self._is_meant(text, found, name)
+        ]
 
     def foreign_in(self, text: str) -> list[str]:
         """Words that look like names of tools, and are nobody's here."""
         return [name[0] for name in _LEFT.finditer(text) if name[0] not in self._own]
 
-    @staticmethod
-    def _is_meant(text: str, name: "re.Match[str]") -> bool:
-        if "_" in name[0] or "-" in name[0] or any(char.isdigit() for char in name[0]):
+    def _is_meant(self, text: str, found: "re.Match[str]", name: str) -> bool:
+        if self._others[name] > 1 or name != found[0] or any(char.isdigit() for char in name):
             return True
-        before, after = text[: name.start()][-1:], text[name.end() :][:12].lstrip("'\"` ")
+        before, after = text[: found.start()][-1:], text[found.end() :][:12].lstrip("'\"` ")
         return (before in "'\"`" and before != "") or after.startswith(("tool", "function", "()", "command"))
 
 
@@ -165,8 +171,14 @@ def _about(said: Said, name: str, at: int) -> bool:
     )
     if touched is not None and _BINDS.search(text) and not said.denied(touched.start()):
         return True
-    if said.asks and not said.purpose and _STRONG.search(text) and not _REFERS.search(text) and not said.denied(at):
-        return True
+    if (
+        not said.purpose
+        and not _REFERS.search(text)
+        and not said.denied(at)
+        and (when is None or not _plain_use(said, when))
+    ):
+        # A server that speaks of another's tool, and neither compares nor refers to it, means to change its use.
+        return said.asks or _STRONG.search(text) is not None or _ORDER.search(text) is not None
     return said.asks and _TAMPER.search(text) is not None and _ALTERS.search(text) is not None and not said.denied(at)
 
 
