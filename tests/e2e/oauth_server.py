@@ -258,6 +258,9 @@ class Resource:
             return answer(404, {})
         status, challenge = self.judge((request.header(b"authorization") or b"").decode())
         fields = [(b"www-authenticate", challenge.encode())] if challenge else []
+        body = await request.body.read(65536)
+        if status == 200 and body[:1] == b"{":
+            return speak(json.loads(body))
         return answer(status, {"ok": status == 200}, *fields)
 
     def judge(self, given):
@@ -271,6 +274,24 @@ class Resource:
         if not set(self.needs.split()) <= set(known["scope"].split()):
             return 403, f'Bearer error="insufficient_scope", scope="{self.needs}", {where}'
         return 200, ""
+
+
+def speak(message):
+    """The least that a tool server of the older era says."""
+    results = {
+        "initialize": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "notes", "version": "1"},
+        },
+        "tools/list": {"tools": [{"name": "search", "description": "Find notes.", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": "found"}]},
+    }
+    if "id" not in message:
+        return Reply(202, [])
+    result = results.get(message["method"])
+    said = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
+    return answer(200, {"jsonrpc": "2.0", "id": message["id"], **said})
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from heddle.backends.mcp.contract import ConsentRequired
 from heddle.dataplane.mcp_oauth import Connectable, Pages
 from heddle.drivers.vault import Vault, VaultError
 from heddle.drivers.vault.memory import MemoryVault
@@ -61,7 +62,7 @@ def _told(error: ConsentNeeded | CredentialUnavailable) -> RpcError | CallError:
         return CallError(Reason.PROVIDER_UNCONFIGURED, error.detail)
     asked = {"mode": "url", "elicitationId": error.elicitation_id, "url": error.url, "message": error.message}
     data = msgspec.json.encode({"elicitations": [asked]})
-    return RpcError(URL_ELICITATION_REQUIRED, f"{error.message} Open {error.url}", data)
+    return ConsentRequired(URL_ELICITATION_REQUIRED, f"{error.message} Open {error.url}", data)
 
 
 class McpCredentials:

@@ -15,7 +15,7 @@ Params = dict[str, msgspec.Raw]
 NOTHING = b"{}"
 
 
-class ConsentRequired(RpcError):
+class ConsentRequired(RpcError):  # noqa: N818 -- nothing went wrong
     """The caller has to connect an account before this target can be asked. It says nothing about the target."""
 
 

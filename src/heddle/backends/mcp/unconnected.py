@@ -12,8 +12,6 @@ from heddle.backends.mcp.contract import Described
 from heddle.wire.mcp.versions import LATEST
 
 CONNECT = "connect_account"
-HOLDS_S = 5.0
-"""How long it is believed that nothing is connected."""
 _DESCRIBED = Described(version=LATEST, capabilities={"tools": {}})
 """Known by its identity: no target can say the same of itself."""
 
@@ -31,7 +29,7 @@ def unconnected(target: str) -> Catalogue:
         "annotations": {"readOnlyHint": True, "openWorldHint": False},
     }
     offer = Offer(CONNECT, msgspec.json.encode(tool), tool)
-    return Catalogue(_DESCRIBED, {"tool": {CONNECT: offer}}, HOLDS_S)
+    return Catalogue(_DESCRIBED, {"tool": {CONNECT: offer}}, 0.0)
 
 
 def is_unconnected(catalogue: Catalogue) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
 from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
-from heddle.backends.mcp.unconnected import CONNECT, HOLDS_S, connected, unconnected
+from heddle.backends.mcp.unconnected import CONNECT, connected, is_unconnected, unconnected
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
 from heddle.model.snapshot_mcp_auth import BasicAuth, BearerAuth, ClientCredentialsAuth, HeaderAuth, NoTargetAuth
 from heddle.pipeline.assembly import Tools
@@ -140,7 +140,7 @@ class Upstream:
         now_s = self._monotonic()
         if (shelf.old or now_s >= shelf.until_s) and now_s >= shelf.retry_at_s:
             reading = self._read(shelf, caller, scope)
-            if shelf.catalogue is None:
+            if shelf.catalogue is None or is_unconnected(shelf.catalogue):
                 await asyncio.wait([reading], timeout=self.spec.timeouts.list_s or None)
         elif shelf.catalogue is None and shelf.reading is not None:
             await asyncio.wait([shelf.reading], timeout=self.spec.timeouts.list_s or None)
@@ -199,7 +199,8 @@ class Upstream:
         if shelf.read is not None or shelf.catalogue is None:
             shelf.read, shelf.catalogue = None, unconnected(self.name)
             self.generation += 1
-        shelf.until_s = self._monotonic() + HOLDS_S
+        # Looked for at once again: it may be connected any moment, by a page that another worker serves.
+        shelf.until_s = 0.0
 
     def admit_anew(self) -> None:
         """What may be shown has changed."""
