@@ -24,6 +24,7 @@ from heddle.directory.poisoning.secrets import name_takes, secrets_in
 from heddle.directory.poisoning.shadowing import Names, shadowing_in
 from heddle.directory.poisoning.texts import Role, Text, texts_of
 from heddle.directory.visible import clipped
+from heddle.model.match import glob_match
 
 __all__ = ["Checker", "Finding", "Severity", "check", "instructs"]
 
@@ -52,7 +53,7 @@ class Checker:
         ignore: Sequence[str] = (),
         budget: int = MAX_CHARS,
     ) -> None:
-        """`others` are definitions by target; those of `target` itself are its own names. `ignore` names rules.
+        """`others` are definitions by target; those of `target` itself are its own names. `ignore` are patterns of rules' names.
 
         `budget` is how many characters are read of all definitions together; what is beyond it is found too large.
         """
@@ -68,7 +69,7 @@ class Checker:
         self._index = NameIndex(foreign)
         self._foreign, self._own = {name for _, name in foreign}, own
         self._names = Names(self._foreign, own)
-        self._ignore = frozenset(ignore)
+        self._ignore = tuple(ignore)
 
     def check(self, definition: Definition) -> list[Finding]:
         """Its findings: each rule at most once in a place, the grave ones first."""
@@ -77,11 +78,14 @@ class Checker:
             names = Names(self._foreign, self._own | {definition.name}).about(definition.name)
         found: dict[tuple[str, str], Finding] = {}
         for where, sign in self._signs(definition, names):
-            if sign.rule not in self._ignore and len(found) < MAX_FINDINGS:
+            if len(found) < MAX_FINDINGS and not self._is_ignored(sign.rule):
                 found.setdefault(
                     (sign.rule, where), Finding(sign.rule, sign.severity, clipped(where), clipped(sign.evidence))
                 )
         return sorted(found.values(), key=lambda one: ("high", "medium", "low").index(one.severity))
+
+    def _is_ignored(self, rule: str) -> bool:
+        return any(glob_match(pattern, rule) for pattern in self._ignore)
 
     def _signs(self, definition: Definition, names: Names) -> Iterator[tuple[str, Sign]]:
         texts, unread = texts_of(definition)
