@@ -10,6 +10,7 @@ core section 8.2.4.
 """
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
@@ -84,7 +85,7 @@ class Schemas:
         """Whether what stands beside a reference counts: not before OpenAPI 3.1."""
         self._pieces: dict[tuple[str, bool], _Piece] = {}
         self._beyond: dict[tuple[str, bool], int] = {}
-        """What is known to need more than so many values."""
+        """Place, and whether references are named -> it needs more than so many values."""
 
     def translate(self, value: Any, at: str, room: Room) -> tuple[Schema, int]:
         """A schema with the `$defs` that it needs, and its size. Raises ProtocolError; for the size, TooLargeError."""
@@ -104,7 +105,7 @@ class Schemas:
 
     def _whole(self, value: Any, at: str, draft: _Draft) -> tuple[Schema, int]:
         room = draft.left
-        root = self._schema(value, at, draft, 0)
+        root = self._within((at, draft.named), room, lambda: self._schema(value, at, draft, 0))
         defs: dict[str, Schema] = {}
         while missing := [reference for reference, name in draft.needed.items() if name not in defs]:
             for reference in missing:
@@ -227,19 +228,23 @@ class Schemas:
         return piece.schema
 
     def _translated(self, reference: str, at: str, draft: _Draft, depth: int) -> _Piece:
-        key = reference, draft.named
-        if draft.left <= self._beyond.get(key, -1):
-            raise _too_large(at)
         inner = _Draft(draft.named, draft.left)
         target, place = self._document.target(reference, at)
+        schema = self._within((place, draft.named), draft.left, lambda: self._schema(target, place, inner, depth))
+        return _Piece(schema, draft.left - inner.left, max(0, inner.deepest - depth), inner.needed)
+
+    def _within(self, key: tuple[str, bool], room: int, write: Callable[[], Schema]) -> Schema:
+        """What `write` returns. What was too large for as much room once is not tried again."""
+        if room <= self._beyond.get(key, -1):
+            raise _too_large(key[0])
         try:
-            schema = self._schema(target, place, inner, depth)
+            return write()
         except _TooDeepError:
+            # Where it stands decides, and it may stand elsewhere.
             raise
         except TooLargeError:
-            self._beyond[key] = max(draft.left, self._beyond.get(key, -1))
+            self._beyond[key] = room
             raise
-        return _Piece(schema, draft.left - inner.left, max(0, inner.deepest - depth), inner.needed)
 
     def _spend(self, draft: _Draft, size: int, at: str) -> None:
         self._document.account.spend(size, at)

@@ -5,7 +5,7 @@ from datetime import date
 
 import jsonschema_rs
 import pytest
-from tests.unit.wire.openapi.documents import answering, body, document, operation, parameter, read, refused
+from tests.unit.wire.openapi.documents import answering, body, document, only, operation, parameter, read, refused
 
 from heddle.wire.openapi.schemas import MAX_DEPTH, MAX_INLINE, MAX_SCHEMA
 
@@ -312,6 +312,46 @@ def test_a_tool_has_one_room_for_all_its_arguments():
 def test_a_document_has_one_account():
     paths = {f"/{index}": {"get": {"parameters": [parameter(schema=ref("A"))]}} for index in range(1_900)}
     error = timed(lambda: refused(document(paths, components={"schemas": {"A": {"enum": list(range(1_900))}}})))
+    assert "select fewer" in error.detail
+
+
+def test_what_many_operations_answer_with_is_measured_once():
+    values = {name: {"enum": list(range(MAX_INLINE - 100))} for name in "ab"}
+    around = {
+        "Big": {"type": "object", "properties": values},
+        "List": {"type": "object", "properties": {"b": ref("Big")}},
+    }
+    paths = {
+        f"/{name}{index}": {"get": {"responses": answering(ref(name))}}
+        for name in ("Big", "List")
+        for index in range(500)
+    }
+    service = timed(lambda: read(document(paths, components={"schemas": around})))
+    assert len(service.operations) == 1_000
+    assert not any("outputSchema" in one.tool for one in service.operations)
+
+
+@pytest.mark.parametrize("first", [0, 20, 50, 90])
+def test_a_tool_does_not_depend_on_what_was_read_before(first):
+    """Its hash is pinned: it may not change because another operation was left out."""
+    chain = {f"S{level}": {"items": ref(f"S{level + 1}")} for level in range(100)}
+    schemas = {**chain, "S100": {"items": ref("S99"), "enum": list(range(300))}, **doubling(9)}
+    schemas["W"] = {"properties": {"a": {"enum": list(range(300))}, "b": ref("S50")}}
+    wanted = [f"S{first}", "W", "S95", "S50", "S0", "S36", "S37", "S40", "S9"]
+    paths = {
+        f"/{index}": {"get": {"parameters": [parameter(schema=ref(name))], "responses": answering(ref(name))}}
+        for index, name in enumerate(wanted)
+    }
+    around = {"components": {"schemas": schemas}}
+    together = {one.path: one.tool for one in read(document(paths, **around)).operations}
+    alone = {path: only(document({path: item}, **around)).tool for path, item in paths.items()}
+    assert together == alone
+    assert any("$defs" in tool["inputSchema"] for tool in together.values())
+
+
+def test_text_that_many_operations_share():
+    text = "a" * 1_000_000
+    error = timed(lambda: refused(document({f"/{index}": {"get": {"description": text}} for index in range(1_000)})))
     assert "select fewer" in error.detail
 
 
