@@ -53,8 +53,9 @@ class Checker:
         ignore: Sequence[str] = (),
         budget: int = MAX_CHARS,
     ) -> None:
-        """`others` are definitions by target; those of `target` itself are its own names. `ignore` are patterns of rules' names.
+        """`others` are definitions by target; those of `target` itself are its own.
 
+        `ignore` are patterns of names of rules.
         `budget` is how many characters are read of all definitions together; what is beyond it is found too large.
         """
         self._left = budget
