@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.e2e.running import CONFIG, RunningMesh
 
+from heddle.net.unixsocket import STDIO_SOCKET, socket_path
+
 SERVER = Path(__file__).parents[1] / "unit" / "stdio" / "tool_server.py"
 TEXT = (
     CONFIG
@@ -58,7 +60,7 @@ class Tools:
         self.headers = {"x-heddle-owner": owner}
 
     def http(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
-        connection = Unix(self.mesh.state / "stdio.sock")
+        connection = Unix(socket_path(self.mesh.state, STDIO_SOCKET))
         try:
             connection.request(method, path, body=body, headers=self.headers)
             response = connection.getresponse()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.running import RunningMesh, eventually, free_ports
 from tests.e2e.stdio_rig import SERVER, TEXT, Tools, Unix, alive, kill, parent, whole_trees
+
+from heddle.net.unixsocket import STDIO_SOCKET, socket_path
 
 
 def test_served_shown_and_gone_with_the_mesh(new_mesh):
@@ -130,6 +133,22 @@ def test_only_this_user_reaches_the_socket(new_mesh):
     mesh: RunningMesh = new_mesh(TEXT).start()
     assert (mesh.state / "stdio.sock").stat().st_mode & 0o777 == 0o600
     assert mesh.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_directory_with_a_long_name(new_mesh):
+    """The kernel takes no such path for a socket."""
+    mesh: RunningMesh = new_mesh(TEXT)
+    mesh.state = mesh.state / ("x" * 100)
+    mesh.start()
+    socket = socket_path(mesh.state, STDIO_SOCKET)
+    assert socket.parent != mesh.state
+    try:
+        assert Tools(mesh).begin()
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+        assert mesh.stop() == 0
+        assert not socket.exists()
+    finally:
+        shutil.rmtree(socket.parent)
 
 
 def test_a_stubborn_server_does_not_hold_up_the_end(new_mesh):

@@ -92,6 +92,7 @@ class Host:
                 await asyncio.gather(*(target.stop() for target in self._bridge.targets.values()), *self._retiring)
         if self._socket is not None:
             self._socket.close()
+            self._path.unlink(missing_ok=True)
 
 
 async def serve(host: Host, channel: Channel) -> None:
