@@ -81,6 +81,43 @@ class Caller:
         return asked["url"]
 
 
+class Modern(Caller):
+    """A client of 2026-07-28 with one key."""
+
+    def __init__(self, base: str, key: str) -> None:
+        super().__init__(base, key)
+        self.capabilities = {}
+
+    async def ask(self, method, **params):
+        self.number += 1
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
+        }
+        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": {**params, "_meta": meta}}
+        fields = [
+            (b"authorization", f"Bearer {self.key}".encode()),
+            (b"content-type", b"application/json"),
+            (b"accept", b"application/json, text/event-stream"),
+            (b"mcp-protocol-version", b"2026-07-28"),
+            (b"mcp-method", method.encode()),
+            (b"mcp-name", str(params.get("name", "")).encode()),
+        ]
+        got = await self.fetch("POST", f"{self.base}/mcp", fields, json.dumps(message).encode())
+        body = got.body.partition(b"data: ")[2] if got.body.startswith((b"event", b"data", b":")) else got.body
+        return json.loads(body)
+
+
+async def connect(browser, url, caller):
+    """Through the page, the authorization server, and back."""
+    page = (await browser.open(url)).body.decode()
+    sent = await browser.submit(url, page, proof=caller.key)
+    assert sent.status == 200, sent.body
+    at_server = await caller.fetch("GET", onward(sent.body.decode()), [])
+    done = await browser.open(dict(at_server.headers)[b"location"].decode())
+    assert done.status == 200, done.body
+
+
 @contextlib.asynccontextmanager
 async def calling(base, *keys):
     callers = [Caller(base, key) for key in keys]
@@ -108,11 +145,7 @@ async def test_from_nothing_to_the_first_result(new_mesh, version):
             page = (await browser.open(url)).body.decode()
             assert "alice" in page
             assert (await browser.submit(url, page, proof="sk-bob")).status == 400
-            sent = await browser.submit(url, page, proof="sk-alice")
-            assert sent.status == 200, sent.body
-            at_server = await alice.fetch("GET", onward(sent.body.decode()), [])
-            done = await browser.open(dict(at_server.headers)[b"location"].decode())
-            assert done.status == 200, done.body
+            await connect(browser, url, alice)
 
             # Whichever worker is asked, at once.
             for _ in range(4):
@@ -141,3 +174,49 @@ async def test_pages_are_served_beside_mcp(new_mesh, path):
     await caller.client.close()
     assert got.status == 400
     assert b"Not connected" in got.body
+
+
+async def test_a_client_of_the_newer_era_is_asked_within_the_call(new_mesh):
+    server, resource = AuthorizationServer(), Resource()
+    resource.servers = [server]
+    async with running(server), running(resource):
+        mesh = await asyncio.to_thread(lambda: new_mesh(CONFIG.format(url=resource.url, version="2025-11-25")).start())
+        alice = Modern(f"http://127.0.0.1:{mesh.port}", "sk-alice")
+        try:
+            params = {"name": "connect_account", "arguments": {}}
+            # A client that cannot show links gets the error, with the link in its text.
+            error = (await alice.ask("tools/call", **params))["error"]
+            assert "/.heddle/connect/" in error["message"]
+            alice.capabilities = {"elicitation": {"url": {}}}
+            asked = (await alice.ask("tools/call", **params))["result"]
+            assert asked["resultType"] == "input_required"
+            ((key, question),) = asked["inputRequests"].items()
+            assert question["method"] == "elicitation/create"
+            assert question["params"]["mode"] == "url"
+            url = question["params"]["url"]
+            responses = {key: {"action": "accept"}}
+            # The client says so before the user is done with the page: the call waits for that.
+            again = asyncio.create_task(
+                alice.ask("tools/call", **params, inputResponses=responses, requestState=asked["requestState"])
+            )
+            await connect(Browser(alice.fetch), url, alice)
+            said = await again
+            assert "is connected" in said["result"]["content"][0]["text"]
+            found = await alice.ask("tools/call", name="search", arguments={})
+            assert found["result"]["content"][0]["text"] == "found"
+        finally:
+            await alice.client.close()
+
+
+async def test_one_account_for_all(new_mesh):
+    server, resource = AuthorizationServer(), Resource()
+    resource.servers = [server]
+    async with running(server), running(resource):
+        text = CONFIG.format(url=resource.url, version="2025-11-25").replace("oauth_code,", "oauth_code, shared: true,")
+        mesh = await asyncio.to_thread(lambda: new_mesh(text).start())
+        async with calling(f"http://127.0.0.1:{mesh.port}", "sk-alice", "sk-bob") as (alice, bob):
+            assert await bob.tools() == ["connect_account"]
+            await connect(Browser(alice.fetch), await alice.way(), alice)
+            assert await bob.tools() == ["search"]
+            said = await bob.ask("tools/call", name="search", arguments={})
+            assert said["result"]["content"][0]["text"] == "found"

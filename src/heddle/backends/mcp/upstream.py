@@ -11,10 +11,19 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
+from heddle.backends.mcp.consenting import with_consent
 from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
 from heddle.backends.mcp.unconnected import CONNECT, connected, is_unconnected, unconnected
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
-from heddle.model.snapshot_mcp_auth import BasicAuth, BearerAuth, ClientCredentialsAuth, HeaderAuth, NoTargetAuth
+from heddle.model.snapshot_mcp_auth import (
+    BasicAuth,
+    BearerAuth,
+    ClientCredentialsAuth,
+    HeaderAuth,
+    NoTargetAuth,
+    OAuthCodeAuth,
+    UserSecretAuth,
+)
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.jsonrpc import RpcError
@@ -93,10 +102,7 @@ class Upstream:
             raise CallError(Reason.OVERLOADED, f"The tool server `{self.name}` has as many calls as it may have.")
         self._running += 1
         try:
-            if request.name == CONNECT and request.method == "tools/call" and self._connects():
-                await self.target.describe(caller)
-                return connected(self.name)
-            result = await self.target.call(request, caller)
+            result = await self._called(request, caller)
         except CallError as error:
             if error.reason in _SICK:
                 self._fail()
@@ -106,11 +112,22 @@ class Upstream:
         self._failures = 0
         return result
 
+    async def _called(self, request: TargetRequest, caller: Caller) -> bytes:
+        if not isinstance(self.spec.auth, OAuthCodeAuth | UserSecretAuth):
+            return await self.target.call(request, caller)
+
+        async def call() -> bytes:
+            if request.name == CONNECT and request.method == "tools/call" and self._connects():
+                await self.target.describe(caller)
+                return connected(self.name)
+            return await self.target.call(request, caller)
+
+        return await with_consent(call, caller)
+
     def _connects(self) -> bool:
         """Whether a tool of that name is the gateway's own."""
-        return self.spec.per_caller and not any(
-            shelf.read is not None and CONNECT in shelf.read.of("tool") for shelf in self._shelves.values()
-        )
+        read = (shelf.read for shelf in self._shelves.values())
+        return not any(catalogue is not None and CONNECT in catalogue.of("tool") for catalogue in read)
 
     def _fail(self) -> None:
         self._failures += 1
