@@ -225,6 +225,8 @@ async def list_changed(session: Session) -> None:
     await session.listen(toolsListChanged=True)
     await session.call("test_trigger_tool_change")
     await session.told("notifications/tools/list_changed")
+    if session.own_server:
+        return  # what lists show comes from another one
 
     async def grown() -> bool:
         return len(await every(session, "tools/list", "tools")) > before
@@ -241,6 +243,7 @@ async def completion(session: Session) -> None:
 
 @feature("cancellation")
 async def cancellation(session: Session) -> None:
+    assert json.loads(await session.text("cancelled")) is not None, "and the server is awake"
     name = secrets.token_hex(8)
     work = asyncio.create_task(session.call("slow", {"seconds": 20, "name": name}, progressToken="slow"))
     await asyncio.sleep(0.4)

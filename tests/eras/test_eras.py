@@ -32,4 +32,5 @@ async def test_cell(where: Addresses, version: str, backend: str, feature: str, 
         record_property("why", reason.why)
     kind = KINDS[version]
     async with kind(where.of(backend, kind), version, capabilities(version), ANSWERS) as session:
+        session.own_server = backend == "stdio"
         await (reason.instead if reason is not None else FEATURES[feature])(session)

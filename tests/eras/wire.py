@@ -56,6 +56,8 @@ class Session:
         self.heard: list[Message] = []
         self.asked: list[str] = []
         """Methods the server asked the client for."""
+        self.own_server = False
+        """The server behind serves this session alone: another one of the same client is another server."""
         self._answers = answers
         self._ids = itertools.count(1)
         self._waiting: dict[Any, asyncio.Future[Message]] = {}

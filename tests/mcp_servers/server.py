@@ -39,7 +39,8 @@ class Everything(Server[Any]):
         self.bus = InMemorySubscriptionBus()
         self.page = page
         self.sessions: list[ServerSession] = []
-        self.watching: dict[str, list[ServerSession]] = {}
+        self.watching: dict[str, dict[str, ServerSession]] = {}
+        """URI -> session's id -> session."""
         self.extra_tools: list[types.Tool] = []
         self.extra_prompts: list[types.Prompt] = []
         self.extra_resources: list[types.Resource] = []
@@ -112,7 +113,7 @@ class Everything(Server[Any]):
         await self.bus.publish(ResourcesListChanged())
 
     async def update_resource(self) -> None:
-        await self.tell(self.watching.get(WATCHED_URI, []), "send_resource_updated", WATCHED_URI)
+        await self.tell(list(self.watching.get(WATCHED_URI, {}).values()), "send_resource_updated", WATCHED_URI)
         await self.bus.publish(ResourceUpdated(uri=WATCHED_URI))
 
     @staticmethod
@@ -129,11 +130,11 @@ class Everything(Server[Any]):
         return types.EmptyResult()
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        self.watching.setdefault(str(params.uri), []).append(ctx.session)
+        self.watching.setdefault(str(params.uri), {})[whose(ctx)] = ctx.session
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        self.watching.pop(str(params.uri), None)
+        self.watching.get(str(params.uri), {}).pop(whose(ctx), None)
         return types.EmptyResult()
 
     # Resources
@@ -224,6 +225,13 @@ class Everything(Server[Any]):
         start = int(cursor) if cursor is not None else 0
         end = start + self.page
         return every[start:end], str(end) if end < len(every) else None
+
+
+def whose(ctx: Context) -> str:
+    """The session's id, as either transport over HTTP carries it; over stdio there is one."""
+    if ctx.request is None:
+        return ""
+    return ctx.request.headers.get("mcp-session-id") or ctx.request.query_params.get("session_id", "")
 
 
 def said(text: str, *before: Any) -> types.GetPromptResult:
