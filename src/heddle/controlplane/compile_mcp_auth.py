@@ -58,11 +58,6 @@ def compile_target_auth(
     return _oauth(auth, had)
 
 
-def of_callers(auth: TargetAuth | None) -> bool:
-    """Whether each caller has a credential of their own."""
-    return isinstance(auth, UserSecret | TokenExchange | IdJag) or (isinstance(auth, OAuthCode) and not auth.shared)
-
-
 def compile_credentials(placed: Placed[Credentials] | None, secrets: Secrets, report: Report) -> CredentialsSpec:
     """What all targets share. Keys of the vault that cannot be had are errors: what is stored could not be read."""
     if placed is None:

@@ -7,7 +7,7 @@ served. OpenAPI documents are read and checked here.
 import msgspec
 
 from heddle.controlplane.api_documents import DocumentError, api_facts, read_api_document
-from heddle.controlplane.compile_mcp_auth import compile_target_auth, of_callers
+from heddle.controlplane.compile_mcp_auth import compile_target_auth
 from heddle.controlplane.paths import absolute
 from heddle.controlplane.secrets import SecretError, Secrets, checked
 from heddle.model.config_base import many
@@ -101,8 +101,7 @@ def compile_target(placed: Placed[McpTarget], values: Values, report: Report) ->
         safety=_safety(target.safety),
         max_concurrent=target.max_concurrent,
         refresh_s=duration_s(target.refresh),
-        # What an account may do, its lists say.
-        per_caller=target.per_caller or of_callers(target.auth),
+        per_caller=target.per_caller,
         credential_error=values.error,
         source=f"{place.source.file}:{place.source.line(place.path)}",
     )

@@ -219,4 +219,4 @@ class Credentials(Part, frozen=True, kw_only=True):
     whoever is sent such a link by somebody would connect *their* account to the sender. `none` is for gateways where
     nobody can send links to others."""
     keep: Period = "365d"
-    """How long a credential that was not used is kept."""
+    """How long a credential is kept that was neither renewed nor replaced."""

@@ -187,7 +187,7 @@ class CredentialsSpec(msgspec.Struct, frozen=True, kw_only=True):
     proof: Literal["key", "none"] = "key"
     """What a person shows on the consent page to be known as the caller who was sent there."""
     keep_s: float = 365 * 86_400.0
-    """How long a credential that was not used is kept."""
+    """How long a credential is kept that was neither renewed nor replaced."""
 
     def __repr__(self) -> str:
         return hidden_repr(self)
