@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heddle import __version__
+from heddle import __version__, plugins
 from heddle.cli.announce import announcement
 from heddle.cli.books import Books
 from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
@@ -24,6 +24,8 @@ from heddle.controlplane.describe import describe
 from heddle.controlplane.keys import Keys
 from heddle.controlplane.load import Loaded, load
 from heddle.dataplane.admin import AdminServer, Sources, write_token
+from heddle.dataplane.admin_tools import ToolDecisions
+from heddle.dataplane.mcp.screening import FILE as APPROVALS
 from heddle.dataplane.sockets import BindError
 from heddle.dataplane.supervisor import SnapshotRefusedError, Supervisor
 from heddle.drivers.counters.shared import CounterFile, prepare
@@ -79,6 +81,8 @@ class Mesh:
         self._stdio = StdioHost(settings.state_dir, settings.environ)
         self._keys: Keys
         """Set once the state directory is ours."""
+        approvals = settings.state_dir / APPROVALS
+        self._decisions = ToolDecisions(lambda: plugins.load("approvals", "sqlite")(approvals), self._targets)
         self._watch = Watch(settings.paths)
         self._spool = Spool(settings.state_dir / "spool", PARENT_SLOT)
 
@@ -109,6 +113,7 @@ class Mesh:
             if self._books is not None:
                 self._books.close()
             self._spool.close()
+            self._decisions.close()
             await exporter.stop()
             counters.close()
             store.close()
@@ -219,6 +224,7 @@ class Mesh:
         sources = Sources(self._ready, lambda: render(self._settings.state_dir), self._config, self._spool.audit)
         sources.usage, sources.budgets = self._books.usage, self._books.spent
         sources.keys = self._keys
+        sources.tools = self._decisions
         server = AdminServer(spec, write_token(self._settings.state_dir), sources)
         await server.start()
         return server
@@ -291,6 +297,10 @@ class Mesh:
     def _announce(self, snapshot: Snapshot) -> None:
         for text in announcement(self._settings, snapshot, self._supervisor.addresses(), self._admin_address()):
             self._report(text)
+
+    def _targets(self) -> list[str]:
+        snapshot = self._supervisor.snapshot
+        return [target.name for target in snapshot.mcp.targets] if snapshot is not None else []
 
     def _admin_address(self) -> tuple[str, int]:
         assert self._admin is not None

@@ -1,4 +1,6 @@
-"""What operators and probes ask: /healthz, /readyz, /metrics, /config, /usage, /budgets; /keys is `admin_keys`.
+"""What operators and probes ask: /healthz, /readyz, /metrics, /config, /usage, /budgets.
+
+/keys is `admin_keys`, /tools is `admin_tools`.
 
 Served by the supervisor, never by a worker: a scrape costs no call anything. No anonymous administration, loopback
 included: everything but the probes (and /metrics on loopback) needs the bearer token that is written to
@@ -19,6 +21,7 @@ import msgspec
 
 from heddle.dataplane import sockets
 from heddle.dataplane.admin_keys import KeyPages, Operations, is_about_keys
+from heddle.dataplane.admin_tools import ToolDecisions, ToolPages, is_about_tools
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer, answer_status
 from heddle.model.snapshot import AdminSpec, ListenerLimits, ListenerSpec
@@ -61,6 +64,8 @@ class Sources:
         """Balances of all budgets, likewise."""
         self.keys: Operations | None = None
         """What is done with virtual keys; None where there are none."""
+        self.tools: ToolDecisions | None = None
+        """What is decided about definitions of tools; None where nobody is asked."""
 
 
 def write_token(state_dir: Path) -> str:
@@ -84,6 +89,7 @@ class AdminServer:
         self._sources = sources
         self._admission = Admission(listener)
         self._keys = KeyPages(sources.keys, sources.audit) if sources.keys is not None else None
+        self._tools = ToolPages(sources.tools, sources.audit) if sources.tools is not None else None
         self._server = HttpServer(self.handle, listener, answer_error=answer_status)
         self._paths: dict[str, Callable[[Request], Reply]] = {
             "/healthz": self._health,
@@ -112,12 +118,14 @@ class AdminServer:
         """Answer one request; failures become answers here, as on the data path."""
         try:
             self._admission.check(request)
-            if self._keys is not None and is_about_keys(request.path):
+            section = self._section(request.path)
+            if section is not None:
                 self._authenticate(request)
-                return await self._keys.handle(request)
+                return await section.handle(request)
             page, report = self._paths.get(request.path), self._reports.get(request.path)
             if page is None and report is None:
-                raise CallError(Reason.NOT_FOUND, f"Served here: {', '.join([*self._paths, *self._reports, '/keys'])}.")
+                served = ", ".join([*self._paths, *self._reports, "/keys", "/tools"])
+                raise CallError(Reason.NOT_FOUND, f"Served here: {served}.")
             if request.method not in ("GET", "HEAD"):
                 raise CallError(Reason.METHOD_NOT_ALLOWED, "Use GET here.", headers=[(b"allow", b"GET, HEAD")])
             return page(request) if page is not None else await self._report(request)
@@ -126,6 +134,11 @@ class AdminServer:
         except Exception:
             _log.exception("unexpected failure of the admin listener")
             return answer(CallError(Reason.INTERNAL, "This page cannot be shown; the log says why."))
+
+    def _section(self, path: str) -> KeyPages | ToolPages | None:
+        if is_about_keys(path):
+            return self._keys
+        return self._tools if is_about_tools(path) else None
 
     def _health(self, request: Request) -> Reply:
         del request
