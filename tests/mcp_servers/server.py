@@ -1,5 +1,6 @@
 """The everything-server but for its tools: lists, resources, prompts, completions, and what it tells unasked."""
 
+import asyncio
 import json
 import warnings
 from typing import Any
@@ -27,6 +28,8 @@ from tests.mcp_servers.asking import Unanswered, answers, elicitation
 Context = ServerRequestContext[Any, Any]
 INSTRUCTIONS = "Everything a client can meet. Start with test_simple_text."
 TEXT_URI, BINARY_URI, WATCHED_URI = "test://static-text", "test://static-binary", "test://watched-resource"
+TICKING_URI = "test://ticking-resource"
+"""Changes by itself, several times a second, from when anybody listened."""
 CITIES = ("paris", "park", "party")
 
 
@@ -41,6 +44,8 @@ class Everything(Server[Any]):
         self.sessions: list[ServerSession] = []
         self.watching: dict[str, dict[str, ServerSession]] = {}
         """URI -> session's id -> session."""
+        self.ticking: asyncio.Task[None] | None = None
+        self.listening = ListenHandler(self.bus)
         self.extra_tools: list[types.Tool] = []
         self.extra_prompts: list[types.Prompt] = []
         self.extra_resources: list[types.Resource] = []
@@ -58,7 +63,7 @@ class Everything(Server[Any]):
             on_read_resource=self.read_resource,
             on_subscribe_resource=self.subscribe,
             on_unsubscribe_resource=self.unsubscribe,
-            on_subscriptions_listen=ListenHandler(self.bus),
+            on_subscriptions_listen=self.listen,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
             on_completion=self.complete,
@@ -129,7 +134,23 @@ class Everything(Server[Any]):
     async def set_level(self, ctx: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         return types.EmptyResult()
 
+    async def tick(self) -> None:
+        while True:
+            await asyncio.sleep(0.3)
+            watching = list(self.watching.get(TICKING_URI, {}).values())
+            await self.tell(watching, "send_resource_updated", TICKING_URI)
+            await self.bus.publish(ResourceUpdated(uri=TICKING_URI))
+
+    def begin_ticking(self) -> None:
+        if self.ticking is None:
+            self.ticking = asyncio.get_running_loop().create_task(self.tick())
+
+    async def listen(self, ctx: Context, params: types.SubscriptionsListenRequestParams) -> Any:
+        self.begin_ticking()
+        return await self.listening(ctx, params)
+
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        self.begin_ticking()
         self.watching.setdefault(str(params.uri), {})[whose(ctx)] = ctx.session
         return types.EmptyResult()
 
@@ -146,6 +167,7 @@ class Everything(Server[Any]):
             types.Resource(uri=TEXT_URI, name="static-text", mime_type="text/plain", description="A text."),
             types.Resource(uri=BINARY_URI, name="static-binary", mime_type="image/png"),
             types.Resource(uri=WATCHED_URI, name="watched-resource", mime_type="text/plain"),
+            types.Resource(uri=TICKING_URI, name="ticking-resource", mime_type="text/plain"),
         ]
         found, cursor = self.paged([*every, *self.extra_resources], params)
         return types.ListResourcesResult(resources=found, next_cursor=cursor)
@@ -172,7 +194,7 @@ class Everything(Server[Any]):
         """A resource's text and type. -32602 for one that is not here."""
         if uri == TEXT_URI:
             return "This is the content of the static text resource.", "text/plain"
-        if uri == WATCHED_URI:
+        if uri in (WATCHED_URI, TICKING_URI):
             return "Watched.", "text/plain"
         if uri.startswith("test://template/") and uri.endswith("/data"):
             ident = uri.removeprefix("test://template/").removesuffix("/data")
