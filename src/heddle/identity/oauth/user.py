@@ -131,10 +131,6 @@ class UserTokens(UserCredentials):
         self._spec = spec
         self._renewing: dict[Place, asyncio.Task[Credential]] = {}
 
-    def close(self) -> None:
-        """The snapshot is gone. A renewal under way is not stopped: its refresh token is spent already."""
-        self._seen.clear()
-
     async def headers(self, principal: Principal, caller_token: bytes) -> Headers:
         """See `TargetCredentials`."""
         del caller_token
