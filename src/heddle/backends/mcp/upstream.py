@@ -7,7 +7,7 @@ for a while, and asked in between whether it is well again.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
@@ -71,7 +71,7 @@ class Upstream:
         """Rises with each change of any of its lists."""
         self.changed: Callable[[Upstream, str], None] = lambda upstream, what: None  # noqa: ARG005
         """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
-        self.admit: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue
+        self.admit: Callable[[Catalogue], Awaitable[Catalogue]] = _as_it_is
         """What of its lists may be shown."""
         self._monotonic = tools.clock.monotonic
         self._shelves: dict[str, _Shelf] = {}
@@ -207,7 +207,7 @@ class Upstream:
         self.recovered()
         if shelf.read is None or catalogue != shelf.read:
             shelf.read = catalogue
-            shelf.catalogue = self.admit(catalogue)
+            shelf.catalogue = await self.admit(catalogue)
             self.generation += 1
         self._watch()
 
@@ -219,11 +219,11 @@ class Upstream:
         # Looked for at once again: it may be connected any moment, by a page that another worker serves.
         shelf.until_s = 0.0
 
-    def admit_anew(self) -> None:
+    async def admit_anew(self) -> None:
         """What may be shown has changed."""
-        for shelf in self._shelves.values():
+        for shelf in list(self._shelves.values()):
             if shelf.read is not None:
-                shelf.catalogue = self.admit(shelf.read)
+                shelf.catalogue = await self.admit(shelf.read)
                 self.generation += 1
 
     def _watch(self) -> None:
@@ -300,6 +300,10 @@ class Upstream:
         for task in self._tasks:
             task.cancel()
         self.target.close()
+
+
+async def _as_it_is(catalogue: Catalogue) -> Catalogue:
+    return catalogue
 
 
 def _tells(capability: object) -> bool:

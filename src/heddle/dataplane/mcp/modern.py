@@ -17,7 +17,7 @@ from heddle import __version__
 from heddle.backends.mcp.contract import Caller, Params
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.feed import Listening
-from heddle.dataplane.mcp.parking import Parking, Questions
+from heddle.dataplane.mcp.parking import Asked, Parking, Questions
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.net.message import Reply
@@ -160,13 +160,15 @@ class ModernFront:
         if running.said and events:
             return Reply(200, fronting.EVENTS, self._stream(running, questions, message, exchange))
         if not running.done:
-            return Reply(200, fronting.JSON, encode_result(message.id, self._parked(running, questions, exchange)))
+            return Reply(
+                200, fronting.JSON, encode_result(message.id, self._parked(running, questions, message, exchange))
+            )
         if running.error is not None:
             return fronting.failed(exchange, message.id, running.error, modern=True)
         return Reply(200, fronting.JSON, encode_result(message.id, running.result))
 
-    def _parked(self, running: Running, questions: Questions, exchange: Exchange) -> bytes:
-        return self._parking.park(running, questions, exchange, self._server.spec.name)
+    def _parked(self, running: Running, questions: Questions, message: Message, exchange: Exchange) -> bytes:
+        return self._parking.park(running, questions, Asked(message, exchange, self._server.spec.name))
 
     async def _stream(
         self, running: Running, questions: Questions, message: Message, exchange: Exchange
@@ -189,7 +191,7 @@ class ModernFront:
 
     def _last(self, running: Running, questions: Questions, message: Message, exchange: Exchange) -> bytes:
         if not running.done:
-            return encode_result(message.id, self._parked(running, questions, exchange))
+            return encode_result(message.id, self._parked(running, questions, message, exchange))
         if running.error is not None:
             return encode_error(message.id, fronting.failure(exchange, running.error))
         return encode_result(message.id, running.result)

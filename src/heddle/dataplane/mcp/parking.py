@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,14 @@ MAX_PARKED = 10_000
 _PURPOSE = "mcp-request-state"
 _RESUME, _RESUMED = "mcp.resume", "mcp.resumed"
 _encode = msgspec.json.encode
+
+
+class Asked(NamedTuple):
+    """The request whose call has to wait."""
+
+    message: Message
+    exchange: Exchange
+    server: str
 
 
 class Questions:
@@ -147,12 +155,11 @@ class Parking:
         for running, _ in self._parked.values():
             running.cancel()
 
-    def park(self, running: Running, questions: Questions, exchange: Exchange, server: str) -> bytes:
+    def park(self, running: Running, questions: Questions, asked: Asked) -> bytes:
         """The result that asks the caller. Raises CallError when too many wait."""
+        message, exchange, server = asked
         if len(self._parked) >= MAX_PARKED:
             raise CallError(Reason.OVERLOADED, "Too many calls wait for their callers.")
-        call = exchange.mcp
-        assert call is not None
         if isinstance(questions, _AwayQuestions):
             state = questions.state  # what the other worker sealed, where the call still is
             running.cancel()
@@ -160,7 +167,7 @@ class Parking:
             ident = os.urandom(12).hex()
             self._parked[ident] = running, questions
             asyncio.get_running_loop().call_later(WAIT_S, self._parked.pop, ident, None)
-            digest = _digest(call.method, call.name, call.params)
+            digest = _digest(message)
             state = self._seal(_State(digest, id=ident, address=self._bus.address), exchange, server)
         return b'{"resultType":"input_required","inputRequests":%b,"requestState":%b}' % (
             questions.requests(),
@@ -177,7 +184,7 @@ class Parking:
         inner = bytes(told.get("requestState", b""))
         if not inner:
             return result
-        digest = _digest(call.method, call.name, message.params)
+        digest = _digest(message)
         state = self._seal(_State(digest, target=call.target, state=inner), exchange, server)
         told["requestState"] = msgspec.Raw(_encode(state))
         return encode_members(told)
@@ -194,7 +201,7 @@ class Parking:
         if given is None:
             return None
         state = self._open(given, exchange, server)
-        if state.digest != _digest(message.method, _name(message), message.params):
+        if state.digest != _digest(message):
             raise _refused()
         if state.target:
             message.params = {**message.params, "requestState": msgspec.Raw(state.state)}
@@ -327,14 +334,11 @@ def _bound(exchange: Exchange, server: str) -> bytes:
     return f"{server}\0{caller_id(exchange.principal)}".encode()
 
 
-def _name(message: Message) -> str:
-    name = message.value.get("name", message.value.get("uri"))
-    return name if isinstance(name, str) else ""
-
-
-def _digest(method: str, name: str, params: Params) -> bytes:
+def _digest(message: Message) -> bytes:
     """What makes two requests the same but for their round."""
-    raw = params.get("arguments")
+    name = message.value.get("name", message.value.get("uri"))
+    method, name = message.method, name if isinstance(name, str) else ""
+    raw = message.params.get("arguments")
     arguments = msgspec.json.encode(msgspec.json.decode(raw), order="sorted") if raw is not None else b""
     return sha256(b"%b\0%b\0%b" % (method.encode(), name.encode("utf-8", "surrogatepass"), arguments)).digest()[:16]
 

@@ -50,22 +50,22 @@ class Screens:
         """Let through of a target's lists what may be shown."""
         screen = Screen(self._approvals, upstream.spec.safety)
 
-        def admit(catalogue: Catalogue) -> Catalogue:
-            return self._admit(upstream.name, catalogue, screen)
+        async def admit(catalogue: Catalogue) -> Catalogue:
+            return await self._admit(upstream.name, catalogue, screen)
 
         upstream.admit = admit
 
-    def _admit(self, target: str, catalogue: Catalogue, screen: Screen) -> Catalogue:
+    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen) -> Catalogue:
         if self._task is None:
             self._task = asyncio.ensure_future(self._look())
-        definitions, unreadable = _defined(catalogue)
-        self._definitions[target] = definitions
         others = {name: found for name, found in self._definitions.items() if name != target}
         try:
-            screening = screen.screen(target, definitions, others)
+            # Some milliseconds for each new definition: nobody else waits for that.
+            definitions, unreadable, screening = await asyncio.to_thread(_screened, screen, target, catalogue, others)
         except ApprovalsError as exc:
             _log.error("tool server %s: nothing of it is shown: %s", target, exc)
             return catalogue._replace(offers={}, described=_silent(catalogue))
+        self._definitions[target] = definitions
         self._tell(target, screening)
         for key in unreadable:
             screening.withheld[key] = _UNREADABLE
@@ -111,7 +111,7 @@ class Screens:
                 continue
             self._generation = generation
             for upstream in self._upstreams.values():
-                upstream.admit_anew()
+                await upstream.admit_anew()
                 for what in ("tools", "prompts", "resources"):
                     upstream.changed(upstream, what)
             with contextlib.suppress(ApprovalsError):
@@ -122,6 +122,13 @@ class Screens:
         if self._task is not None:
             self._task.cancel()
         self._approvals.close()
+
+
+def _screened(
+    screen: Screen, target: str, catalogue: Catalogue, others: Mapping[str, list[Definition]]
+) -> tuple[list[Definition], list[tuple[str, str]], Screening]:
+    definitions, unreadable = _defined(catalogue)
+    return definitions, unreadable, screen.screen(target, definitions, others)
 
 
 def _defined(catalogue: Catalogue) -> tuple[list[Definition], list[tuple[str, str]]]:

@@ -20,6 +20,7 @@ from heddle.backends.mcp.unconnected import is_unconnected
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.rewriting import app_in
 from heddle.dataplane.mcp.shaping import Shaping, shape
+from heddle.identity.subjects import readings
 from heddle.model.match import Globs, glob_match
 from heddle.model.snapshot_mcp import McpServerSpec, ServerTargetSpec, ToolSpec, VersionedToolSpec
 from heddle.wire.mcp import params
@@ -155,7 +156,7 @@ class Surface:
         if part is not None:
             return self._unlisted(part, uri, original, prefix)
         for template in self.entries["template"].values():
-            if not template.prefix and _fits(template.key, uri):
+            if not template.prefix and all(_fits(template.key, form) for form in readings(uri) or ("",)):
                 return template._replace(kind="resource", name=uri, key=uri)
         bare = [part for part in self.parts if not self.prefixes[part.spec.target]]
         reading = [part for part in bare if part.catalogue and "resources" in part.catalogue.described.capabilities]
@@ -164,8 +165,11 @@ class Surface:
 
     def _unlisted(self, part: Part, uri: str, original: str, prefix: str) -> Entry | None:
         allowed = part.spec.resources
-        if allowed is not None and not Globs(allowed).match(original):
-            return None
+        if allowed is not None:
+            # A server may read what it is asked for in more than one way: all of them must be allowed.
+            forms, globs = readings(original), Globs(allowed)
+            if not forms or not all(globs.match(form) for form in forms):
+                return None
         return Entry("resource", uri, part.upstream, original, b"", None, part.fallbacks, None, prefix)
 
     def capabilities(self) -> dict[str, Any]:
