@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from heddle.model.match import about_tools
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.guarding import GuardUnavailableError, Judged
@@ -65,6 +66,7 @@ class SchemaJudge:
         del tools
         self.spec = spec
         self._own = _validator(spec.schema) if spec.schema != "request" else None
+        self._scope = "tool_result" if about_tools(spec.match) else "assistant"
 
     async def judge(self, texts: Sequence[Judged], model: str, request: bytes) -> str:
         """Why the answer does not satisfy the schema; empty when it does, says nothing, or no schema was stated.
@@ -72,7 +74,7 @@ class SchemaJudge:
         Raises GuardUnavailableError for a stated schema that cannot be used.
         """
         del model
-        answers = [one.text for one in texts if one.scope == "assistant" and not one.aside]
+        answers = [one.text for one in texts if one.scope == self._scope and not one.aside]
         validator = self._own or self._stated(request)
         if validator is None:
             return ""

@@ -38,6 +38,10 @@ class McpCall(msgspec.Struct, kw_only=True, gc=False, eq=False):
     """What one call of this tool costs, where that is declared."""
     session: str = ""
     """Id of the caller's session, for records; empty without one."""
+    request_id: bytes = b""
+    """Id of the request as its caller wrote it, for traces."""
+    tool_error: bool = False
+    """The tool answered that it failed: an answer of the protocol, but no success."""
 
     @property
     def resource(self) -> str:

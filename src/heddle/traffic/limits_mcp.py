@@ -9,7 +9,8 @@ tool's stable one, so that neither renaming it nor offering it twice gives calle
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from heddle.model.match import TOOL_KEYS, Globs, MatchIndex, about_models, about_tools
+from heddle.model.match import TOOL_KEYS, MatchIndex, about_models, about_tools
+from heddle.model.match_mcp import Subjects, tool_names
 from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import LimitSpec
@@ -22,16 +23,7 @@ COUNTED = frozenset({"tools/call", "prompts/get", "resources/read"})
 class _Limit(NamedTuple):
     number: int
     spec: LimitSpec
-    servers: Globs | None
-    tools: Globs | None
-    targets: Globs | None
-
-    def counts(self, call: McpCall, names: Iterable[str]) -> bool:
-        if self.servers is not None and not self.servers.match(call.server):
-            return False
-        if self.targets is not None and not self.targets.match(call.target):
-            return False
-        return self.tools is None or (call.kind == "tool" and any(map(self.tools.match, names)))
+    subjects: Subjects
 
 
 class McpLimits:
@@ -47,16 +39,13 @@ class McpLimits:
                 # The index has one place for names; it calls them models.
                 tools = () if "*" in match.tools else match.tools
                 key = MatchSpec(tenants=match.tenants, users=match.users, agents=match.agents, models=tools)
-                globs = [
-                    Globs(patterns) if patterns else None for patterns in (match.servers, match.tools, match.targets)
-                ]
-                self._index.add(key, _Limit(number, spec, *globs))
+                self._index.add(key, _Limit(number, spec, Subjects.of(match)))
 
     def find(self, principal: Principal, call: McpCall) -> list[tuple[int, LimitSpec]]:
         """Limits that count `call`, with their numbers, in order."""
-        names = _names(call)
+        names = tool_names(call)
         found = {one.number: one for name in names for one in self._index.find(principal, name)}
-        return [(number, one.spec) for number, one in sorted(found.items()) if one.counts(call, names)]
+        return [(number, one.spec) for number, one in sorted(found.items()) if one.subjects.match(call, names)]
 
 
 def counts_models(spec: LimitSpec) -> bool:
@@ -81,11 +70,3 @@ def key_values(principal: Principal, call: McpCall) -> dict[str, str]:
         "server": call.server,
         "tool": tool,
     }
-
-
-def _names(call: McpCall) -> tuple[str, ...]:
-    """What patterns may call it; `tool@2` is `tool` too."""
-    if call.kind != "tool":
-        return ("",)
-    base = call.name.partition("@")[0]
-    return tuple(dict.fromkeys((call.name, base, call.stable_name)))

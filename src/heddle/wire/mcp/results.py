@@ -26,6 +26,23 @@ class _Typed(msgspec.Struct, gc=False):
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
+class _Ended(msgspec.Struct, gc=False):
+    isError: bool = False  # noqa: N815 - as on the wire
+
+
+_decode_end = msgspec.json.Decoder(_Ended).decode
+
+
+def is_error(result: bytes) -> bool:
+    """Whether a tool says that it failed. Never raises: what is no result tells of no error."""
+    if b'"isError"' not in result:
+        return False
+    try:
+        return _decode_end(result).isError
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
 def members(result: bytes) -> dict[str, msgspec.Raw]:
     """The members of a result, each as it was written. Raises ProtocolError when it is no object."""
     try:

@@ -10,50 +10,33 @@ stream that has begun ends with an error event in the caller's dialect and is cu
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
 from heddle.model.call import ModelCall
 from heddle.model.match import MatchIndex, about_tools
+from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
-from heddle.model.snapshot_guards import Direction, GuardSpec
 from heddle.net.body import Sink
 from heddle.net.message import Reply
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange, Handler, Phase
-from heddle.pipeline.guard_texts import LARGE_BYTES, StreamTreatment, Treatment, treat_body, treat_large_body
-from heddle.pipeline.guarding import (
-    Decision,
-    GuardRefusalError,
-    GuardSet,
-    GuardUnavailableError,
-    Judged,
-    Vault,
-)
-from heddle.telemetry import names
-from heddle.telemetry.records import AuditRecord
+from heddle.pipeline.guard_texts import StreamTreatment, Treatment
+from heddle.pipeline.guarding import GuardRefusalError, Judged
+from heddle.policies.guard.judging import Guards, Subject, Work, treated
+from heddle.policies.guard.mcp import McpMatches, McpWork
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm.codecs import CODECS
 from heddle.wire.llm.slots import Slots
 from heddle.wire.llm.slotted import SLOTS
 
-_log = logging.getLogger("heddle.guards")
-
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Largest stream that is held back for guards that need the whole."""
 MAX_KNOWN = 16_384
-_SCOPES = {
-    "system": "the instructions",
-    "user": "what the user says",
-    "assistant": "the answer",
-    "tool_arguments": "arguments of a tool",
-    "tool_result": "a tool's result",
-}
 
 
 def build(snapshot: Snapshot, tools: Tools) -> "Guard | None":
@@ -61,25 +44,31 @@ def build(snapshot: Snapshot, tools: Tools) -> "Guard | None":
     return Guard(snapshot, tools) if snapshot.guards else None
 
 
-class Guard:
+class Guard(Guards):
     """All guards of a snapshot, as one policy."""
 
     phase = Phase.GUARD
 
     def __init__(self, snapshot: Snapshot, tools: Tools) -> None:
-        self.tools = tools
-        self.specs = snapshot.guards
-        self.set: GuardSet = tools.guards(snapshot.guards, tools)
+        super().__init__(snapshot, tools)
         self._index: MatchIndex[int] = MatchIndex()
         for number, spec in enumerate(snapshot.guards):
             if not about_tools(spec.match):
                 self._index.add(spec.match, number)
         self._known: dict[tuple[str, ...], tuple[int, ...]] = {}
-        self._counters: dict[Decision, Callable[[], None]] = {}
+        self._of_tools = McpMatches(snapshot.guards)
 
     def permits(self, exchange: Exchange, model: ModelCall) -> bool:  # noqa: ARG002
         """A guard hides no model."""
         return True
+
+    def guard_mcp(self, exchange: Exchange, call: McpCall) -> McpWork | None:
+        """The guards of a call to a tool server; None when none is for it.
+
+        One that is about a tool whose name is not known is guarded by all that are for any tool of its target.
+        """
+        numbers = self._of_tools.find(exchange.principal, call)
+        return McpWork(self, exchange, call, numbers) if numbers else None
 
     def wrap(self, handler: Handler) -> Handler:
         """Guard the request, hand on, guard the answer."""
@@ -107,21 +96,22 @@ class Guard:
             known = self._known[key] = tuple(sorted(found))
         return known
 
-    def count(self, decision: Decision) -> None:
-        """Count one finding."""
-        labels = {"guard": decision.guard, "action": decision.action, "scope": decision.scope}
-        self.tools.metrics.counter(names.GUARD_DECISIONS, direction=decision.direction, **labels).add()
 
+class _Work(Work):
+    """The guards of one call of a model."""
 
-class _Work:
-    """The guards of one call."""
+    __slots__ = ("_call", "_slots")
 
-    __slots__ = ("_call", "_exchange", "_found", "_numbers", "_policy", "_slots", "_vault")
-
-    def __init__(self, policy: Guard, exchange: Exchange, call: ModelCall, numbers: tuple[int, ...]) -> None:
-        self._policy, self._exchange, self._call, self._numbers = policy, exchange, call, numbers
-        self._vault: Vault = policy.set.vault(call.body)
+    def __init__(self, guards: Guards, exchange: Exchange, call: ModelCall, numbers: tuple[int, ...]) -> None:
+        super().__init__(guards, exchange, numbers, call.body)
+        self._call = call
         self._slots: Slots | None = SLOTS.get(call.dialect)
+
+    @property
+    def subject(self) -> Subject:
+        """The model."""
+        call = self._call
+        return Subject(f"model:{call.model}", call.entry, call.model, call.body)
 
     async def request(self) -> None:
         """Guard the body, in place. Raises CallError."""
@@ -129,30 +119,27 @@ class _Work:
         if slots is None:
             self._unreadable(f"Guards cannot read calls of the kind `{call.dialect}`.")
             return
-        lanes = self._policy.set.lanes(self._numbers, "request", False)
-        judges = self._policy.set.judges(self._numbers, "request")
+        lanes, judges = self.lanes("request"), self.judges("request")
         if lanes is None and not judges:
             return
         texts: list[Judged] = []
         try:
-            treatment = Treatment(lanes, self._vault, self.tell)
-            call.body = await _treated(call.body, slots.request_slots, treatment, texts)
+            call.body = await treated(call.body, slots.request_slots, self.treatment(lanes), texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
         except RecursionError as exc:
             raise CallError(Reason.BAD_REQUEST, "The request is nested too deep for its guards.") from exc
-        await self._ask("request", texts)
+        await self.ask("request", texts, judges)
 
     async def reply(self, reply: Reply) -> Reply:
         """The answer, guarded; others than 200 say nothing of a model's. Raises CallError."""
-        slots, numbers = self._slots, self._numbers
+        slots = self._slots
         if slots is None or reply.status != 200:
             return reply
-        lanes = self._policy.set.lanes(numbers, "response", len(self._vault) > 0)
-        judges = self._policy.set.judges(numbers, "response")
+        lanes, judges = self.lanes("response"), self.judges("response")
         if lanes is None and not judges:
             return reply
-        treatment = Treatment(lanes, self._vault, self.tell)
+        treatment = self.treatment(lanes)
         if isinstance(reply.body, bytes):
             reply.body = await self._whole(reply.body, slots, treatment)
         else:
@@ -164,12 +151,12 @@ class _Work:
     async def _whole(self, body: bytes, slots: Slots, treatment: Treatment) -> bytes:
         texts: list[Judged] = []
         try:
-            body = await _treated(body, slots.answer_slots, treatment, texts)
+            body = await treated(body, slots.answer_slots, treatment, texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise CallError(Reason.UPSTREAM_ERROR, "The provider gave an answer that guards cannot read.") from exc
-        await self._ask("response", texts)
+        await self.ask("response", texts, self.judges("response"))
         return body
 
     async def _held(self, guarded: "GuardedStream", stream: StreamTreatment) -> AsyncIterator[bytes]:
@@ -184,69 +171,13 @@ class _Work:
                     raise CallError(Reason.UPSTREAM_ERROR, "The answer is too large to be held back for its guards.")
         finally:
             await guarded.aclose()
-        await self._ask("response", stream.texts)
+        await self.ask("response", stream.texts, self.judges("response"))
         return _replayed(pieces)
 
-    async def _ask(self, direction: Direction, texts: Sequence[Judged]) -> None:
-        """Ask the guards that need the whole, in the order they were declared. Raises CallError."""
-        for judge in self._policy.set.judges(self._numbers, direction):
-            spec = judge.spec
-            shown = [one for one in texts if one.scope in spec.scopes and one.text]
-            if not shown:
-                continue
-            what = "schema" if spec.schema else "webhook"
-            scope = shown[-1].scope
-            try:
-                why = await judge.judge(shown, self._call.model, self._call.body)
-            except GuardUnavailableError as exc:
-                _log.warning("guard %s: %s", spec.name, exc)
-                self._failed(spec, Decision(spec.name, "error", scope, direction, what))
-                continue
-            decision = Decision(spec.name, "refuse" if why else "allow", scope, direction, what)
-            if why and spec.action != "log":
-                raise self.refused(decision, why)
-            self.tell(decision._replace(action="log") if why else decision)
-
-    def _failed(self, spec: GuardSpec, decision: Decision) -> None:
-        self.tell(decision)
-        if spec.on_error == "refuse":
-            self._exchange.policy = spec.name
-            detail = f"The guard '{spec.name}' could not be asked, so the call is refused."
-            raise CallError(Reason.GUARD_UNAVAILABLE, detail, headers=[(b"retry-after", b"1")])
-
     def _unreadable(self, detail: str) -> None:
-        strict = [self._policy.specs[number] for number in self._numbers]
+        strict = [self.guards.specs[number] for number in self.numbers]
         if any(spec.on_error == "refuse" for spec in strict):
             raise CallError(Reason.GUARDED, detail)
-
-    def tell(self, decision: Decision) -> None:
-        """Write down a finding."""
-        self._policy.count(decision)
-        found = self._exchange.guarded
-        key = f"{decision.guard}:{decision.action}:{decision.scope}"
-        found[key] = found.get(key, 0) + 1
-
-    def refused(self, decision: Decision, why: str = "") -> CallError:
-        """Write down a refusal; what the caller is told of it."""
-        exchange, call = self._exchange, self._call
-        self.tell(decision)
-        exchange.policy = decision.guard
-        finding = why or f"it has what '{decision.finding}' looks for"
-        detail = f"Refused by guard '{decision.guard}' for {_SCOPES[decision.scope]}: {finding}."
-        self._policy.tools.audit(
-            AuditRecord(
-                kind="guard",
-                outcome="deny",
-                principal=exchange.principal,
-                source=exchange.source_address,
-                resource=f"model:{call.model}",
-                entry=call.entry,
-                policy=decision.guard,
-                detail=f"{decision.finding} in {decision.direction} {decision.scope}",
-                trace_id=exchange.trace.trace_id,
-            )
-        )
-        return CallError(Reason.GUARDED, detail)
 
     def error_event(self, error: CallError) -> bytes:
         """A refusal inside of a stream, in the caller's dialect."""
@@ -338,13 +269,6 @@ class GuardedStream:
         close: Any = getattr(self._body, "aclose", None)
         if close is not None:
             await close()
-
-
-async def _treated(body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment, texts: list[Judged]) -> bytes:
-    """A body after its guards; a large one lets other calls have their turns meanwhile."""
-    if len(body) < LARGE_BYTES:
-        return treat_body(body, slots_of, treatment, texts)
-    return await treat_large_body(body, slots_of, treatment, texts)
 
 
 async def _written(full: "asyncio.Future[None] | None") -> None:
