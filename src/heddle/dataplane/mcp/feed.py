@@ -16,6 +16,7 @@ import msgspec
 from heddle.backends.mcp.contract import Caller, Params, Wanted
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp import fronting
+from heddle.dataplane.mcp.guarding import GuardedCaller, hearing
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.dataplane.mcp.surface import Entry
@@ -44,8 +45,9 @@ _encode = msgspec.json.encode
 class Feed:
     """The sources of one listener's stream."""
 
-    def __init__(self, server: VirtualServer, caller: Caller) -> None:
+    def __init__(self, server: VirtualServer, caller: Caller, exchange: Exchange) -> None:
         self.server, self.caller = server, caller
+        self._exchange = exchange
         self.mail = Running()
         """Where messages wait for the stream."""
         self.lists: frozenset[str] = frozenset(CHANGED)
@@ -72,7 +74,13 @@ class Feed:
         def hear(method: str, params: Params) -> None:
             self._hear(upstream, prefix, method, params)
 
-        self._start(self._listen(upstream, wanted, caller, hear))
+        # What it is about, a server does not say: guards of all its tools are for it.
+        call = McpCall(method="", server=self.server.spec.name, version="", kind="tool", target=upstream.name)
+        guards = self.server.policies.guarding(self._exchange, call)
+        if guards is None:
+            self._start(self._listen(upstream, wanted, caller, hear))
+        else:
+            self._start(self._listen(upstream, wanted, GuardedCaller(caller, guards), hearing(guards, hear)))
 
     def _hear(self, upstream: Upstream, prefix: str, method: str, params: Params) -> None:
         if method == UPDATED and prefix and "uri" in params:
@@ -142,7 +150,7 @@ class Listening:
         uris = [uri for uri in asked if isinstance(uri, str)][:MAX_URIS] if isinstance(asked, list) else []
         surface = await self._server.surface(self._caller)
         entries = [entry for uri in uris if (entry := surface.resource(uri)) is not None and self._may(entry)]
-        feed = self._feed = Feed(self._server, self._caller)
+        feed = self._feed = Feed(self._server, self._caller, self._exchange)
         feed.lists = frozenset(lists)
         feed.tag = {meta.SUBSCRIPTION_ID: msgspec.Raw(self._identity)}
         honoured: dict[str, Any] = {f"{name}ListChanged": True for name in lists}

@@ -298,7 +298,7 @@ class LegacyFront:
         return Reply(200, fronting.EVENTS, self._own(session, exchange))
 
     async def _own(self, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
-        feed = Feed(self.server, self.caller_of(session, exchange.principal))
+        feed = Feed(self.server, self.caller_of(session, exchange.principal), exchange)
         stream = self._replay.stream(session)
         try:
             self.feed_from_targets(feed, session, exchange.principal)

@@ -7,6 +7,7 @@ authorization looks to callers as if it were not there.
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from heddle.dataplane.mcp.guarding import GuardedCall
 from heddle.model.mcp import McpCall
 from heddle.pipeline.exchange import Exchange
 
@@ -34,16 +35,8 @@ class Limits(Protocol):
 class Guards(Protocol):
     """The policy `guards`."""
 
-    def guards_mcp(self, exchange: Exchange) -> bool:
-        """Whether any guard is for this call."""
-        ...
-
-    async def guard_mcp_request(self, exchange: Exchange) -> None:
-        """Treat `exchange.mcp.arguments` and `params`, in place. Raises CallError (GUARDED)."""
-        ...
-
-    async def guard_mcp_result(self, exchange: Exchange, result: bytes) -> bytes:
-        """What becomes of a result. Raises CallError (GUARDED)."""
+    def guard_mcp(self, exchange: Exchange, call: McpCall) -> GuardedCall | None:
+        """The guards of a call; None when none is for it."""
         ...
 
 
@@ -57,7 +50,7 @@ class McpPolicies:
         self.authorization: Authorizes | None = policies.get("authorization")
         self.limits: Limits | None = policies.get("rate_limiting")
         guards = policies.get("guards")
-        self.guards: Guards | None = guards if hasattr(guards, "guards_mcp") else None
+        self.guards: Guards | None = guards if hasattr(guards, "guard_mcp") else None
 
     def permits(self, exchange: Exchange, call: McpCall) -> bool:
         """Whether a list may show it."""
@@ -69,6 +62,6 @@ class McpPolicies:
             self.authorization.check_mcp(exchange)
         return self.limits.check_mcp(exchange) if self.limits is not None else None
 
-    def guarded(self, exchange: Exchange) -> bool:
-        """Whether arguments and result have to be looked at."""
-        return self.guards is not None and self.guards.guards_mcp(exchange)
+    def guarding(self, exchange: Exchange, call: McpCall) -> GuardedCall | None:
+        """What has to look at what a call says and is told; None when nothing has."""
+        return self.guards.guard_mcp(exchange, call) if self.guards is not None else None

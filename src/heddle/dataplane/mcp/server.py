@@ -7,12 +7,14 @@ sent in its place, and what of the result callers see. What is forbidden is answ
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
+from heddle.dataplane.mcp.guarding import guarded
 from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.protected import Protected
@@ -29,6 +31,7 @@ from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from heddle.wire.mcp import meta
 from heddle.wire.mcp.fields import HEADER_MISMATCH, PARAM_PREFIX
 from heddle.wire.mcp.params import contradiction, fields_of
+from heddle.wire.mcp.results import is_error
 
 RESOURCE_NOT_FOUND = -32002
 _encode = msgspec.json.encode
@@ -186,7 +189,7 @@ class VirtualServer:
         self, entry: Entry | None, kind: Kind, name: str, arguments: dict[str, Any], turn: Turn
     ) -> bytes:
         """Call what `entry` stands for, through the policies."""
-        _, caller, exchange = turn
+        exchange = turn.exchange
         call = exchange.mcp
         assert call is not None
         call.kind, call.name = kind, name
@@ -199,14 +202,17 @@ class VirtualServer:
         wait = self._check(call, exchange)
         if wait is not None:
             await wait
-        guards = self.policies.guards if self.policies.guarded(exchange) else None
-        if guards is not None:
-            await guards.guard_mcp_request(exchange)
-        result = await self._send(entry, self._request(entry, turn), caller)
+        result = await self._guarded(turn, partial(self._ask, entry, turn))
+        call.tool_error = kind == "tool" and is_error(result)
         result = self.tasks.expose(result, entry.upstream.name, exchange)
-        if guards is not None:
-            result = await guards.guard_mcp_result(exchange, result)
         return exposed_in(result, entry.prefix) if entry.prefix else result
+
+    def _guarded(self, turn: Turn, send: Callable[[Caller], Awaitable[bytes]]) -> Awaitable[bytes]:
+        """What a target answers, as far as guards let it pass. `send` asks with what the call's params are by then."""
+        call = turn.exchange.mcp
+        assert call is not None
+        guards = self.policies.guarding(turn.exchange, call)
+        return send(turn.caller) if guards is None else guarded(guards, turn.caller, send)
 
     def _settle(self, entry: Entry, call: McpCall, arguments: dict[str, Any], turn: Turn) -> None:
         """Enter what is meant, with the arguments that the target will get: that is what policies judge."""
@@ -250,8 +256,9 @@ class VirtualServer:
             extra=_param_fields(entry, call, exchange),
         )
 
-    async def _send(self, entry: Entry, request: TargetRequest, caller: Caller) -> bytes:
+    async def _ask(self, entry: Entry, turn: Turn, caller: Caller) -> bytes:
         """Ask the target, or one that serves the same while it is not well."""
+        request = self._request(entry, turn)
         if not entry.fallbacks:
             return await entry.upstream.call(request, caller)
         order = sorted((entry.upstream, *entry.fallbacks), key=lambda upstream: not upstream.healthy)
@@ -283,10 +290,15 @@ class VirtualServer:
         if entry is None or not self.policies.permits(exchange, _about(call, entry)):
             raise unknown(kind, name)
         changed = {**ref, ("name" if kind == "prompt" else "uri"): entry.key}
-        params = {**message.params, "ref": msgspec.Raw(_encode(changed))}
-        passed = meta.of_caller(meta.read_meta(params))
-        params.pop("_meta", None)
-        return await entry.upstream.call(TargetRequest(method=message.method, params=params, meta=passed), caller)
+        call.params = {**message.params, "ref": msgspec.Raw(_encode(changed))}
+        passed = meta.of_caller(meta.read_meta(call.params))
+        call.params.pop("_meta", None)
+        upstream = entry.upstream
+
+        def send(caller: Caller) -> Awaitable[bytes]:
+            return upstream.call(TargetRequest(method=message.method, params=call.params, meta=passed), caller)
+
+        return await self._guarded(turn, send)
 
     async def _subscribe(self, turn: Turn) -> bytes:
         """Only sessions subscribe; what becomes of it beyond the target is the front's."""
@@ -305,20 +317,24 @@ class VirtualServer:
         return NOTHING
 
     async def _about_task(self, turn: Turn) -> bytes:
-        message, caller, exchange = turn
+        message, exchange = turn.message, turn.exchange
         given = message.value.get("taskId")
         target, ident = self.tasks.find(given, exchange)
         upstream = next((upstream for _, upstream in self.targets() if upstream.name == target), None)
         if upstream is None:
             raise RpcError(INVALID_PARAMS, "Unknown task")
         self.enter(exchange)
-        request = TargetRequest(
-            method=message.method,
-            params=to_target(message.params, ident),
-            meta=meta.of_caller(meta.read_meta(message.params)),
-            name=ident,
-        )
-        return named_again(await upstream.call(request, caller), str(given))
+        call = exchange.mcp
+        assert call is not None
+        # Which tool the task is of, nobody remembers: guards of all tools of the target are for its result.
+        call.kind, call.target, call.params = "tool", target, message.params
+        passed = meta.of_caller(meta.read_meta(message.params))
+
+        def send(caller: Caller) -> Awaitable[bytes]:
+            params = to_target(call.params, ident)
+            return upstream.call(TargetRequest(method=message.method, params=params, meta=passed, name=ident), caller)
+
+        return named_again(await self._guarded(turn, send), str(given))
 
 
 _METHODS: dict[str, Answer] = {

@@ -98,7 +98,7 @@ class _Talk:
     def __init__(self, legacy: LegacyFront, session: Session, exchange: Exchange, record: fronting.Record) -> None:
         self._legacy, self._session, self._exchange = legacy, session, exchange
         self._record = record
-        self.feed = Feed(legacy.server, legacy.caller_of(session, exchange.principal))
+        self.feed = Feed(legacy.server, legacy.caller_of(session, exchange.principal), exchange)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, body: bytes) -> None:
