@@ -126,7 +126,7 @@ def chat(
     Tricks of the offline model, as part of a message: [[pace 20]] [[length 100]], [[error 429 retry-after=2]],
     [[disconnect after=5]].
     """
-    gateway = Gateway(url, key or _demo_key(url, state), timeout_s)
+    gateway = Gateway(url, key or demo_key(url, state), timeout_s)
     conversation = Conversation(model, system)
     if not message:
         _converse(gateway, conversation)
@@ -138,7 +138,7 @@ def chat(
         sys.exit(_INTERRUPTED)
 
 
-def _demo_key(url: str, state_dir: Path | None) -> str:
+def demo_key(url: str, state_dir: Path | None) -> str:
     """The demo's key, for a gateway on this machine only: another one has no business with it."""
     if urlsplit(url).hostname not in LOOPBACK:
         return ""

@@ -19,6 +19,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("heddle.cli.keys:keys", "Make, limit, rotate and revoke virtual keys."),
     "usage": ("heddle.cli.usage:usage", "Show what was used and what it cost."),
     "ledger": ("heddle.cli.ledger:ledger", "Check the record of what was used."),
+    "mcp": ("heddle.cli.mcp:mcp", "Use tools, prompts and resources from the terminal."),
     "status": ("heddle.cli.status:status", "Show what a running mesh serves."),
 }
 

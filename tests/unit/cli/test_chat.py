@@ -146,11 +146,11 @@ def test_a_url_that_cannot_be_one(url):
 
 def test_the_demos_key_goes_to_this_machine_only(tmp_path):
     (tmp_path / "demo.key").write_text("sk-demo\n")
-    assert chat_module._demo_key("http://127.0.0.1:8080/v1", tmp_path) == "sk-demo"
-    assert chat_module._demo_key("http://localhost:8080/v1", tmp_path) == "sk-demo"
-    assert chat_module._demo_key("https://elsewhere.example/v1", tmp_path) == ""
-    assert chat_module._demo_key("http://127.0.0.1.elsewhere.example/v1", tmp_path) == ""
-    assert chat_module._demo_key("http://127.0.0.1/v1", tmp_path / "missing") == ""
+    assert chat_module.demo_key("http://127.0.0.1:8080/v1", tmp_path) == "sk-demo"
+    assert chat_module.demo_key("http://localhost:8080/v1", tmp_path) == "sk-demo"
+    assert chat_module.demo_key("https://elsewhere.example/v1", tmp_path) == ""
+    assert chat_module.demo_key("http://127.0.0.1.elsewhere.example/v1", tmp_path) == ""
+    assert chat_module.demo_key("http://127.0.0.1/v1", tmp_path / "missing") == ""
 
 
 def test_tool_calls_are_shown(server):
