@@ -50,6 +50,9 @@ class Caller:
         declared: object = msgspec.json.decode(self.capabilities)
         return isinstance(declared, dict) and isinstance(declared.get(capability), dict)
 
+    def began(self, target: str) -> None:
+        """A session with a target began for this caller, after its own."""
+
     def notify(self, method: str, params: Params) -> None:
         """The server says something; nobody listens here."""
 
@@ -99,6 +102,9 @@ class Wanted(msgspec.Struct, kw_only=True, frozen=True):
 
 
 Hear = Callable[[str, Params], None]
+"""Takes what a server says: a notification's method and params."""
+LISTENING = ""
+"""In place of a method: from now on nothing is missed."""
 
 
 class Target(Protocol):
@@ -125,6 +131,10 @@ class Target(Protocol):
 
     async def listen(self, wanted: Wanted, caller: Caller, hear: Hear) -> None:
         """Hear what it says by itself until cancelled, or until it ends the stream. Raises RpcError or CallError."""
+        ...
+
+    async def knows(self, caller: Caller) -> bool:
+        """Whether the caller has a session with it."""
         ...
 
     async def end(self, caller: Caller) -> None:

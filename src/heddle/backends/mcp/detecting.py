@@ -83,6 +83,10 @@ class DetectedTarget:
         """See `Target`."""
         await (await self._target(caller)).listen(wanted, caller, hear)
 
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`."""
+        return self._found is not None and await self._found.knows(caller)
+
     async def end(self, caller: Caller) -> None:
         """See `Target`."""
         if self._found is not None:

@@ -97,10 +97,10 @@ class KeptSessions:
                 stored = None
             if stored is not None and (lost is None or stored.session != lost.session):
                 return Kept(stored.session, stored.described)
-        carried = (caller.kept or {}).get(self._name)
-        if carried is None or self.described is None or (lost is not None and lost.session == carried.encode()):
+        version, _, carried = (caller.kept or {}).get(self._name, "").partition(" ")
+        if not carried or (lost is not None and lost.session == carried.encode("latin-1")):
             return None
-        return Kept(carried.encode(), self.described)
+        return Kept(carried.encode("latin-1"), self.described or Described(version=version))
 
     async def _begun(self, caller: Caller, begin: Begin) -> Kept:
         kept = await begin(caller)
@@ -109,13 +109,19 @@ class KeptSessions:
         self.described = kept.described
         if caller.beginning is not None and kept.session:
             # The caller's own session is just beginning: its token will carry this one.
-            caller.beginning[self._name] = kept.session.decode("latin-1")
-        elif kept.session:
+            caller.beginning[self._name] = f"{kept.described.version} {kept.session.decode('latin-1')}"
+            return kept
+        if kept.session:
             text = self._sealing.seal(
                 _PURPOSE, _encode(_Stored(kept.session, kept.described)), self._at(caller), self._ttl_s
             )
             self._kv.put(self._at(caller), text.encode("ascii"), self._ttl_s)
+        caller.began(self._name)
         return kept
+
+    async def knows(self, caller: Caller) -> bool:
+        """Whether the caller has a session, here or anywhere."""
+        return caller.key in self._known or await self._found(caller, None) is not None
 
     async def end(self, caller: Caller) -> Kept | None:
         """Forget the caller's session; what it was, if it is known."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
+from heddle.backends.mcp.contract import LISTENING, NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.kept import Kept, KeptSessions
 from heddle.backends.mcp.peer import BARE, Head, Peer, SessionLost, StreamCut, events, head, pause
 from heddle.model.snapshot import TimeoutSpec
@@ -203,6 +203,7 @@ class LegacyTarget:
             for uri in wanted.uris:
                 params = {"uri": msgspec.Raw(_encode(uri))}
                 await self.call(TargetRequest(method="resources/subscribe", params=params), caller)
+            hear(LISTENING, {})
             async for event in events(inbound):
                 if event.message is not None:
                     hearing.hear(event.message)
@@ -213,6 +214,10 @@ class LegacyTarget:
         finally:
             inbound.close()
             hearing.close()
+
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`."""
+        return await self._kept.knows(caller)
 
     async def end(self, caller: Caller) -> None:
         """End the caller's session with the server, if there is one."""

@@ -144,6 +144,11 @@ class ModernTarget:
         finally:
             inbound.close()
 
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`. It keeps no sessions."""
+        del caller
+        return False
+
     async def end(self, caller: Caller) -> None:
         """Nothing is kept for a caller."""
 

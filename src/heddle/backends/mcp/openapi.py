@@ -101,6 +101,11 @@ class OpenApiTarget:
         del wanted, caller, hear
         raise CallError(Reason.UPSTREAM_BROKEN, f"The service `{self.name}` says nothing by itself.")
 
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`. It keeps no sessions."""
+        del caller
+        return False
+
     async def end(self, caller: Caller) -> None:
         """See `Target`."""
 

@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
+from heddle.backends.mcp.contract import LISTENING, NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.legacy import answer_question
 from heddle.backends.mcp.peer import BARE, Peer, Place
 from heddle.model.snapshot import TimeoutSpec
@@ -223,6 +223,7 @@ class SseTarget:
         reader.add_done_callback(self._readers.discard)
         stream.described = await self._initialize(stream, caller)
         self._streams[caller.key] = stream
+        caller.began(self.name)
         return stream
 
     def _endpoint(self, said: str) -> Place:
@@ -274,9 +275,14 @@ class SseTarget:
             for uri in wanted.uris:
                 params = {"uri": msgspec.Raw(_encode(uri))}
                 await self.call(TargetRequest(method="resources/subscribe", params=params), caller)
+            hear(LISTENING, {})
             await stream.closed.wait()
         finally:
             stream.hear = None
+
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`."""
+        return caller.key in self._streams
 
     async def end(self, caller: Caller) -> None:
         """See `Target`."""

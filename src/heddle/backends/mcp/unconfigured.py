@@ -38,6 +38,11 @@ class UnconfiguredTarget:
         del wanted, caller, hear
         raise self._refusal()
 
+    async def knows(self, caller: Caller) -> bool:
+        """See `Target`. It keeps no sessions."""
+        del caller
+        return False
+
     async def end(self, caller: Caller) -> None:
         """There is nothing to end."""
 

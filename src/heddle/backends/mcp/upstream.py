@@ -14,7 +14,7 @@ from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
 from heddle.backends.mcp.consenting import with_consent
 from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
 from heddle.backends.mcp.unconnected import CONNECT, connected, is_unconnected, unconnected
-from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
+from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec, StdioSpec
 from heddle.model.snapshot_mcp_auth import (
     BasicAuth,
     BearerAuth,
@@ -84,6 +84,11 @@ class Upstream:
         self.per_caller = spec.per_caller or not isinstance(spec.auth, _OF_ALL)
         """Its lists may differ from caller to caller."""
         tools.closers.append(self.close)
+
+    @property
+    def per_owner(self) -> bool:
+        """Each caller has a server of its own behind it."""
+        return isinstance(self.spec.connect, StdioSpec) and self.spec.connect.isolation == "session"
 
     @property
     def eager(self) -> bool:

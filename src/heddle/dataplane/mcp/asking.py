@@ -9,6 +9,7 @@ counts only from the session that was asked.
 import asyncio
 import itertools
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,7 +22,7 @@ from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, encode_member
 WAIT_S = 600.0
 """How long a question waits for its answer."""
 MAX_ASKED = 10_000
-_ANSWER, _CANCEL = "mcp.answer", "mcp.cancel"
+_ANSWER, _CANCEL, _NEWS = "mcp.answer", "mcp.cancel", "mcp.news"
 
 
 class _Answered(msgspec.Struct, array_like=True):
@@ -52,7 +53,12 @@ class Asking:
         self._nonce = os.urandom(4).hex()
         self._asked: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
         self._running: dict[tuple[str, bytes], Running] = {}
-        self._undo = [bus.subscribe(_ANSWER, self._hear_answer), bus.subscribe(_CANCEL, self._hear_cancel)]
+        self._followers: dict[str, list[Callable[[str], None]]] = {}
+        self._undo = [
+            bus.subscribe(_ANSWER, self._hear_answer),
+            bus.subscribe(_CANCEL, self._hear_cancel),
+            bus.subscribe(_NEWS, self._hear_news),
+        ]
 
     def close(self) -> None:
         """Hear of nothing more."""
@@ -99,6 +105,30 @@ class Asking:
         else:
             answer.set_result(answered.result)
         return True
+
+    def follow(self, session: Session, follower: Callable[[str], None]) -> Callable[[], None]:
+        """Tell `follower` what is new of a session, until the function that is returned is called.
+
+        That is the name of a target with which it has a session from now on; empty when its subscriptions changed.
+        """
+        followers = self._followers.setdefault(session.carried.id, [])
+        followers.append(follower)
+
+        def undo() -> None:
+            followers.remove(follower)
+            if not followers:
+                self._followers.pop(session.carried.id, None)
+
+        return undo
+
+    def news(self, session: Session, target: str) -> None:
+        """Something is new of a session: whoever follows it, in any worker, is told."""
+        self._bus.publish(_NEWS, f"{session.carried.id} {target}".encode())
+
+    def _hear_news(self, payload: bytes) -> None:
+        session, _, target = payload.decode("utf-8", "replace").partition(" ")
+        for follower in list(self._followers.get(session, ())):
+            follower(target)
 
     def begin(self, session: Session, request: bytes, running: Running) -> None:
         """A request of a session is under way."""

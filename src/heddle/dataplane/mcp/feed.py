@@ -8,12 +8,12 @@ listeners; changes of resources by a listener's own session with the target, or 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import msgspec
 
-from heddle.backends.mcp.contract import Caller, Params, Wanted
+from heddle.backends.mcp.contract import LISTENING, Caller, Params, Wanted
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.guarding import GuardedCaller, hearing
@@ -33,6 +33,10 @@ _log = logging.getLogger("heddle.mcp")
 MAX_URIS = 1_000
 AGAIN_S = 2.0
 """A target that ended a stream is listened to again after so long."""
+READY_S = 5.0
+"""How long an acknowledgement waits for those of targets."""
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+_READY = frozenset((LISTENING, ACKNOWLEDGED))
 UPDATED = "notifications/resources/updated"
 CHANGED = {
     "tools": "notifications/tools/list_changed",
@@ -54,6 +58,7 @@ class Feed:
         self.tag: Params = {}
         """What `_meta` of each message says."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: dict[str, asyncio.Task[None]] = {}
         self._own: list[tuple[Upstream, Caller]] = []
         server.watchers.add(self._changed)
 
@@ -68,19 +73,31 @@ class Feed:
             params = {**params, "_meta": msgspec.Raw(encode_members(said))}
         self.mail.say(encode_notification(method, encode_members(params) if params else b""))
 
-    def watch(self, upstream: Upstream, wanted: Wanted, caller: Caller, prefix: str) -> None:
-        """Listen to a target for as long as the stream is open."""
+    def watch(self, upstream: Upstream, wanted: Wanted, caller: Caller, prefix: str) -> asyncio.Event:
+        """Listen to a target for as long as the stream is open. The event is set once it really does."""
+        ready = asyncio.Event()
 
         def hear(method: str, params: Params) -> None:
+            if method in _READY:
+                ready.set()
+                return
             self._hear(upstream, prefix, method, params)
 
         # What it is about, a server does not say: guards of all its tools are for it.
         call = McpCall(method="", server=self.server.spec.name, version="", kind="tool", target=upstream.name)
         guards = self.server.policies.guarding(self._exchange, call)
         if guards is None:
-            self._start(self._listen(upstream, wanted, caller, hear))
+            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, caller, hear))
         else:
-            self._start(self._listen(upstream, wanted, GuardedCaller(caller, guards), hearing(guards, hear)))
+            guarded, heard = GuardedCaller(caller, guards), hearing(guards, hear)
+            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, guarded, heard))
+        return ready
+
+    def stop(self, target: str) -> None:
+        """Listen to a target no more."""
+        task = self._listening.pop(target, None)
+        if task is not None:
+            task.cancel()
 
     def _hear(self, upstream: Upstream, prefix: str, method: str, params: Params) -> None:
         if method == UPDATED and prefix and "uri" in params:
@@ -89,7 +106,7 @@ class Feed:
         what = next((what for what, name in CHANGED.items() if name == method), "")
         if what:
             upstream.invalidate(what)  # everybody is told once the lists were read again
-        elif method.startswith("notifications/") and not method.startswith("notifications/subscriptions/"):
+        elif method.startswith("notifications/"):
             self.tell(method, params)
 
     async def _listen(self, upstream: Upstream, wanted: Wanted, caller: Caller, hear: Any) -> None:
@@ -108,10 +125,12 @@ class Feed:
         self._own.append((upstream, own))
         return own
 
-    def _start(self, work: Awaitable[None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do something for as long as the stream is open."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def close(self) -> None:
         """The stream is over."""
@@ -156,14 +175,27 @@ class Listening:
         honoured: dict[str, Any] = {f"{name}ListChanged": True for name in lists}
         if entries:
             honoured["resourceSubscriptions"] = [entry.name for entry in entries]
-        feed.tell("notifications/subscriptions/acknowledged", {"notifications": msgspec.Raw(_encode(honoured))})
+        ready: list[asyncio.Event] = []
         by_upstream: dict[str, list[Entry]] = {}
         for entry in entries:
             by_upstream.setdefault(entry.upstream.name, []).append(entry)
+        for upstream in (upstream for _, upstream in self._server.targets() if upstream.per_owner):
+            # Each caller has a process of its own, which nobody else hears.
+            keys = tuple(entry.key for entry in by_upstream.pop(upstream.name, ()))
+            lists_there = Wanted(
+                tools="tools" in lists, prompts="prompts" in lists, resources="resources" in lists, uris=keys
+            )
+            prefix = next(prefix for prefix, other in self._server.targets() if other is upstream)
+            ready.append(feed.watch(upstream, lists_there, self._caller, prefix))
         for group in by_upstream.values():
             upstream = group[0].upstream
             caller = feed.own_session(upstream) if upstream.target.stateful else self._caller
-            feed.watch(upstream, Wanted(uris=tuple(entry.key for entry in group)), caller, group[0].prefix)
+            keys = tuple(entry.key for entry in group)
+            ready.append(feed.watch(upstream, Wanted(uris=keys), caller, group[0].prefix))
+        if ready:
+            # Who has the acknowledgement misses nothing from then on; a target that is away holds nobody up for long.
+            await asyncio.wait([asyncio.ensure_future(one.wait()) for one in ready], timeout=READY_S)
+        feed.tell(ACKNOWLEDGED, {"notifications": msgspec.Raw(_encode(honoured))})
 
     def _may(self, entry: Entry) -> bool:
         call = McpCall(

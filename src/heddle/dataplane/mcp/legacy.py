@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from heddle import __version__
-from heddle.backends.mcp.contract import NOTHING, Caller, Params, Wanted
+from heddle.backends.mcp.contract import NOTHING, Caller, Params
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.feed import Feed
+from heddle.dataplane.mcp.following import Following
 from heddle.dataplane.mcp.modern import capabilities
 from heddle.dataplane.mcp.replay import Replay, Stream
 from heddle.dataplane.mcp.running import Running
@@ -70,6 +71,11 @@ class LegacyCaller(Caller):
         """Into the stream of this request."""
         if method.startswith("notifications/"):
             self.running.say(encode_notification(method, encode_members(params)))
+
+    def began(self, target: str) -> None:
+        """Whoever follows the session listens to this target too."""
+        if self.session is not None:
+            self._asking.news(self.session, target)
 
     async def ask(self, method: str, params: Params) -> bytes:
         """In the stream of this request; the answer comes as a request of its own, perhaps to another worker."""
@@ -212,6 +218,7 @@ class LegacyFront:
         changing = session.changing or Changing()
         uris = tuple(other for other in changing.uris if other != uri) + ((uri,) if on else ())
         self._sessions.change(session, msgspec.structs.replace(changing, uris=uris[-1_000:]))
+        self._asking.news(session, "")
 
     async def told(self, exchange: Exchange, message: Message, session: Session | None) -> None:
         """An answer, or a notification."""
@@ -298,31 +305,29 @@ class LegacyFront:
         return Reply(200, fronting.EVENTS, self._own(session, exchange))
 
     async def _own(self, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
-        feed = Feed(self.server, self.caller_of(session, exchange.principal), exchange)
+        following = self.following(session, exchange)
         stream = self._replay.stream(session)
         try:
-            self.feed_from_targets(feed, session, exchange.principal)
             if stream.primed:
                 yield stream.prime()
             else:
                 yield fronting.PING
-            async for said in feed.messages():
+            async for said in following.feed.messages():
                 exchange.events += 1
                 yield stream.event(said) if said else fronting.PING
         finally:
-            feed.close()
+            following.close()
 
     def caller_of(self, session: Session, principal: Principal) -> LegacyCaller:
         """The caller that is asked by what a server says by itself."""
         return LegacyCaller(Running(), self._asking, session, principal)
 
-    def feed_from_targets(self, feed: Feed, session: Session, principal: Principal) -> None:
-        """Pass on what the session's own sessions with targets say."""
-        caller = self.caller_of(session, principal)
+    def following(self, session: Session, exchange: Exchange) -> "Following":
+        """Everything that targets say to a session by themselves."""
+        caller = self.caller_of(session, exchange.principal)
+        feed = Feed(self.server, caller, exchange)
         caller.running = feed.mail
-        for target, upstream in self.server.targets():
-            if upstream.target.stateful and upstream.name in session.carried.kept:
-                feed.watch(upstream, Wanted(), caller, target)
+        return Following(feed, session, self._asking, self._sessions)
 
     async def end(self, exchange: Exchange) -> Reply:
         """A DELETE: the session is over, here and at every target."""

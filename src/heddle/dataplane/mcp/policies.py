@@ -23,6 +23,10 @@ class Authorizes(Protocol):
         """Whether some arguments could be allowed."""
         ...
 
+    def allows_mcp(self, exchange: Exchange, call: McpCall) -> bool:
+        """Whether exactly this call is allowed; nothing is written down."""
+        ...
+
 
 class Limits(Protocol):
     """The policy `rate_limiting`."""
@@ -55,6 +59,10 @@ class McpPolicies:
     def permits(self, exchange: Exchange, call: McpCall) -> bool:
         """Whether a list may show it."""
         return self.authorization is None or self.authorization.permits_mcp(exchange, call)
+
+    def allows(self, exchange: Exchange, call: McpCall) -> bool:
+        """Whether exactly this call could be made."""
+        return self.authorization is None or self.authorization.allows_mcp(exchange, call)
 
     def check(self, exchange: Exchange) -> Awaitable[None] | None:
         """Let the call pass, or raise CallError; returns what to wait for first when it has to."""

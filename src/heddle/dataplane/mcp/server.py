@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
@@ -261,7 +262,8 @@ class VirtualServer:
         request = self._request(entry, turn)
         if not entry.fallbacks:
             return await entry.upstream.call(request, caller)
-        order = sorted((entry.upstream, *entry.fallbacks), key=lambda upstream: not upstream.healthy)
+        others = [upstream for upstream in entry.fallbacks if self._may_serve(upstream, entry, turn.exchange)]
+        order = sorted((entry.upstream, *others), key=lambda upstream: not upstream.healthy)
         for upstream in order[:-1]:
             try:
                 return await upstream.call(request, caller)
@@ -270,6 +272,13 @@ class VirtualServer:
                 if error.reason not in (Reason.UPSTREAM_UNREACHABLE, Reason.OVERLOADED):
                     raise
         return await order[-1].call(request, caller)
+
+    def _may_serve(self, upstream: Upstream, entry: Entry, exchange: Exchange) -> bool:
+        """Whether another target has the same, and this caller may have it from there."""
+        catalogue, call = upstream.known(), exchange.mcp
+        assert call is not None
+        there = catalogue is None or entry.kind != "tool" or entry.key in catalogue.of("tool")
+        return there and self.policies.allows(exchange, replace(call, target=upstream.name))
 
     async def _complete(self, turn: Turn) -> bytes:
         message, caller, exchange = turn

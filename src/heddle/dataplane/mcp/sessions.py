@@ -149,6 +149,14 @@ class Sessions:
         except msgspec.DecodeError:
             return Changing(ended=True)
 
+    async def current(self, session: Session) -> Changing:
+        """What of a session changes, as it is now. Raises NoSession when it is over."""
+        if session.changing is None:
+            session.changing = await self._read(session.carried.id)
+        if session.changing.ended:
+            raise NoSession
+        return session.changing
+
     def change(self, session: Session, changing: Changing) -> None:
         """Keep what changed, where every worker finds it."""
         session.changing = changing

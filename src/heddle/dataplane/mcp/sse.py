@@ -17,7 +17,6 @@ from heddle.dataplane.admission import check_json
 from heddle.dataplane.decode import read_body
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.endpoint import unreadable
-from heddle.dataplane.mcp.feed import Feed
 from heddle.dataplane.mcp.legacy import LegacyFront
 from heddle.dataplane.mcp.sessions import Carried, Changing, NoSession, Session, Sessions
 from heddle.drivers.bus import Bus
@@ -98,7 +97,8 @@ class _Talk:
     def __init__(self, legacy: LegacyFront, session: Session, exchange: Exchange, record: fronting.Record) -> None:
         self._legacy, self._session, self._exchange = legacy, session, exchange
         self._record = record
-        self.feed = Feed(legacy.server, legacy.caller_of(session, exchange.principal), exchange)
+        self._following = legacy.following(session, exchange)
+        self.feed = self._following.feed
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, body: bytes) -> None:
@@ -157,7 +157,7 @@ class _Talk:
 
     def close(self) -> None:
         """The stream is closed: so is the session."""
-        self.feed.close()
+        self._following.close()
         for task in self._tasks:
             task.cancel()
         self._legacy.forget(self._session, self._exchange.principal)
