@@ -20,6 +20,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "usage": ("heddle.cli.usage:usage", "Show what was used and what it cost."),
     "ledger": ("heddle.cli.ledger:ledger", "Check the record of what was used."),
     "mcp": ("heddle.cli.mcp:mcp", "Use tools, prompts and resources from the terminal."),
+    "tools": ("heddle.cli.tools:tools", "See and decide what tool servers may say of themselves."),
     "status": ("heddle.cli.status:status", "Show what a running mesh serves."),
 }
 
