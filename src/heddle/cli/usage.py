@@ -44,6 +44,7 @@ def usage(by: str, since: str, until: str, where: tuple[str, ...], form: str, st
     heddle usage --by tenant,user --since 30d       who spent it, over the last 30 days
     heddle usage --by day --where tenant=research   one tenant, day by day
     heddle usage --by session --since 24h           which sessions of agents were dear
+    heddle usage --by tool,tenant                   what tools cost whom, where they have a price
     heddle usage --by month,provider --format csv   for the bookkeeper
     heddle usage --format json | jq .total.usd      for a script
     """

@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator
 
 from heddle.dataplane.bookkeeping import bookkeeper
 from heddle.dataplane.listening import Listening, heard_of, marks
+from heddle.dataplane.mcp import recorded
 from heddle.model.call import Heard, Usage
+from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.exchange import Exchange
-from heddle.telemetry.calls import CallKind, CallSeries, UsageSeries
+from heddle.telemetry.calls import CallKind, CallSeries, McpSeries, SessionSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
 from heddle.telemetry.metrics import TenantLabels
 from heddle.telemetry.records import MAX_BODY_CHARS, AccessFacts, AccessRecord, access_line, access_tail, timestamp
@@ -39,7 +41,7 @@ _Ended = tuple[Exchange, int, int, bytes | Listening, float]
 class _Kind:
     """What calls of one kind have in common."""
 
-    __slots__ = ("principal", "series", "tail", "usage")
+    __slots__ = ("mcp", "principal", "series", "tail", "usage")
 
     def __init__(self, principal: Principal, series: CallSeries, tail: bytes) -> None:
         self.principal = principal
@@ -47,6 +49,8 @@ class _Kind:
         self.series = series
         self.tail = tail
         self.usage: UsageSeries | None = None
+        self.mcp: McpSeries | SessionSeries | None = None
+        """Of calls to tool servers."""
 
 
 class Recorder:
@@ -76,8 +80,8 @@ class Recorder:
 
     def listen(self, exchange: Exchange, body: AsyncIterator[bytes]) -> Listening | None:
         """The body of a stream to send instead, if its record or span will tell of it."""
-        if self._bodies or (self._traced and exchange.trace.sampled):
-            return Listening(body, exchange.call.dialect if exchange.call is not None else "", self._bodies)
+        if exchange.call is not None and (self._bodies or (self._traced and exchange.trace.sampled)):
+            return Listening(body, exchange.call.dialect, self._bodies)
         return None
 
     def record(self, exchange: Exchange, status: int, bytes_out: int) -> None:
@@ -115,8 +119,15 @@ class Recorder:
         duration = ended_s - started
         upstream = ended_s - exchange.upstream_s if exchange.upstream_s else 0.0
         first = exchange.first_byte_s - started if exchange.first_byte_s else 0.0
-        kind = self._kind(exchange, status)
-        kind.series.count(duration, upstream, first, exchange.events)
+        mcp = exchange.mcp
+        if mcp is None:
+            kind = self._kind(exchange, status)
+            kind.series.count(duration, upstream, first, exchange.events)
+        else:
+            kind = self._mcp_kind(exchange, mcp, status)
+            kind.series.count(duration, 0.0, 0.0)
+            if kind.mcp is not None:
+                kind.mcp.count(duration, exchange.cost_usd)
         if usage is not None:
             (kind.usage or self._bind_usage(kind, exchange)).count(usage, exchange.cost_usd)
         sampled = self._traced and exchange.trace.sampled
@@ -135,6 +146,8 @@ class Recorder:
         if usage is not None and call is not None:
             kept = exchange.cache == "hit"
             exchange.cost_usd = 0.0 if kept else self._price(call.provider, call.upstream_model, usage, call.characters)
+        elif exchange.mcp is not None:
+            exchange.cost_usd = recorded.price(exchange.mcp, exchange)
         for settle in exchange.finishers[::-1]:
             settle(exchange)
         self._enter(exchange, status)
@@ -157,7 +170,10 @@ class Recorder:
         if self._traced and exchange.trace.sampled:
             most = call.max_output_tokens or 0 if call is not None else 0
             vendor = self._vendors.get(record.provider, "")
-            self._spool.span(finished(exchange.trace, record, began_s, marks(heard), most, vendor))
+            span = finished(exchange.trace, record, began_s, marks(heard), most, vendor)
+            if exchange.mcp is not None:
+                span.request_id = exchange.mcp.request_id.decode("utf-8", "replace").strip('"')
+            self._spool.span(span)
 
     def _kind(self, exchange: Exchange, status: int) -> _Kind:
         call = exchange.call
@@ -186,9 +202,25 @@ class Recorder:
             series = self._call_series(exchange, status)
             kind = _Kind(principal, series, access_tail(_constant(exchange, status)) if self._access else b"")
             if call is not None and len(model) <= MAX_KEPT_CHARS:
-                if len(self._kinds) >= MAX_KINDS:
-                    self._kinds.clear()
-                self._kinds[key] = kind
+                self._keep(key, kind)
+        return kind
+
+    def _keep(self, key: tuple[object, ...], kind: _Kind) -> None:
+        if len(self._kinds) >= MAX_KINDS:
+            self._kinds.clear()
+        self._kinds[key] = kind
+
+    def _mcp_kind(self, exchange: Exchange, call: McpCall, status: int) -> _Kind:
+        """The same for a call to a tool server."""
+        key = recorded.kind_key(call, exchange, status)
+        kind = self._kinds.get(key)
+        if kind is None:
+            tail = access_tail(_constant(exchange, status)) if self._access else b""
+            kind = _Kind(exchange.principal, self._call_series(exchange, status), tail)
+            tenant = self._tenants.label(exchange.principal.tenant)
+            kind.mcp = recorded.series(call, exchange, self._metrics, tenant)
+            if recorded.is_kept(call, exchange):
+                self._keep(key, kind)
         return kind
 
     def _call_series(self, exchange: Exchange, status: int) -> CallSeries:
@@ -214,8 +246,9 @@ class Recorder:
 
 def _facts(exchange: Exchange, began: str, spans_s: tuple[float, float, float], bytes_out: int) -> AccessFacts:
     """The part of a record that is the call's own; `spans_s`: the whole, that of the upstream, that to its answer."""
-    call, trace, usage = exchange.call, exchange.trace, exchange.usage or _NOTHING
+    call, mcp, trace, usage = exchange.call, exchange.mcp, exchange.trace, exchange.usage or _NOTHING
     duration_s, upstream_s, first_s = spans_s
+    size = len(call.body) if call is not None else mcp.size if mcp is not None else 0
     return AccessFacts(
         began,
         trace.trace_id,
@@ -223,7 +256,7 @@ def _facts(exchange: Exchange, began: str, spans_s: tuple[float, float, float], 
         int(duration_s * 1e6) / 1e3,
         int(upstream_s * 1e6) / 1e3,
         int(first_s * 1e6) / 1e3,
-        len(call.body) if call is not None else 0,
+        size,
         bytes_out,
         usage.input_tokens,
         usage.output_tokens,
@@ -231,6 +264,7 @@ def _facts(exchange: Exchange, began: str, spans_s: tuple[float, float, float], 
         usage.reasoning_tokens,
         usage.estimated,
         exchange.cost_usd,
+        mcp.session if mcp is not None else "",
     )
 
 
@@ -271,4 +305,6 @@ def _constant(exchange: Exchange, status: int) -> AccessRecord:
         record.upstream_model = call.upstream_model
         record.provider = call.provider
         record.stream = call.stream
+    elif exchange.mcp is not None:
+        recorded.describe(exchange.mcp, record)
     return record

@@ -74,6 +74,55 @@ def _events(metrics: Metrics, model: str, provider: str) -> int:
     return metrics.counter(names.STREAM_EVENTS, model=model, provider=provider).at
 
 
+class McpKind(NamedTuple):
+    """The labels of a finished call to a tool server."""
+
+    server: str
+    target: str
+    tool: str
+    outcome: str
+    tenant: str
+
+
+class McpSeries:
+    """The numbers of one kind of call to a tool server."""
+
+    __slots__ = ("_bind_cost", "_calls", "_cost", "_duration", "_numbers")
+
+    def __init__(self, metrics: Metrics, kind: McpKind) -> None:
+        server, target, tool, outcome, tenant = kind
+        self._numbers = metrics.numbers
+        self._calls = metrics.counter(names.MCP_CALLS, server=server, target=target, tool=tool, outcome=outcome).at
+        self._duration = metrics.histogram(names.MCP_CALL_DURATION, server=server, target=target).at
+        self._cost = 0
+        self._bind_cost = partial(metrics.counter, names.MCP_COST_USD, server=server, tool=tool, tenant=tenant)
+
+    def count(self, duration_s: float, cost_usd: float | None) -> None:
+        """One call of that kind; `cost_usd` is None where nothing is declared, or nothing was asked."""
+        numbers = self._numbers
+        numbers[self._calls] += 1.0
+        at = self._duration
+        numbers[at] += duration_s
+        numbers[at + 1 + bisect_left(DURATION_S, duration_s)] += 1.0
+        if cost_usd:
+            self._cost = self._cost or self._bind_cost().at
+            numbers[self._cost] += cost_usd
+
+
+class SessionSeries:
+    """How many sessions began with one virtual server."""
+
+    __slots__ = ("_sessions",)
+
+    def __init__(self, metrics: Metrics, server: str) -> None:
+        self._sessions = metrics.counter(names.MCP_SESSIONS, server=server)
+
+    def count(self, duration_s: float, cost_usd: float | None) -> None:
+        """One more."""
+        del duration_s, cost_usd
+        self._sessions.add()
+
+
 class UsageSeries:
     """The numbers of one (model, provider, tenant)."""
 

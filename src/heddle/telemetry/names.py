@@ -39,6 +39,11 @@ RECORDS_LOST = "heddle_records_lost_total"
 AUDIT_HELD = "heddle_audit_held"
 BUS_DROPPED = "heddle_bus_dropped_total"
 DEFINITIONS_WITHHELD = "heddle_mcp_definitions_withheld"
+MCP_CALLS = "heddle_mcp_calls_total"
+MCP_CALL_DURATION = "heddle_mcp_call_duration_seconds"
+MCP_COST_USD = "heddle_mcp_cost_usd_total"
+MCP_SESSIONS = "heddle_mcp_sessions_total"
+MCP_TARGET_HEALTHY = "heddle_mcp_target_healthy"
 CONFIG_RELOADS = "heddle_config_reloads_total"
 WORKER_RESTARTS = "heddle_worker_restarts_total"
 METRIC_OVERFLOW = "heddle_metric_overflow_total"
@@ -169,6 +174,35 @@ _SPECS = (
         "Definitions of a tool server that are not shown: changed, suspicious, rejected or not approved yet.",
         ("target",),
     ),
+    MetricSpec(
+        MCP_CALLS,
+        "counter",
+        "Calls of tools, prompts and resources; tool is empty for the latter two, unknown for what is not there; "
+        "outcome is ok, tool_error (the tool says that it failed), denied, limited, guarded, unavailable or error.",
+        ("server", "target", "tool", "outcome"),
+        max_series=5_000,
+    ),
+    MetricSpec(
+        MCP_CALL_DURATION,
+        "histogram",
+        "Of the same calls, from the request head to the end of the answer.",
+        ("server", "target"),
+        DURATION_S,
+    ),
+    MetricSpec(
+        MCP_COST_USD,
+        "counter",
+        "Declared price of the tools called, in US dollars.",
+        ("server", "tool", "tenant"),
+        max_series=5_000,
+    ),
+    MetricSpec(MCP_SESSIONS, "counter", "Sessions that callers began.", ("server",)),
+    MetricSpec(
+        MCP_TARGET_HEALTHY,
+        "gauge",
+        "Workers that find the tool server well: as many as there are, or somebody's calls to it fail.",
+        ("target",),
+    ),
     MetricSpec(CONFIG_RELOADS, "counter", "Configurations tried; result is applied or rejected.", ("result",)),
     MetricSpec(WORKER_RESTARTS, "counter", "Workers that ended unasked and were replaced."),
     MetricSpec(
@@ -197,6 +231,13 @@ GEN_AI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 GEN_AI_CACHED_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 GEN_AI_FIRST_CHUNK_S = "gen_ai.response.time_to_first_chunk"
+GEN_AI_TOOL_NAME = "gen_ai.tool.name"
+GEN_AI_PROMPT_NAME = "gen_ai.prompt.name"
+MCP_METHOD = "mcp.method.name"
+MCP_PROTOCOL_VERSION = "mcp.protocol.version"
+MCP_SESSION_ID = "mcp.session.id"
+MCP_RESOURCE_URI = "mcp.resource.uri"
+JSONRPC_REQUEST_ID = "jsonrpc.request.id"
 HTTP_METHOD = "http.request.method"
 HTTP_STATUS = "http.response.status_code"
 URL_PATH = "url.path"
@@ -220,6 +261,8 @@ MODEL_REQUESTED = "heddle.model.requested"
 MODEL_ENTRY = "heddle.model.entry"
 STREAM = "heddle.stream"
 USAGE_ESTIMATED = "heddle.usage.estimated"
+MCP_SERVER = "heddle.mcp.server"
+MCP_TARGET = "heddle.mcp.target"
 
 GEN_AI_PROVIDERS = {
     "azure": "azure.ai.openai",

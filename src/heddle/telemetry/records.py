@@ -28,7 +28,7 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     span_id: str = ""
     listener: str = ""
     operation: str = ""
-    """`chat`, `embeddings`, `models` or `unknown`."""
+    """`chat`, `embeddings`, `models`, a method of MCP such as `tools/call`, or `unknown`."""
     method: str = ""
     path: str = ""
     """Without the query, which may carry secrets."""
@@ -59,6 +59,24 @@ class AccessRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     stream: bool = False
     cache: str = ""
     """`hit`, `miss` or `bypass`, where a cache was asked."""
+    server: str = ""
+    """The virtual MCP server."""
+    target: str = ""
+    """The tool server that answered for it."""
+    tool: str = ""
+    """As the caller wrote it."""
+    target_tool: str = ""
+    """What the target calls it: stable, whatever callers see."""
+    prompt: str = ""
+    """As the caller wrote it."""
+    resource: str = ""
+    """URI, as the caller wrote it."""
+    tool_error: bool = False
+    """The tool answered that it failed."""
+    protocol_version: str = ""
+    """Version of MCP that the caller speaks."""
+    session: str = ""
+    """Id of the MCP session; it opens nothing."""
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
@@ -98,13 +116,14 @@ class AccessFacts(msgspec.Struct, omit_defaults=True, gc=False):
     reasoning_tokens: int = 0
     estimated: bool = False
     cost_usd: float | None = None
+    session: str = ""
 
 
 class AuditRecord(msgspec.Struct, kw_only=True):
     """One decision that somebody may have to answer for. `id` and `time` are filled in when it is written."""
 
     kind: str
-    """`authn`, `authz`, `limit`, `budget`, `ledger`, `config`, `admin` or `key`."""
+    """`authn`, `authz`, `limit`, `guard`, `budget`, `ledger`, `config`, `admin` or `key`."""
     outcome: str
     """`allow`, `deny`, `would_deny` (a policy in audit mode), `applied`, `rejected`, or `error`; of a key
     what was done to it."""
@@ -154,8 +173,9 @@ _MILLIS = tuple(f".{milli:03d}Z" for milli in range(1000))
 _UNSAFE_CODES = (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _UNSAFE = {code: f"\\u{code:04x}" for code in _UNSAFE_CODES}
 _WHO = ("workload", "user", "tenant", "agent", "key_id", "source")
-_CALLERS_FIELDS = ("method", "path", "model", "upstream_model", *_WHO)
-"""What of an access record a caller chose, or whoever issued its credential."""
+_SUBJECTS = ("model", "upstream_model", "tool", "target_tool", "prompt", "resource")
+_CALLERS_FIELDS = ("method", "path", *_SUBJECTS, *_WHO)
+"""What of an access record a caller chose, or a tool server, or whoever issued the caller's credential."""
 
 
 class _Second:
@@ -205,7 +225,9 @@ def access_line(facts: AccessFacts, tail: bytes) -> bytes:
 def bound(record: AccessRecord) -> None:
     """Clip, in place, every string that a caller chose."""
     limit = MAX_TEXT_CHARS
-    if len(record.path) > limit or len(record.model) > limit or len(record.user) > limit or len(record.agent) > limit:
+    who = len(record.user) > limit or len(record.agent) > limit
+    what = len(record.path) > limit or len(record.model) > limit or len(record.tool) > limit
+    if who or what or len(record.target_tool) > limit or len(record.resource) + len(record.prompt) > limit:
         _clip_access(record)
     if record.request_body is not None or record.response_body is not None:
         _clip_bodies(record)

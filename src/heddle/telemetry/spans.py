@@ -2,7 +2,8 @@
 
 Owns what is kept of them when the call ends (`SpanRecord`, cheap: built in a worker) and what they become
 (`spans`, thorough: run by the exporter), with every attribute name. It keeps no prompt and no completion.
-*Source:* OpenTelemetry semantic conventions 1.41: HTTP spans, GenAI spans (`{operation} {model}`), "Recording errors".
+*Source:* OpenTelemetry semantic conventions 1.41: HTTP spans, GenAI spans (`{operation} {model}`), "Recording errors";
+those for Model Context Protocol (`{method} {tool}`; the gateway is a server to callers, a client to tool servers).
 """
 
 import enum
@@ -42,6 +43,8 @@ class SpanRecord(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Most tokens the caller asked for; 0 when it did not say."""
     vendor: str = ""
     """Type of the provider; empty is not known."""
+    request_id: str = ""
+    """JSON-RPC id of the caller's request, where it was one."""
 
 
 _MODELS = "/v1/models/"
@@ -110,12 +113,13 @@ def spans(record: SpanRecord) -> list[Span]:
         end_ns=end_ns,
         # HTTP conventions: a server span fails for 5xx only; a 4xx is the caller's error.
         error=call.reason or "error" if call.status >= 500 else "",
-        attributes=_server_attributes(call),
+        attributes=_server_attributes(call) | (_mcp_attributes(record, call.tool) if call.server else {}),
     )
     if not record.upstream_id or not call.upstream_ms:
         return [server]
+    failed = _failure(call)
     client = Span(
-        name=f"{_operation(record)} {call.upstream_model or call.model}".rstrip(),
+        name=_client_name(record),
         kind=Kind.CLIENT,
         trace_id=call.trace_id,
         span_id=record.upstream_id,
@@ -123,16 +127,32 @@ def spans(record: SpanRecord) -> list[Span]:
         state=record.state,
         start_ns=max(record.start_ns, end_ns - int(call.upstream_ms * 1e6)),
         end_ns=end_ns,
-        error=call.reason if call.reason.startswith("upstream") else "",
-        attributes=_model_attributes(record),
+        error=failed,
+        attributes=_target_attributes(record, failed) if call.server else _model_attributes(record),
     )
     return [server, client]
+
+
+def _failure(call: AccessRecord) -> str:
+    """Why what was asked upstream failed; the conventions' word where a tool says that it did."""
+    if call.tool_error:
+        return "tool_error"
+    return call.reason if call.reason.startswith("upstream") else ""
+
+
+def _client_name(record: SpanRecord) -> str:
+    call = record.call
+    subject = call.target_tool or call.prompt if call.server else call.upstream_model or call.model
+    return f"{_operation(record)} {subject}".rstrip()
 
 
 def _name(call: AccessRecord) -> str:
     """`{method} {route}`; names of few values, so the part of a path that callers choose is not in it."""
     if call.operation == "unknown":
         return call.method
+    if call.server:
+        # What nobody has is the caller's own text.
+        return f"{call.operation} {call.tool or call.prompt}".rstrip() if call.target else call.operation
     return f"{call.method} {_MODELS}{{model}}" if call.path.startswith(_MODELS) else f"{call.method} {call.path}"
 
 
@@ -190,6 +210,34 @@ def _model_attributes(record: SpanRecord) -> dict[str, Value]:
             names.SPAN_COST_USD: call.cost_usd if call.cost_usd is not None else "",
         }
     )
+
+
+def _mcp_attributes(record: SpanRecord, tool: str) -> dict[str, Value]:
+    """What both sides of the gateway say of a call; `tool` as that side calls it."""
+    call = record.call
+    return _known(
+        {
+            names.MCP_METHOD: "" if call.operation == "mcp" else call.operation,
+            names.GEN_AI_OPERATION: "execute_tool" if call.operation == "tools/call" else "",
+            names.GEN_AI_TOOL_NAME: tool,
+            names.GEN_AI_PROMPT_NAME: call.prompt,
+            names.MCP_RESOURCE_URI: call.resource,
+            names.MCP_SERVER: call.server,
+            names.MCP_TARGET: call.target,
+            names.ERROR_TYPE: "tool_error" if call.tool_error else "",
+            names.MCP_PROTOCOL_VERSION: call.protocol_version,
+            names.MCP_SESSION_ID: call.session,
+            names.JSONRPC_REQUEST_ID: record.request_id,
+        }
+    )
+
+
+def _target_attributes(record: SpanRecord, failed: str) -> dict[str, Value]:
+    """Those of the client span: its session, version and ids are the gateway's, so the caller's are not said."""
+    told = _mcp_attributes(record, record.call.target_tool)
+    for name in (names.MCP_PROTOCOL_VERSION, names.MCP_SESSION_ID, names.JSONRPC_REQUEST_ID, names.MCP_RESOURCE_URI):
+        told.pop(name, None)
+    return told | ({names.ERROR_TYPE: failed} if failed else {})
 
 
 def _known(attributes: dict[str, Value]) -> dict[str, Value]:

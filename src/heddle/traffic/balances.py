@@ -44,6 +44,8 @@ def balances(
     scopes = Scopes(budgets)
     found: dict[int, tuple[Scope, Tally, int]] = {}
     for entry in entries:
+        if entry.tool:
+            continue  # budgets are of models: what tools cost was never taken from one
         principal = Principal(tenant=entry.tenant, user=entry.user, agent=entry.agent, key_id=entry.key,
                               budgets=own.get(entry.key, ()))  # fmt: skip
         names = tuple(name for name in (entry.model, entry.upstream) if name)

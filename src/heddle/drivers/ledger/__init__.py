@@ -51,3 +51,8 @@ class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     estimated: bool = False
     """The provider never said: tokens, and so the price, are estimates."""
     trace: str = ""
+    server: str = ""
+    """Of a tool's call, the virtual MCP server; `target` is who answered for it."""
+    target: str = ""
+    tool: str = ""
+    """`target/name`: stable, whatever callers see. Set only in entries of tools, which have no tokens."""

@@ -22,6 +22,7 @@ def _field(name: str) -> Callable[[Entry], str]:
 DIMENSIONS: dict[str, Callable[[Entry], str]] = {
     **{name: _field(name) for name in ("tenant", "user", "agent", "key", "session", "model", "upstream", "provider")},
     "operation": _field("operation"),
+    **{name: _field(name) for name in ("server", "target", "tool")},
     "month": _moment("%Y-%m"),
     "day": _moment("%Y-%m-%d"),
     "hour": _moment("%Y-%m-%dT%H"),
