@@ -197,9 +197,10 @@ class Child:
         await self._write(messages.write(message))
 
     def leave(self, call: Call) -> None:
-        """Nobody waits for the answer any more."""
+        """Nobody waits for the answer any more. In the older era only a word of its own cancels, which may still come:
+        until its answer, the call stays known."""
         call.stream.close()
-        if self._calls.pop(call.number, None) is not None and call.modern:
+        if call.modern and self._calls.pop(call.number, None) is not None:
             reason = {"requestId": call.number, "reason": "The caller closed the stream."}
             self._push(messages.made("notifications/cancelled", reason))
 
@@ -209,6 +210,7 @@ class Child:
         session.outbox.close()
         for call in [call for call in self._calls.values() if call.session is session]:
             self.leave(call)
+            self._calls.pop(call.number, None)
         if self.alive:
             for uri in self._subscriptions.forget(session) if self.sessions else ():
                 self._numbers += 1  # nobody waits for the answer
