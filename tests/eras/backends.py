@@ -1,4 +1,4 @@
-"""One gateway, five servers behind it, each at an address of its own: `/mcp/<backend>`."""
+"""One gateway, five servers behind it, each at an address of its own."""
 
 import json
 import os
@@ -28,7 +28,7 @@ mcp:
     - {{{{name: openapi, openapi: {{{{schema: {{{{file: shop.json}}}}, base_url: "{openapi}"}}}}}}}}
   servers:
     - {{{{name: stdio, targets: [stdio]}}}}
-    - {{{{name: sse, targets: [sse]}}}}
+    - {{{{name: old, targets: [sse]}}}}
     - {{{{name: http, targets: [http]}}}}
     - {{{{name: stateless, targets: [stateless]}}}}
     - {{{{name: openapi, targets: [openapi]}}}}
@@ -71,5 +71,6 @@ def addresses(folder: Path) -> Iterator[Addresses]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "shop.json").write_text(json.dumps(DOCUMENT))
         mesh = stack.enter_context(running_mesh(folder, text))
-        names = ("stdio", "sse", "http", "stateless", "openapi")
-        yield Addresses({name: f"http://127.0.0.1:{mesh.port}/mcp/{name}" for name in names})
+        # One of the clients takes an address that ends in `sse` for the older transport's.
+        names = {"stdio": "stdio", "sse": "old", "http": "http", "stateless": "stateless", "openapi": "openapi"}
+        yield Addresses({kind: f"http://127.0.0.1:{mesh.port}/mcp/{name}" for kind, name in names.items()})
