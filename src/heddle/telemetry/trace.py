@@ -101,6 +101,11 @@ def extract(
     return fresh(ratio)
 
 
+def beside(context: SpanContext) -> SpanContext:
+    """The place of another call that came with the same caller's span: of several messages in one request."""
+    return msgspec.structs.replace(context, span_id=_hex16 % _bits(64), upstream_id="")
+
+
 def distrust(context: SpanContext, ratio: float) -> None:
     """Decide anew by `ratio`, until the caller has proven who it is: strangers must not choose what is recorded.
 
@@ -130,11 +135,28 @@ def inject(
         headers.append((b"b3", f"{context.trace_id}-{span_id}{b3}".encode()))
 
 
-def inject_lines(context: SpanContext, propagation: tuple[str, ...]) -> bytes:
-    """What `inject` appends, as finished header lines, each with the line end before it."""
+def begin_client(context: SpanContext) -> None:
+    """Begin the client span of a call that names it in its message, before any header fields are written."""
     if context.sampled:
-        span_id = context.upstream_id = _hex16 % _bits(64)
-        flag = 1
+        context.upstream_id = _hex16 % _bits(64)
+
+
+def traceparent(context: SpanContext) -> str:
+    """The field's value, for a call whose client span has begun."""
+    if context.sampled:
+        return f"00-{context.trace_id}-{context.upstream_id}-01"
+    return f"00-{context.trace_id}-{context.span_id}-00"
+
+
+def inject_lines(context: SpanContext, propagation: tuple[str, ...], *, begun: bool = False) -> bytes:
+    """What `inject` appends, as finished header lines, each with the line end before it.
+
+    `begun`: a client span that began already is the one that is meant.
+    """
+    if context.sampled:
+        if not (begun and context.upstream_id):
+            begin_client(context)
+        span_id, flag = context.upstream_id, 1
     else:
         span_id, flag = context.span_id, 0
     trace_id, lines = context.trace_id, ""

@@ -157,7 +157,7 @@ class Peer:
             if self._owned:
                 lines += b"\r\nx-heddle-owner: " + sha256(caller.key.encode()).hexdigest().encode()
             if exchange is not None:
-                lines += inject_lines(exchange.trace, self._propagation)
+                lines += inject_lines(exchange.trace, self._propagation, begun=True)
                 exchange.upstream_s = self._monotonic()
             request = OutboundRequest(method, self.place.path, _NONE, body, lines)
             deadline_s = exchange.deadline_s if exchange is not None else 0.0

@@ -26,6 +26,7 @@ from heddle.model.snapshot_mcp_auth import (
 )
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
+from heddle.telemetry import names
 from heddle.wire.jsonrpc import RpcError
 
 _log = logging.getLogger("heddle.mcp")
@@ -79,6 +80,8 @@ class Upstream:
         self._failures = 0
         self._well = 0
         self._sick = False
+        self._health = tools.metrics.gauge(names.MCP_TARGET_HEALTHY, target=spec.name)
+        self._health.set(1.0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching = False
         self.per_caller = spec.per_caller or not isinstance(spec.auth, _OF_ALL)
@@ -138,6 +141,7 @@ class Upstream:
         self._failures += 1
         if not self._sick and self._failures >= self.spec.health.unhealthy_after:
             self._sick, self._well = True, 0
+            self._health.set(0.0)
             _log.warning("tool server %s is unhealthy", self.name)
             self._watch()
 
@@ -147,6 +151,7 @@ class Upstream:
         self._well += 1
         if self._sick and self._well >= self.spec.health.healthy_after:
             self._sick = False
+            self._health.set(1.0)
             _log.warning("tool server %s is healthy again", self.name)
 
     async def catalogue(self, caller: Caller, scope: str = "") -> Catalogue | None:

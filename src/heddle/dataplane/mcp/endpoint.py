@@ -15,6 +15,7 @@ from heddle.dataplane.mcp.modern import ModernFront, unsupported
 from heddle.net.message import Reply
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
+from heddle.telemetry.trace import beside
 from heddle.wire.errors import ProtocolError
 from heddle.wire.jsonrpc import INVALID_REQUEST, PARSE_ERROR, Message, RpcError, decode, decode_many
 from heddle.wire.mcp import fields, meta
@@ -85,7 +86,7 @@ class Endpoint:
 
     async def _one(self, exchange: Exchange, message: Message) -> bytes:
         """One message of a batch. What it says before its end is not heard: a batch is answered as one."""
-        own = Exchange(exchange.request, exchange.listener, "mcp", exchange.trace, exchange.started_s)
+        own = Exchange(exchange.request, exchange.listener, "mcp", beside(exchange.trace), exchange.started_s)
         own.principal, own.source_address = exchange.principal, exchange.source_address
         reply = await self._legacy.handle(own, message, 0)
         last = reply.body if isinstance(reply.body, bytes) else b""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from heddle.backends.mcp.contract import Caller
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import OPERATIONS, VirtualServer, as_rpc
+from heddle.dataplane.mcp.tracing import adopt
 from heddle.identity.caller import caller_id
 from heddle.model.mcp import McpCall
 from heddle.net.body import Body
@@ -57,7 +58,11 @@ _UNEXPECTED = RpcError(INTERNAL_ERROR, "The gateway failed to handle this call."
 def enter(exchange: Exchange, server: VirtualServer, message: Message, version: str, size: int) -> McpCall:
     """Enter a request in the books: policies and records see it from now on."""
     exchange.operation = message.method if message.method in OPERATIONS else _operation(message.method)
-    call = exchange.mcp = McpCall(method=message.method, server=server.spec.name, version=version, size=size)
+    if "_meta" in message.params:
+        adopt(exchange, message)
+    call = exchange.mcp = McpCall(
+        method=message.method, server=server.spec.name, version=version, size=size, request_id=message.id
+    )
     return call
 
 

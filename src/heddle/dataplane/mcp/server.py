@@ -22,6 +22,7 @@ from heddle.dataplane.mcp.protected import Protected
 from heddle.dataplane.mcp.rewriting import exposed_in
 from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
 from heddle.dataplane.mcp.tasks import METHODS, Tasks, named_again, to_target
+from heddle.dataplane.mcp.tracing import passed
 from heddle.drivers.sealing import Sealing
 from heddle.identity.caller import caller_id
 from heddle.model.mcp import Kind, McpCall
@@ -29,7 +30,6 @@ from heddle.model.snapshot_mcp import McpServerSpec
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
-from heddle.wire.mcp import meta
 from heddle.wire.mcp.fields import HEADER_MISMATCH, PARAM_PREFIX
 from heddle.wire.mcp.params import contradiction, fields_of
 from heddle.wire.mcp.results import is_error
@@ -251,7 +251,7 @@ class VirtualServer:
         return TargetRequest(
             method=message.method,
             params=params,
-            meta=meta.of_caller(meta.read_meta(message.params)) if "_meta" in message.params else {},
+            meta=passed(exchange, message),
             name=entry.key,
             timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
             extra=_param_fields(entry, call, exchange),
@@ -300,12 +300,11 @@ class VirtualServer:
             raise unknown(kind, name)
         changed = {**ref, ("name" if kind == "prompt" else "uri"): entry.key}
         call.params = {**message.params, "ref": msgspec.Raw(_encode(changed))}
-        passed = meta.of_caller(meta.read_meta(call.params))
         call.params.pop("_meta", None)
-        upstream = entry.upstream
+        upstream, told = entry.upstream, passed(exchange, message)
 
         def send(caller: Caller) -> Awaitable[bytes]:
-            return upstream.call(TargetRequest(method=message.method, params=call.params, meta=passed), caller)
+            return upstream.call(TargetRequest(method=message.method, params=call.params, meta=told), caller)
 
         return await self._guarded(turn, send)
 
@@ -337,11 +336,11 @@ class VirtualServer:
         assert call is not None
         # Which tool the task is of, nobody remembers: guards of all tools of the target are for its result.
         call.kind, call.target, call.params = "tool", target, message.params
-        passed = meta.of_caller(meta.read_meta(message.params))
+        told = passed(exchange, message)
 
         def send(caller: Caller) -> Awaitable[bytes]:
             params = to_target(call.params, ident)
-            return upstream.call(TargetRequest(method=message.method, params=params, meta=passed, name=ident), caller)
+            return upstream.call(TargetRequest(method=message.method, params=params, meta=told, name=ident), caller)
 
         return named_again(await self._guarded(turn, send), str(given))
 

@@ -7,6 +7,7 @@ that a message may arrive at any worker; the one that has the stream answers it.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs
 
@@ -23,6 +24,7 @@ from heddle.drivers.bus import Bus
 from heddle.net.message import Reply
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
+from heddle.telemetry.trace import beside
 from heddle.wire.errors import ProtocolError
 from heddle.wire.jsonrpc import Message, RpcError, decode, encode_error, encode_result
 
@@ -112,10 +114,9 @@ class _Talk:
 
     async def _answer(self, body: bytes) -> None:
         message = decode(body)  # whoever took it has looked
-        own = Exchange(
-            self._exchange.request, self._exchange.listener, "mcp", self._exchange.trace, self._exchange.started_s
-        )
-        own.principal, own.source_address = self._exchange.principal, self._exchange.source_address
+        stream = self._exchange
+        own = Exchange(stream.request, stream.listener, "mcp", beside(stream.trace), time.monotonic())
+        own.principal, own.source_address = stream.principal, stream.source_address
         if not message.is_request:
             await self._legacy.told(own, message, self._session)
             return
