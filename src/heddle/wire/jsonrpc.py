@@ -20,6 +20,9 @@ INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 MAX_ID_BYTES = 256
+MAX_CODE = 2**53
+"""An error's code beyond it is none that other readers have."""
+_OBJECT = ord("{")
 NO_PARAMS: dict[str, msgspec.Raw] = {}
 _encode = msgspec.json.encode
 
@@ -95,11 +98,14 @@ def decode_light(body: bytes) -> Message:
         wire = _decode_light(body.decode())
         if wire.error:
             return Message(bytes(wire.id), error=_error({"code": 0}, wire))
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ProtocolError("The answer is no JSON-RPC message.", malformed=True) from exc
     if not (wire.method or wire.result):
         raise ProtocolError("The answer is no JSON-RPC message.")
-    return Message(bytes(wire.id), wire.method, wire.params or NO_PARAMS, {}, bytes(wire.result))
+    result = bytes(wire.result)
+    if result and result[0] != _OBJECT:
+        raise ProtocolError("The result is no object.")
+    return Message(bytes(wire.id), wire.method, wire.params or NO_PARAMS, {}, result)
 
 
 def decode_many(body: bytes) -> tuple[list[Message], bool]:
@@ -166,7 +172,7 @@ def _error(given: Any, wire: _Wire | _Light) -> RpcError:
         error = _decode_error(wire.error)
     except msgspec.DecodeError as exc:
         raise ProtocolError("`error` must have `code` and `message`.", param="error") from exc
-    if not isinstance(given, dict) or "code" not in given:
+    if not isinstance(given, dict) or "code" not in given or abs(error.code) > MAX_CODE:
         raise ProtocolError("`error` must have `code` and `message`.", param="error")
     return RpcError(error.code, error.message, bytes(error.data))
 

@@ -15,6 +15,8 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.jsonrpc import METHOD_NOT_FOUND, RpcError
 
 MAX_PAGES = 1_000
+MIN_TTL_S, MAX_TTL_S = 1.0, 86_400.0
+"""A server that says less would be asked again for every call, one that says more never."""
 MAX_OFFERS = 50_000
 MAX_BYTES = 64 * 1024 * 1024
 """Of all definitions of one list."""
@@ -85,7 +87,8 @@ async def read_catalogue(target: Target, caller: Caller) -> Catalogue:
         if listing.capability in described.capabilities:
             offers[listing.kind], ttl_s = await _read_list(target, listing, caller)
             ttls += [ttl_s] if ttl_s else []
-    return Catalogue(described, offers, min(ttls, default=0.0))
+    told_s = min(ttls, default=0.0)
+    return Catalogue(described, offers, min(max(told_s, MIN_TTL_S), MAX_TTL_S) if told_s else 0.0)
 
 
 async def _read_list(target: Target, listing: Listing, caller: Caller) -> tuple[dict[str, Offer], float]:

@@ -13,6 +13,8 @@ from heddle.wire.mcp.versions import LATEST, MODERN
 
 Params = dict[str, msgspec.Raw]
 NOTHING = b"{}"
+ANSWERED_BY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
+"""What a server may ask of a client, and the capability with which the client says that it answers."""
 
 
 class ConsentRequired(RpcError):  # noqa: N818 -- nothing went wrong

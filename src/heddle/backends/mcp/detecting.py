@@ -56,7 +56,10 @@ class DetectedTarget:
             if error.reason in _OUTAGE:
                 raise
             return False
-        told = msgspec.json.decode(result)
+        try:
+            told = msgspec.json.decode(result)
+        except (msgspec.DecodeError, RecursionError):
+            return False
         versions = told.get("supportedVersions") if isinstance(told, dict) else None
         return isinstance(versions, list) and any(version in MODERN for version in versions)
 

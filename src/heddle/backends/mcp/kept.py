@@ -60,11 +60,13 @@ class KeptSessions:
 
     async def session(self, caller: Caller, begin: Begin, lost: Kept | None = None) -> Kept:
         """The caller's session; begun if there is none, or if it is the `lost` one. Raises what `begin` raises."""
-        known = self._known.get(caller.key)
-        if isinstance(known, Kept) and known is not lost and (lost is None or known.session != lost.session):
+        while isinstance(known := self._known.get(caller.key), asyncio.Future):
+            try:
+                return await asyncio.shield(known)
+            except ConnectionAbortedError:
+                continue  # whoever began it has gone: that is no failure of the server
+        if known is not None and known is not lost and (lost is None or known.session != lost.session):
             return known
-        if isinstance(known, asyncio.Future):
-            return await asyncio.shield(known)
         made: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._known[caller.key] = made
         try:

@@ -13,7 +13,17 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from heddle.backends.mcp.contract import LISTENING, NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
+from heddle.backends.mcp.contract import (
+    ANSWERED_BY,
+    LISTENING,
+    NOTHING,
+    Caller,
+    Described,
+    Hear,
+    Params,
+    TargetRequest,
+    Wanted,
+)
 from heddle.backends.mcp.kept import Kept, KeptSessions
 from heddle.backends.mcp.peer import BARE, Head, Peer, SessionLost, StreamCut, events, head, pause
 from heddle.model.snapshot import TimeoutSpec
@@ -40,10 +50,11 @@ _log = logging.getLogger("heddle.mcp")
 
 MAX_RESUMES = 20
 """Times that one answer is fetched on after its stream was cut."""
+MAX_QUESTIONS = 64
+"""Questions of one call that may wait for their answers at once."""
 _encode = msgspec.json.encode
 _GATEWAY = b'{"name":"heddle","version":"1"}'
 _SILENT = TimeoutSpec(connect_s=5.0, first_byte_s=30.0, idle_s=0.0, total_s=0.0)
-_NEEDED = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
 
 
 class _Initialized(msgspec.Struct):
@@ -105,8 +116,14 @@ class LegacyTarget:
         )
         kept = Kept(session, described)
         kept = kept._replace(head=self._head(kept))
-        await self._tell(encode_notification("notifications/initialized"), kept, caller)
+        try:
+            await self._tell(encode_notification("notifications/initialized"), kept, caller)
+        except SessionLost as exc:
+            raise self._forgetful() from exc
         return kept
+
+    def _forgetful(self) -> CallError:
+        return CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` forgets its sessions as they begin.")
 
     def _head(self, kept: Kept, *further: tuple[bytes, bytes]) -> Head:
         made: Headers = list(further)
@@ -131,8 +148,7 @@ class LegacyTarget:
         try:
             return await self._call(request, kept, caller)
         except SessionLost as exc:
-            detail = f"The tool server `{self.name}` forgets its sessions as they begin."
-            raise CallError(Reason.UPSTREAM_BROKEN, detail) from exc
+            raise self._forgetful() from exc
 
     async def _call(self, request: TargetRequest, kept: Kept, caller: Caller) -> bytes:
         identity = b"%d" % next(self._ids)
@@ -141,17 +157,36 @@ class LegacyTarget:
         kept_head = kept.head or self._head(kept)
         try:
             inbound = await self._peer.send("POST", body, kept_head, caller, self._peer.timeouts(request.timeout_s))
-            for _ in range(MAX_RESUMES):
-                try:
-                    return await self._peer.result(inbound, identity, hearing.hear, caller)
-                except StreamCut as cut:
-                    inbound = await self._resumed(cut, kept, caller)
+            try:
+                return await self._peer.result(inbound, identity, hearing.hear, caller)
+            except StreamCut as cut:
+                return await self._followed(cut, identity, hearing, kept, caller)
         except asyncio.CancelledError:
             self._later(self._cancel(identity, kept, caller))
             raise
         finally:
             hearing.close()
-        raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` does not finish its answer.")
+
+    async def _followed(
+        self, cut: StreamCut, identity: bytes, hearing: "_Hearing", kept: Kept, caller: Caller
+    ) -> bytes:
+        """The result of a call whose stream ended early. Raises CallError where it cannot be had."""
+        unfinished = CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` does not finish its answer.")
+        try:
+            async with asyncio.timeout(self._peer.timeouts().total_s or None):
+                for _ in range(MAX_RESUMES):
+                    try:
+                        return await self._peer.result(
+                            await self._resumed(cut, kept, caller), identity, hearing.hear, caller
+                        )
+                    except StreamCut as again:
+                        cut = again
+        except TimeoutError as exc:
+            raise unfinished from exc
+        except SessionLost as exc:
+            # Whether the tool did its work nobody knows: it must not be called again.
+            raise unfinished from exc
+        raise unfinished
 
     async def _resumed(self, cut: StreamCut, kept: Kept, caller: Caller) -> Inbound:
         """The rest of an answer whose stream ended early. Raises CallError where it cannot be had."""
@@ -198,7 +233,10 @@ class LegacyTarget:
         except SessionLost:
             kept = await self._session(caller, lost=kept)
             hearing = _Hearing(self, kept, caller, None, hear)
-            inbound = await self._peer.send("GET", b"", self._head(kept), caller, _SILENT)
+            try:
+                inbound = await self._peer.send("GET", b"", self._head(kept), caller, _SILENT)
+            except SessionLost as exc:
+                raise self._forgetful() from exc
         try:
             for uri in wanted.uris:
                 params = {"uri": msgspec.Raw(_encode(uri))}
@@ -236,7 +274,7 @@ class LegacyTarget:
 
 async def answer_question(question: Message, caller: Caller) -> bytes:
     """The answer of a caller to a server's question, as a message. Never raises but when it is cancelled."""
-    needed = _NEEDED.get(question.method)
+    needed = ANSWERED_BY.get(question.method)
     try:
         if question.method == "ping":
             return encode_result(question.id, NOTHING)
@@ -282,6 +320,8 @@ class _Hearing:
     def hear(self, message: Message) -> None:
         """A notification goes on, a question is asked; neither holds up what the server says next."""
         if message.is_request:
+            if len(self._asking) >= MAX_QUESTIONS:
+                raise ProtocolError("It asks more questions at once than anybody answers.")
             task = asyncio.ensure_future(self._asked(message))
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)

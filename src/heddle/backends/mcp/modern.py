@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from heddle.backends.mcp.contract import Caller, Described, Hear, Params, TargetRequest, Wanted
+from heddle.backends.mcp.contract import ANSWERED_BY, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.peer import Head, Peer, StreamCut, events, head
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.errors import NetError
@@ -26,6 +26,8 @@ MAX_ROUNDS = 10
 """Questions a server may ask one after the other in one call of a caller of the older era."""
 MAX_HEADS = 4_096
 """Tools whose fields are remembered as they are sent."""
+MAX_NAME_CHARS = 256
+"""Of a tool whose fields are; what is longer is a URI that a caller made up."""
 _encode = msgspec.json.encode
 _VERSION = b'"2026-07-28"'
 _GATEWAY = b'{"name":"heddle","version":"1"}'
@@ -50,24 +52,26 @@ class ModernTarget:
             told = msgspec.json.decode(result)
             return Described(
                 version="2026-07-28",
-                capabilities=told.get("capabilities") or {},
-                server_info=told.get("serverInfo") or (told.get("_meta") or {}).get(meta.SERVER_INFO) or {},
+                capabilities=dict(told.get("capabilities") or {}),
+                server_info=dict(told.get("serverInfo") or (told.get("_meta") or {}).get(meta.SERVER_INFO) or {}),
                 instructions=str(told.get("instructions") or ""),
                 ttl_s=float(told.get("ttlMs") or 0) / 1000,
             )
-        except (msgspec.DecodeError, AttributeError, TypeError, ValueError) as exc:
+        except (msgspec.DecodeError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as exc:
             raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` describes itself wrongly.") from exc
 
     async def call(self, request: TargetRequest, caller: Caller) -> bytes:
         """The result. Raises RpcError or CallError."""
-        if caller.modern:
-            return await self._ask(request, caller)
         for _ in range(MAX_ROUNDS):
             result = await self._ask(request, caller)
             try:
                 if result_type(result) != INPUT_REQUIRED:
                     return result
-                request.params = {**request.params, **await _answers(members(result), caller)}
+                told = members(result)
+                questions = _questions(told, caller)
+                if caller.modern:
+                    return result
+                request.params = {**request.params, **await _answers(told, questions, caller)}
             except ProtocolError as error:
                 raise self._peer.broken(error) from error
         raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` does not stop asking back.")
@@ -97,7 +101,7 @@ class ModernTarget:
             if request.name:
                 written.append((fields.NAME, fields.encode_value(request.name)))
             made = head(written)
-            if not request.extra:
+            if not request.extra and len(request.name) <= MAX_NAME_CHARS:
                 if len(self._heads) >= MAX_HEADS:
                     self._heads.clear()
                 self._heads[key] = made
@@ -164,15 +168,24 @@ class _Question(msgspec.Struct):
 _decode_questions = msgspec.json.Decoder(dict[str, _Question]).decode
 
 
-async def _answers(result: Params, caller: Caller) -> Params:
-    """What to add to the params of the next attempt: the caller's answers to a server's questions.
-
-    Raises RpcError when the caller refuses, ProtocolError when the questions cannot be read.
-    """
+def _questions(result: Params, caller: Caller) -> dict[str, _Question]:
+    """The questions of a server, which must be such as the caller said that it answers. Raises ProtocolError."""
     try:
         questions = _decode_questions(result.get("inputRequests", msgspec.Raw(b"{}")))
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise ProtocolError("The questions in `inputRequests` cannot be read.") from exc
+    for question in questions.values():
+        capability = ANSWERED_BY.get(question.method)
+        if capability is None or not caller.can(capability):
+            raise ProtocolError(f"It asks for `{question.method[:64]}`, which the client did not offer.")
+    return questions
+
+
+async def _answers(result: Params, questions: dict[str, _Question], caller: Caller) -> Params:
+    """What to add to the params of the next attempt: the caller's answers to a server's questions.
+
+    Raises RpcError when the caller refuses.
+    """
     added: Params = {}
     answers: Params = {}
     for key, question in questions.items():

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from heddle.backends.mcp.contract import LISTENING, NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
-from heddle.backends.mcp.legacy import answer_question
+from heddle.backends.mcp.legacy import MAX_QUESTIONS, answer_question
 from heddle.backends.mcp.peer import BARE, Peer, Place
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.client import Inbound
@@ -116,6 +116,8 @@ class _Stream:
                 else:
                     asked.answer.set_result(message.result)
         elif message.is_request:
+            if len(self._tasks) >= MAX_QUESTIONS:
+                raise ProtocolError("It asks more questions at once than anybody answers.")
             self._start(self._answer(message))
         elif message.method == "notifications/progress":
             token = bytes(message.params.get("progressToken", b""))
@@ -221,7 +223,11 @@ class SseTarget:
         reader = asyncio.ensure_future(stream.read(splitter, ready))
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
-        stream.described = await self._initialize(stream, caller)
+        try:
+            stream.described = await self._initialize(stream, caller)
+        except BaseException:
+            stream.close()
+            raise
         self._streams[caller.key] = stream
         caller.began(self.name)
         return stream
@@ -243,7 +249,10 @@ class SseTarget:
             "clientInfo": msgspec.Raw(caller.client_info or b'{"name":"heddle","version":"1"}'),
         }
         result = await stream.ask(TargetRequest(method="initialize", params=params), caller, self._silence_s)
-        told = msgspec.json.decode(result)
+        try:
+            told = msgspec.json.decode(result)
+        except (msgspec.DecodeError, RecursionError):
+            told = None
         if not isinstance(told, dict) or not isinstance(told.get("capabilities", {}), dict):
             raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` answers `initialize` wrongly.")
         await stream.post(encode_notification("notifications/initialized"), caller)

@@ -32,7 +32,12 @@ class Shaping(NamedTuple):
                 raise RpcError(INVALID_PARAMS, f"Unknown argument `{name[:64]}`.")
         given = params.get("arguments")
         raw = {**self.defaults, **(_decode_members(given) if given is not None else {}), **self.fixed}
-        shaped = {name: msgspec.json.decode(value) for name, value in raw.items()}
+        # What callers gave is parsed already, by a reader that takes numbers which this one refuses.
+        own = {**self.defaults, **self.fixed}
+        shaped = {
+            name: msgspec.json.decode(own[name]) if name in self.fixed or name not in arguments else arguments[name]
+            for name in raw
+        }
         return shaped, {**params, "arguments": msgspec.Raw(_encode(raw))}
 
 

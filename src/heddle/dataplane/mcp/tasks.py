@@ -12,6 +12,7 @@ import msgspec
 from heddle.backends.mcp.contract import Params
 from heddle.drivers.sealing import SealError, Sealing
 from heddle.identity.caller import caller_id
+from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.jsonrpc import INVALID_PARAMS, RpcError
 
@@ -36,10 +37,10 @@ class Tasks:
         self._server, self._sealing = server, sealing
 
     def expose(self, result: bytes, target: str, exchange: Exchange) -> bytes:
-        """A result that begins a task, with the id that callers see; any other result as it is."""
+        """A result that begins a task, with the id that callers see; any other result as it is. Raises CallError."""
         if b'"taskId"' not in result:
             return result
-        value = msgspec.json.decode(result)
+        value = _read(result)
         holder = _holder(value)
         if holder is None or not isinstance(holder.get("taskId"), str):
             return result
@@ -62,15 +63,23 @@ class Tasks:
 
 
 def named_again(result: bytes, given: str) -> bytes:
-    """An answer about a task, with the id that the caller asked by."""
+    """An answer about a task, with the id that the caller asked by. Raises CallError."""
     if b'"taskId"' not in result:
         return result
-    value = msgspec.json.decode(result)
+    value = _read(result)
     holder = _holder(value)
     if holder is None or "taskId" not in holder:
         return result
     holder["taskId"] = given
     return _encode(value)
+
+
+def _read(result: bytes) -> Any:
+    """Raises CallError for what a target should not have answered."""
+    try:
+        return msgspec.json.decode(result)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise CallError(Reason.UPSTREAM_BROKEN, "The tool server tells of a task that cannot be read.") from exc
 
 
 def _holder(value: Any) -> dict[str, Any] | None:
