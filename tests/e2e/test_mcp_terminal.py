@@ -375,6 +375,15 @@ def test_poison_is_shown_for_what_it_is_and_never_approved_in_bulk(mesh: Running
     done(mesh, "tools", "approve", "notes/read_notes", "--digest", first)
 
 
+def test_status_tells_of_servers_and_targets(mesh: RunningMesh) -> None:
+    new = str(len(json.loads(done(mesh, "mcp", "list", "--json"))["tools"]))
+    old = str(len(json.loads(done(mesh, "mcp", "list", "--server", "old", "--json"))["tools"]))
+    lines = [line.split() for line in done(mesh, "status").splitlines()]
+    assert ["server", "default", "/mcp", "every"] in lines
+    assert ["target", "every", "http", "2026-07-28", "healthy,", new, "tools"] in lines
+    assert ["target", "old", "http", "2025-11-25", "healthy,", old, "tools"] in lines
+
+
 def test_without_a_mesh_it_is_said(tmp_path: Path) -> None:
     for command in (["tools", "list"], ["tools", "approve", "a/b"], ["mcp", "list"]):
         told = alone(*command, "--state", str(tmp_path))

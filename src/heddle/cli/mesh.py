@@ -19,6 +19,7 @@ from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
 from heddle.cli.keyring import open_keys
 from heddle.cli.state import StartError, StateLock, refusal
 from heddle.cli.stdio import StdioHost
+from heddle.cli.toolservers import target_states
 from heddle.cli.watch import Watch
 from heddle.controlplane.describe import describe
 from heddle.controlplane.keys import Keys
@@ -325,6 +326,7 @@ class Mesh:
             "restarts": self._supervisor.restarts,
             "virtual_keys": len(self._keys),
             "stdio_host": self._stdio.pid,
+            "mcp_targets": target_states(self._settings.state_dir, snapshot) if snapshot else {},
             "uptime_s": round(time.time() - self._started_s, 1),
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],
             "snapshot": describe(snapshot) if snapshot else None,

@@ -19,7 +19,7 @@ MAX_BALANCES = 5
 @ADMIN
 @click.option("--json", "as_json", is_flag=True, help="Print everything /config says.")
 def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
-    """Show version, workers, listeners and the last rejected change of a running mesh.
+    """Show version, workers, listeners, tool servers and the last rejected change of a running mesh.
 
     \b
     heddle status
@@ -43,22 +43,35 @@ def status(state_dir: Path | None, admin: str, as_json: bool) -> None:
     for kind in ("providers", "models", "authorization", "limits", "budgets", "guards"):
         click.echo(f"{kind:<10} {len(snapshot.get(kind, ()))}")
     click.echo(f"{'keys':<10} {shown['virtual_keys']} virtual")
-    for name, target in shown["tool_servers"].items():
-        _show_tool_server(name, target)
+    for server in (snapshot.get("mcp") or {}).get("servers", ()):
+        targets = ", ".join(part["target"] for part in server["targets"])
+        click.echo(f"{'server':<10} {server['name']:<12} {server['path']:<16} {targets}")
+    for name, target in shown["mcp_targets"].items():
+        _show_target(name, target, shown["tool_servers"].get(name))
     if snapshot.get("budgets"):
         _show_budgets(mesh)
     if shown["rejected"]:
         click.echo(click.style(f"rejected   {shown['rejected']}", fg="red"))
 
 
-def _show_tool_server(name: str, target: dict[str, Any]) -> None:
-    """One target of the stdio host."""
-    children = target["children"]
+def _show_target(name: str, target: dict[str, Any], running: dict[str, Any] | None) -> None:
+    """One tool server: how workers find it, and what the stdio host runs of it."""
+    workers, healthy = target["workers"], target["healthy"]
+    well = (
+        "healthy" if healthy == workers else f"healthy for {healthy} of {workers} workers" if healthy else "unhealthy"
+    )
+    parts = [well, f"{target['tools']} tools"] if target["version"] else ["not asked yet" if healthy else well]
+    parts += [f"{target['withheld']} withheld, see `heddle tools list --pending`"] if target["withheld"] else []
+    text = f"{'target':<10} {name:<12} {target['kind']:<8}{target['version'] or '-':<12}{', '.join(parts)}"
+    click.echo(click.style(text, fg="red") if not healthy else text)
+    if running is None:
+        return
+    children = running["children"]
     sessions = sum(child["sessions"] for child in children)
-    counts = f"{len(children)} running, {sessions} sessions, {target['restarts']} restarts"
-    click.echo(f"{'stdio':<10} {name:<12} {counts}: {target['command']}")
-    if target["error"]:
-        click.echo(click.style(f"{'':<23} {target['error']}", fg="red"))
+    counts = f"{len(children)} running, {sessions} sessions, {running['restarts']} restarts"
+    click.echo(f"{'':<23} {counts}: {running['command']}")
+    if running["error"]:
+        click.echo(click.style(f"{'':<23} {running['error']}", fg="red"))
 
 
 def _show_budgets(mesh: Mesh) -> None:

@@ -51,6 +51,18 @@ def total(state_dir: Path, name: str) -> float:
     return found
 
 
+def by_process(state_dir: Path, name: str) -> list[dict[str, float]]:
+    """The values of one gauge or counter in each process that has any, by its labels in exposition form."""
+    found = []
+    for path in sorted(state_dir.glob("metrics-*.bin")):
+        data = _read(path)
+        series = [one for one in decode(data) or () if one.name == name and one.kind != "histogram"]
+        values = {one.labels.decode(): struct.unpack_from("d", data, one.at * 8)[0] for one in series}
+        if values:
+            found.append(values)
+    return found
+
+
 def _read(path: Path, most: int = MAX_FILE_BYTES) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

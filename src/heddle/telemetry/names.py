@@ -43,6 +43,7 @@ MCP_CALLS = "heddle_mcp_calls_total"
 MCP_CALL_DURATION = "heddle_mcp_call_duration_seconds"
 MCP_COST_USD = "heddle_mcp_cost_usd_total"
 MCP_SESSIONS = "heddle_mcp_sessions_total"
+MCP_TOOLS = "heddle_mcp_tools"
 MCP_TARGET_HEALTHY = "heddle_mcp_target_healthy"
 CONFIG_RELOADS = "heddle_config_reloads_total"
 WORKER_RESTARTS = "heddle_worker_restarts_total"
@@ -197,6 +198,12 @@ _SPECS = (
         max_series=5_000,
     ),
     MetricSpec(MCP_SESSIONS, "counter", "Sessions that callers began.", ("server",)),
+    MetricSpec(
+        MCP_TOOLS,
+        "gauge",
+        "Tools of a tool server that are shown, summed over workers, by the protocol version it is spoken to in.",
+        ("target", "version"),
+    ),
     MetricSpec(
         MCP_TARGET_HEALTHY,
         "gauge",

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from heddle.model.snapshot import ApiKeyAuthn, AuthzRule, KeySpec, KubernetesAuthn, LimitSpec, MatchSpec, Snapshot
 from heddle.telemetry import metrics as metrics_module
 from heddle.telemetry import names
-from heddle.telemetry.exposition import render_files
+from heddle.telemetry.exposition import by_process, render_files
 from heddle.telemetry.metrics import Metrics, TenantLabels, render
 from heddle.telemetry.names import METRICS
 from heddle.telemetry.series import HEADER_BYTES, Series, decode, empty_header, encode_record, label_text
@@ -253,3 +253,13 @@ def test_only_tenants_of_the_configuration_are_labels() -> None:
         assert labels.label(tenant) == tenant
     for tenant in ("team-1", "team-*", "nobody", "other"):
         assert labels.label(tenant) == "other"
+
+
+def test_values_are_told_apart_by_process(tmp_path: Path) -> None:
+    for slot, value in enumerate((3, 5)):
+        metrics = Metrics(tmp_path / f"metrics-{slot}.bin")
+        metrics.gauge(names.MCP_TARGET_HEALTHY, target="files").set(value)
+        metrics.close()
+    Metrics(tmp_path / "metrics-7.bin").close()
+    (tmp_path / "metrics-8.bin").write_bytes(b"torn")
+    assert by_process(tmp_path, names.MCP_TARGET_HEALTHY) == [{'target="files"': 3.0}, {'target="files"': 5.0}]

@@ -6,7 +6,6 @@ store that cannot be used admits nothing: lists are then empty, and say why in t
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 
@@ -41,6 +40,7 @@ class Screens:
         self._tools = tools
         self._approvals: Approvals = plugins.load("approvals", "sqlite")(tools.state_dir / FILE, tools.clock.now)
         self._definitions: dict[str, list[Definition]] = {}
+        self._versions: dict[str, str] = {}
         self._told: dict[str, set[tuple[str, str, str]]] = {}
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
@@ -71,7 +71,18 @@ class Screens:
             screening.withheld[key] = _UNREADABLE
         withheld = self._tools.metrics.gauge(names.DEFINITIONS_WITHHELD, target=target)
         withheld.set(len(screening.withheld))
-        return _without(catalogue, screening)
+        shown = _without(catalogue, screening)
+        self._count(target, shown)
+        return shown
+
+    def _count(self, target: str, shown: Catalogue) -> None:
+        """How many tools are shown, under the version that is spoken; that of an older version is zero again."""
+        version = shown.described.version
+        former = self._versions.get(target, version)
+        if former != version:
+            self._tools.metrics.gauge(names.MCP_TOOLS, target=target, version=former).set(0)
+        self._versions[target] = version
+        self._tools.metrics.gauge(names.MCP_TOOLS, target=target, version=version).set(len(shown.of("tool")))
 
     def _tell(self, target: str, screening: Screening) -> None:
         """Write down what is held back, or changed, or suspicious: once for each version."""
@@ -109,13 +120,12 @@ class Screens:
                 continue
             if generation == self._generation:
                 continue
+            # Admitting may itself write, and is then done once more. Whoever decides meanwhile is not overlooked.
             self._generation = generation
             for upstream in self._upstreams.values():
                 await upstream.admit_anew()
                 for what in ("tools", "prompts", "resources"):
                     upstream.changed(upstream, what)
-            with contextlib.suppress(ApprovalsError):
-                self._generation = self._approvals.generation()  # admitting may itself have written
 
     def close(self) -> None:
         """Notice no more, and let go of the store."""

@@ -1,0 +1,87 @@
+"""That workers act on decisions which are made elsewhere: also on one that is made while they act on another."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heddle.backends.mcp.catalogue import Catalogue
+from heddle.backends.mcp.contract import Described
+from heddle.dataplane.mcp import screening
+from heddle.dataplane.mcp.screening import FILE, Screens
+from heddle.directory.definitions import define
+from heddle.drivers.approvals import Proposal
+from heddle.drivers.approvals.sqlite import SqliteApprovals
+from heddle.net.client import Client
+from heddle.pipeline.assembly import Clock, Tools
+from heddle.telemetry import names
+from heddle.telemetry.metrics import Metrics
+
+READ = define("tool", {"name": "read"})
+
+
+class Upstream:
+    """A target whose lists are looked at again."""
+
+    name = "files"
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.twice = asyncio.Event()
+        self.meanwhile: Any = lambda: None
+
+    async def admit_anew(self) -> None:
+        self.times += 1
+        if self.times == 2:
+            self.twice.set()
+        self.meanwhile()
+
+    def changed(self, upstream: object, what: str) -> None:
+        pass
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    clock = Clock(time.time, time.monotonic)
+    return Tools(clock, Client(), Metrics.in_memory(), None, lambda _: None, tmp_path)  # type: ignore[arg-type]
+
+
+def propose(store: SqliteApprovals) -> None:
+    store.propose("files", [Proposal(READ.kind, READ.name, READ.content, READ.digest)])
+
+
+async def test_a_decision_that_is_made_while_another_is_acted_on_is_not_overlooked(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "LOOK_S", 0.01)
+    upstream = Upstream()
+    screens = Screens({"files": upstream}, tools)  # type: ignore[dict-item]
+    store = SqliteApprovals(tools.state_dir / FILE)
+
+    def approve() -> None:
+        upstream.meanwhile = lambda: None
+        store.approve("files", "tool", "read", READ.digest, "ann")
+
+    upstream.meanwhile = approve
+    propose(store)
+    looking = asyncio.ensure_future(screens._look())
+    async with asyncio.timeout(5):
+        await upstream.twice.wait()
+    await asyncio.sleep(0.1)
+    assert upstream.times == 2  # and then it is quiet
+    looking.cancel()
+    screens.close()
+    store.close()
+
+
+def test_tools_are_counted_under_the_version_that_is_spoken(tools: Tools) -> None:
+    screens = Screens({}, tools)
+    offers: Any = {"tool": {"read": None, "write": None}}
+    screens._count("files", Catalogue(Described(version="2025-11-25"), offers, 0.0))
+    screens._count("files", Catalogue(Described(version="2026-07-28"), offers, 0.0))
+    gauge = tools.metrics.gauge
+    assert gauge(names.MCP_TOOLS, target="files", version="2025-11-25").value == 0
+    assert gauge(names.MCP_TOOLS, target="files", version="2026-07-28").value == 2
+    screens.close()
