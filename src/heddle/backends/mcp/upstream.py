@@ -49,7 +49,7 @@ _SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.
 class _Shelf:
     """The lists for one kind of caller."""
 
-    __slots__ = ("catalogue", "failures", "old", "read", "reading", "retry_at_s", "until_s")
+    __slots__ = ("catalogue", "failures", "hangs", "old", "read", "reading", "retried", "retry_at_s", "until_s")
 
     def __init__(self) -> None:
         self.read: Catalogue | None = None
@@ -60,6 +60,10 @@ class _Shelf:
         self.old = True
         self.failures = 0
         self.retry_at_s = 0.0
+        self.hangs = False
+        """It did not answer the last time: nobody waits for it the next time."""
+        self.retried = False
+        """It is asked again without anybody asking for it."""
         self.reading: asyncio.Task[None] | None = None
 
 
@@ -83,7 +87,7 @@ class Upstream:
         self._health = tools.metrics.gauge(names.MCP_TARGET_HEALTHY, target=spec.name)
         self._health.set(1.0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watching = False
+        self._watching = self._closed = False
         self.per_caller = spec.per_caller or not isinstance(spec.auth, _OF_ALL)
         """Its lists may differ from caller to caller."""
         tools.closers.append(self.close)
@@ -166,10 +170,9 @@ class Upstream:
             shelf = self._shelves[scope] = _Shelf()
         now_s = self._monotonic()
         if (shelf.old or now_s >= shelf.until_s) and now_s >= shelf.retry_at_s:
-            reading = self._read(shelf, caller, scope)
-            if shelf.catalogue is None or is_unconnected(shelf.catalogue):
-                await asyncio.wait([reading], timeout=self.spec.timeouts.list_s or None)
-        elif shelf.catalogue is None and shelf.reading is not None:
+            self._read(shelf, caller, scope)
+        waited_for = shelf.catalogue is None or is_unconnected(shelf.catalogue)
+        if waited_for and shelf.reading is not None and not shelf.hangs:
             await asyncio.wait([shelf.reading], timeout=self.spec.timeouts.list_s or None)
         return shelf.catalogue
 
@@ -199,27 +202,56 @@ class Upstream:
         try:
             async with asyncio.timeout(self.spec.timeouts.list_s or None):
                 catalogue = await read_catalogue(self.target, caller)
+            await self._take(shelf, catalogue)
         except ConsentRequired:
             self._show_unconnected(shelf)
-            return
-        except (RpcError, CallError, TimeoutError) as error:
-            pause_s = RETRY_S[min(shelf.failures, len(RETRY_S) - 1)]
-            shelf.failures += 1
-            shelf.old, shelf.retry_at_s = True, self._monotonic() + pause_s
-            _log.warning("tool server %s: its lists cannot be read: %s", self.name, _said(error))
-            if not _without_credential(error):
-                self._fail()
-            return
+        except Exception as error:
+            self._unread(shelf, error)
         finally:
             shelf.reading = None
-        shelf.failures, shelf.retry_at_s = 0, 0.0
+
+    async def _take(self, shelf: _Shelf, catalogue: Catalogue) -> None:
+        """Lists were read."""
+        again = shelf.failures > 0
+        shelf.failures, shelf.retry_at_s, shelf.hangs = 0, 0.0, False
         shelf.until_s = self._monotonic() + (catalogue.ttl_s or self.spec.refresh_s)
         self.recovered()
         if shelf.read is None or catalogue != shelf.read:
             shelf.read = catalogue
             shelf.catalogue = await self.admit(catalogue)
             self.generation += 1
+            if again:
+                for what in _CHANGED.values():
+                    self.changed(self, what)
         self._watch()
+
+    def _unread(self, shelf: _Shelf, error: Exception) -> None:
+        """Lists could not be read: they are, later."""
+        pause_s = RETRY_S[min(shelf.failures, len(RETRY_S) - 1)]
+        shelf.failures += 1
+        shelf.old, shelf.retry_at_s = True, self._monotonic() + pause_s
+        shelf.hangs = isinstance(error, TimeoutError)
+        expected = isinstance(error, RpcError | CallError | TimeoutError)
+        _log.warning(
+            "tool server %s: its lists cannot be read: %s",
+            *(self.name, _said(error) if expected else type(error).__name__),
+            exc_info=None if expected else error,
+        )
+        if not _without_credential(error):
+            self._fail()
+            if shelf is self._shelves.get("") and not shelf.retried and not self._closed:
+                shelf.retried = True
+                self._start(self._retry(shelf))
+
+    async def _retry(self, shelf: _Shelf) -> None:
+        """Read lists again until it succeeds: callers who miss them are told then, and need not ask."""
+        while shelf.failures:
+            await asyncio.sleep(RETRY_S[min(shelf.failures - 1, len(RETRY_S) - 1)])
+            if shelf.failures and shelf.reading is None:
+                shelf.reading = self._start(self._refresh(shelf, Caller()))
+            if shelf.reading is not None:
+                await asyncio.wait([shelf.reading])
+        shelf.retried = False
 
     def _show_unconnected(self, shelf: _Shelf) -> None:
         """Of a caller without an account there: that is no fault of the target."""
@@ -238,7 +270,7 @@ class Upstream:
 
     def _watch(self) -> None:
         """Begin to listen to what it says by itself, and to look after its health."""
-        if self._watching:
+        if self._watching or self._closed:
             return
         self._watching = True
         self._start(self._listen())
@@ -299,6 +331,9 @@ class Upstream:
                     self.recovered()  # only callers can ask it: their calls will tell
                 else:
                     self._fail()
+            except Exception as error:  # whatever a target says, it goes on being looked after
+                _log.warning("tool server %s: its health cannot be told", self.name, exc_info=error)
+                self._fail()
             else:
                 self.recovered()
 
@@ -307,6 +342,7 @@ class Upstream:
 
     def close(self) -> None:
         """Nothing runs for it any more."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         self.target.close()

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable
 
 from heddle.backends.mcp.contract import Caller
+from heddle.dataplane.mcp.refusing import as_rpc
 from heddle.dataplane.mcp.running import Running
-from heddle.dataplane.mcp.server import OPERATIONS, VirtualServer, as_rpc
+from heddle.dataplane.mcp.server import OPERATIONS, VirtualServer
 from heddle.dataplane.mcp.tracing import adopt
 from heddle.identity.caller import caller_id
 from heddle.model.mcp import McpCall

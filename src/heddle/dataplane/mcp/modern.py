@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from heddle import __version__
-from heddle.backends.mcp.contract import Caller, Params
+from heddle.backends.mcp.contract import ANSWERED_BY, Caller, Params
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.feed import Listening
 from heddle.dataplane.mcp.parking import Asked, Parking, Questions
@@ -40,6 +40,8 @@ from heddle.wire.mcp.versions import LATEST, MODERN, VERSIONS
 _encode = msgspec.json.encode
 _REMOVED = frozenset(("ping", "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"))
 _SERVER_INFO = {"name": "heddle", "version": __version__}
+_WAYS = ("context", "form", "tools", "url")
+"""Of sampling and elicitation, as clients declare them."""
 
 
 class ModernCaller(Caller):
@@ -123,6 +125,8 @@ class ModernFront:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         fronting.identify(caller, exchange, "caller:")
         caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
+        # A server of the older era hears once, as its session begins, what the client answers.
+        caller.key += _answered(capabilities)
         caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))
         level = _member(message, meta.LOG_LEVEL)
         caller.log_level = level if isinstance(level, str) else ""
@@ -204,6 +208,16 @@ class ModernFront:
         listening = Listening(self._server, caller, exchange, message.id)
         await listening.begin(wanted)
         return Reply(200, fronting.EVENTS, listening.stream())
+
+
+def _answered(capabilities: dict[str, Any]) -> str:
+    """Which questions a client answers, as part of a key: few, whatever it declares."""
+    found = []
+    for name in sorted(ANSWERED_BY.values()):
+        declared = capabilities.get(name)
+        if isinstance(declared, dict):
+            found += [name, *(f"{name}.{way}" for way in _WAYS if isinstance(declared.get(way), dict))]
+    return f"\0{' '.join(found)}" if found else ""
 
 
 def server_info(title: str) -> dict[str, str]:

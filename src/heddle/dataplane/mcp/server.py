@@ -19,6 +19,7 @@ from heddle.dataplane.mcp.guarding import guarded
 from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.protected import Protected
+from heddle.dataplane.mcp.refusing import each_alone, unknown
 from heddle.dataplane.mcp.rewriting import exposed_in
 from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
 from heddle.dataplane.mcp.tasks import METHODS, Tasks, named_again, to_target
@@ -29,16 +30,14 @@ from heddle.model.mcp import Kind, McpCall
 from heddle.model.snapshot_mcp import McpServerSpec
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.wire.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
+from heddle.wire.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
 from heddle.wire.mcp.fields import HEADER_MISMATCH, PARAM_PREFIX
 from heddle.wire.mcp.params import contradiction, fields_of
 from heddle.wire.mcp.results import is_error
 
-RESOURCE_NOT_FOUND = -32002
 _encode = msgspec.json.encode
 _LISTED = {"tools/list": "tool", "prompts/list": "prompt", "resources/list": "resource",
            "resources/templates/list": "template"}  # fmt: skip
-_UNKNOWN = {"tool": "Unknown tool: {}", "prompt": "Unknown prompt: {}", "resource": "Resource not found: {}"}
 
 
 class Turn(NamedTuple):
@@ -81,16 +80,21 @@ class VirtualServer:
     async def set_level(self, params: Params, caller: Caller) -> None:
         """Tell every target of the caller's session what it wants to hear of; those of the newer era are told with
         each call."""
-        for _, upstream in self.targets():
-            catalogue = upstream.known()
-            if upstream.target.stateful and catalogue and "logging" in catalogue.described.capabilities:
-                await upstream.call(TargetRequest(method="logging/setLevel", params=params), caller)
+        surface = self._known(caller) or await self.surface(caller)
+        told = [
+            part.upstream.call(TargetRequest(method="logging/setLevel", params=params), caller)
+            for part in surface.parts
+            if part.upstream.target.stateful
+            and part.catalogue is not None
+            and "logging" in part.catalogue.described.capabilities
+        ]
+        await each_alone(told)
 
     async def tell(self, method: str, params: Params, caller: Caller) -> None:
         """Tell every target that has a session of this caller."""
-        for _, upstream in self.targets():
-            if upstream.target.stateful and upstream.name in (caller.kept or {}):
-                await upstream.target.notify(method, params, caller)
+        upstreams = [upstream for _, upstream in self.targets() if upstream.target.stateful]
+        known = [upstream for upstream in upstreams if await upstream.target.knows(caller)]
+        await each_alone(upstream.target.notify(method, params, caller) for upstream in known)
 
     def changed(self, what: str) -> None:
         """A target's list changed."""
@@ -118,7 +122,7 @@ class VirtualServer:
             raise CallError(Reason.UPSTREAM_UNREACHABLE, f"The tool server {names} could not be reached.")
         surface = self._surfaces.get(scope)
         generation = tuple(part.upstream.generation for part in parts)
-        if surface is None or surface.generation != generation or not surface.complete:
+        if surface is None or surface.generation != generation or not surface.shows(catalogues):
             if len(self._surfaces) > 4_096:
                 self._surfaces.clear()
             surface = self._surfaces[scope] = Surface(self.spec, parts)
@@ -197,9 +201,15 @@ class VirtualServer:
         if entry is None:
             exchange.reason = Reason.NOT_FOUND
             raise unknown(kind, name)
-        self._settle(entry, call, arguments, turn)
-        if self.protected is not None and entry.spec is not None and entry.spec.scopes:
-            self.protected.check(exchange, entry.spec.scopes)
+        try:
+            self._settle(entry, call, arguments, turn)
+            if self.protected is not None and entry.spec is not None and entry.spec.scopes:
+                self.protected.check(exchange, entry.spec.scopes)
+        except (RpcError, CallError) as error:
+            # What is wrong with a call is told only to those who could make a right one.
+            if not self.policies.permits(exchange, call):
+                raise unknown(kind, name) from error
+            raise
         wait = self._check(call, exchange)
         if wait is not None:
             await wait
@@ -376,17 +386,3 @@ def _text(message: Message, member: str) -> str:
     if not isinstance(value, str) or not value:
         raise RpcError(INVALID_PARAMS, f"`{member}` must be text.")
     return value
-
-
-def unknown(kind: str, name: str) -> RpcError:
-    """How what is not there, or not for this caller, is answered."""
-    shown = name if len(name) <= 128 else f"{name[:128]}..."
-    if kind == "resource":
-        return RpcError(RESOURCE_NOT_FOUND, _UNKNOWN[kind].format(shown), b'{"uri":%b}' % _encode(shown))
-    return RpcError(INVALID_PARAMS, _UNKNOWN.get(kind, "Unknown: {}").format(shown))
-
-
-def as_rpc(error: CallError) -> RpcError:
-    """A failure of the gateway as an answer of the protocol."""
-    code = error.answer.jsonrpc
-    return RpcError(code or INTERNAL_ERROR, error.detail)

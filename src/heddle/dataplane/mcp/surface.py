@@ -84,6 +84,10 @@ class Surface:
         """Every target has said what it offers."""
         return all(part.catalogue is not None for part in self.parts)
 
+    def shows(self, catalogues: Sequence[Catalogue | None]) -> bool:
+        """Whether it was made of these."""
+        return all(part.catalogue is other for part, other in zip(self.parts, catalogues, strict=True))
+
     def _add(self, part: Part, catalogue: Catalogue) -> None:
         spec, prefix = part.spec, self.prefixes[part.spec.target]
         hidden = Globs(spec.hide)
