@@ -6,7 +6,7 @@ made for it before that text ends.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -153,13 +153,14 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else encode(value).decode("utf-8", "replace")
 
 
-def _runs(slots: Iterable[Slot]) -> list[list[Slot]]:
+def _runs(slots: Iterable[Slot]) -> Iterator[list[Slot]]:
     """Slots that follow one another in one channel, together; all others alone."""
-    runs: list[list[Slot]] = []
-    for channel, run in groupby(list(slots), key=lambda slot: slot.channel):
-        together = list(run)
-        runs += [together] if channel else [[slot] for slot in together]
-    return runs
+    for channel, run in groupby(slots, key=lambda slot: slot.channel):
+        if channel:
+            yield list(run)
+        else:
+            for slot in run:
+                yield [slot]
 
 
 def _put_all(run: Sequence[Slot], values: Sequence[Any], texts: list[Judged]) -> bool:
@@ -183,7 +184,7 @@ def treat_body(body: bytes, slots_of: Callable[[Any], Any], treatment: Treatment
     """
     value = decode(body)
     changed = False
-    for run in _runs(slots_of(value)):
+    for run in _runs(list(slots_of(value))):
         values = [treatment.whole(run[0])] if len(run) == 1 else treatment.joined(run)
         changed = _put_all(run, values, texts) or changed
     return _written(body, value, changed)
@@ -195,7 +196,11 @@ async def treat_large_body(
     """The same as `treat_body`, in turns of some milliseconds between which other calls have theirs."""
     value = decode(body)
     changed, turns = False, _Turns()
-    for run in _runs(slots_of(value)):
+    slots: list[Slot] = []
+    for slot in slots_of(value):
+        slots.append(slot)
+        await turns.pause()
+    for run in _runs(slots):
         values = [await treatment.in_turns(run[0], turns)] if len(run) == 1 else treatment.joined(run)
         changed = _put_all(run, values, texts) or changed
         await turns.pause()
