@@ -27,8 +27,8 @@ _OF_PROTOCOL = "io.modelcontextprotocol/"
 _VALUES = frozenset(("structuredContent", "input", "arguments"))
 _SHOWN = frozenset(("text", "message", "systemPrompt", "data"))
 """Texts that judges are shown: what is said, without titles, names and settings."""
-_BLOCKS = frozenset(("text", "image", "audio", "resource", "resource_link", "tool_use", "tool_result"))
-_BYTES = frozenset(("image", "audio"))
+_BLOCKS = ("text", "image", "audio", "resource", "resource_link", "tool_use", "tool_result")
+_BYTES = ("image", "audio")
 
 
 def result_slots(result: Any) -> Iterator[Slot]:
@@ -65,14 +65,19 @@ def answer_slots(result: Any) -> Iterator[Slot]:
 
 def _texts(scope: Scope, holder: Any) -> Iterator[Slot]:
     for name, value in holder.items() if isinstance(holder, dict) else ():
-        if name in _KEPT or name.startswith(_OF_PROTOCOL) or (name == "data" and holder.get("type") in _BYTES):
-            continue
         if isinstance(value, str):
-            yield Slot(scope, holder, name, unshown=name not in _SHOWN)
+            if not _is_kept(name, holder):
+                yield Slot(scope, holder, name, unshown=name not in _SHOWN)
         elif _is_value(name, value, holder):
             yield Slot(scope, holder, name, "json")
         else:
             yield from _within(scope, value)
+
+
+def _is_kept(name: str, holder: dict[str, Any]) -> bool:
+    if name == "data":
+        return holder.get("type") in _BYTES
+    return name in _KEPT or name.startswith(_OF_PROTOCOL)
 
 
 def _within(scope: Scope, value: Any) -> Iterator[Slot]:
