@@ -7,7 +7,7 @@ from heddle.model.call import Heard
 from heddle.plugins import PROVIDERS
 from heddle.telemetry import names
 from heddle.telemetry.records import AccessRecord
-from heddle.telemetry.spans import Kind, decode_span, encode_span, finished, spans
+from heddle.telemetry.spans import Kind, Span, decode_span, encode_span, finished, spans
 from heddle.telemetry.trace import fresh, inject
 
 
@@ -141,3 +141,61 @@ def test_vendors_and_operations_have_the_conventions_names(
 
 def test_every_word_of_the_conventions_is_of_a_provider_that_there_is() -> None:
     assert set(names.GEN_AI_PROVIDERS) | {vendor for vendor, _ in names.GEN_AI_OPERATIONS} - {""} <= set(PROVIDERS)
+
+
+def _tool_call(**fields: object) -> AccessRecord:
+    values: dict[str, object] = {
+        "time": "t", "operation": "tools/call", "method": "POST", "path": "/mcp", "status": 200, "duration_ms": 12.0,
+        "upstream_ms": 10.0, "server": "default", "target": "files", "tool": "fs__read", "target_tool": "read_file",
+        "protocol_version": "2025-11-25", "session": "0123abcd",
+    }  # fmt: skip
+    return AccessRecord(**(values | fields))  # type: ignore[arg-type]
+
+
+def _told(call: AccessRecord, request_id: str = "") -> tuple[Span, Span]:
+    context = fresh(1.0)
+    inject(context, [])
+    record = finished(context, call, 1.0)
+    record.request_id = request_id
+    server, client = spans(decode_span(encode_span(record)))
+    return server, client
+
+
+def test_a_call_of_a_tool_bears_its_name_on_either_side() -> None:
+    server, client = _told(_tool_call(), "7")
+    assert (server.name, client.name) == ("tools/call fs__read", "tools/call read_file")
+    shared = {
+        "mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool", "heddle.mcp.server": "default",
+        "heddle.mcp.target": "files",
+    }  # fmt: skip
+    assert client.attributes == {**shared, "gen_ai.tool.name": "read_file"}
+    assert server.attributes.items() >= {**shared, "gen_ai.tool.name": "fs__read"}.items()
+    assert server.attributes["mcp.session.id"] == "0123abcd"
+    assert server.attributes["mcp.protocol.version"] == "2025-11-25"
+    assert server.attributes["jsonrpc.request.id"] == "7"
+    assert (server.error, client.error) == ("", "")
+
+
+def test_a_tool_that_says_that_it_failed() -> None:
+    server, client = _told(_tool_call(tool_error=True))
+    assert (server.error, client.error) == ("", "tool_error")
+    assert server.attributes["error.type"] == client.attributes["error.type"] == "tool_error"
+
+
+def test_a_tool_server_that_is_away() -> None:
+    _, client = _told(_tool_call(reason="upstream_timeout"))
+    assert client.error == client.attributes["error.type"] == "upstream_timeout"
+
+
+def test_no_span_is_named_by_what_a_caller_made_up() -> None:
+    (server,) = spans(finished(fresh(1.0), _tool_call(tool="made-up", target="", target_tool="", upstream_ms=0.0), 1.0))
+    assert server.name == "tools/call"
+    resource = _tool_call(operation="resources/read", tool="", target_tool="", resource="file:///a/b")
+    server, client = _told(resource)
+    assert (server.name, client.name) == ("resources/read", "resources/read")
+    assert server.attributes["mcp.resource.uri"] == "file:///a/b"
+    assert "gen_ai.operation.name" not in server.attributes
+    prompt = _tool_call(operation="prompts/get", tool="", target_tool="", prompt="ask")
+    assert _told(prompt)[0].name == "prompts/get ask"
+    (server,) = spans(finished(fresh(1.0), _tool_call(operation="mcp", tool="", target=""), 1.0))
+    assert "mcp.method.name" not in server.attributes
