@@ -309,11 +309,16 @@ class Upstream:
         """Its lists changed: read them again before they are next shown."""
         for scope, shelf in self._shelves.items():
             shelf.old = True
-            if not scope and shelf.catalogue is not None and shelf.reading is None:
-                shelf.reading = self._start(self._reread(shelf, what))
+            if not scope and shelf.catalogue is not None:
+                self._start(self._reread(shelf, what))
 
     async def _reread(self, shelf: _Shelf, what: str) -> None:
-        await self._refresh(shelf, Caller())
+        if shelf.reading is not None:
+            # It may have been asked before the change: what it brings is not trusted to be the new list.
+            await asyncio.wait([shelf.reading])
+        shelf.old = True
+        reading = self._read(shelf, Caller(), "")
+        await asyncio.wait([reading])
         self.changed(self, what)
 
     async def _look(self) -> None:

@@ -71,8 +71,9 @@ class Asking:
             raise RpcError(INTERNAL_ERROR, "Too many questions wait for their answers.")
         ident = f"h{self._nonce}-{next(self._numbers)}"
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if not running.say(encode_request(b'"%b"' % ident.encode(), method, encode_members(params))):
+            raise RpcError(INTERNAL_ERROR, "The client does not read what it is asked.")
         self._asked[ident] = session.carried.id, answer
-        running.say(encode_request(b'"%b"' % ident.encode(), method, encode_members(params)))
         try:
             async with asyncio.timeout(WAIT_S):
                 return await answer

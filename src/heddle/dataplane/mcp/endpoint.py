@@ -12,6 +12,7 @@ from heddle.dataplane.decode import bad_request, read_body
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.legacy import LegacyFront
 from heddle.dataplane.mcp.modern import ModernFront, unsupported
+from heddle.dataplane.mcp.sessions import NoSession
 from heddle.net.message import Reply
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
@@ -71,9 +72,10 @@ class Endpoint:
     async def _batch(self, exchange: Exchange, body: bytes) -> Reply:
         """Several messages at once: 2025-03-26 has them, and no other version."""
         messages, _ = decode_many(body)
-        session = None
-        if b"mcp-session-id" in exchange.request.fields():
+        try:
             session = await self._legacy.session(exchange)
+        except NoSession:
+            return self._legacy.lost(exchange, b"")
         if session is not None and session.carried.version != "2025-03-26":
             raise ProtocolError("This version of the protocol has no batches.")
         if len(messages) > MAX_BATCH or any(message.method == "initialize" for message in messages):
@@ -85,16 +87,14 @@ class Endpoint:
         return Reply(200, fronting.JSON, b"[%b]" % b",".join(answers))
 
     async def _one(self, exchange: Exchange, message: Message) -> bytes:
-        """One message of a batch. What it says before its end is not heard: a batch is answered as one."""
+        """One message of a batch. What it says before its end is not heard, and nothing can be asked: a batch is
+        answered as one."""
         own = Exchange(exchange.request, exchange.listener, "mcp", beside(exchange.trace), exchange.started_s)
         own.principal, own.source_address = exchange.principal, exchange.source_address
-        reply = await self._legacy.handle(own, message, 0)
-        last = reply.body if isinstance(reply.body, bytes) else b""
-        if not isinstance(reply.body, bytes):
-            async for event in reply.body:
-                last = event.partition(b"data: ")[2].strip()
-        self._record(own, reply.status, len(last))
-        return last
+        reply = await self._legacy.handle(own, message, 0, events=False)
+        assert isinstance(reply.body, bytes)
+        self._record(own, reply.status, len(reply.body))
+        return reply.body
 
     async def get(self, exchange: Exchange) -> Reply:
         """A stream of what the server says by itself. Raises CallError."""

@@ -33,6 +33,8 @@ _log = logging.getLogger("heddle.mcp")
 MAX_URIS = 1_000
 AGAIN_S = 2.0
 """A target that ended a stream is listened to again after so long."""
+MAX_PAUSE_S = 60.0
+"""And one that refuses it, after so long at most."""
 READY_S = 5.0
 """How long an acknowledgement waits for those of targets."""
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
@@ -100,9 +102,11 @@ class Feed:
             task.cancel()
 
     def _hear(self, upstream: Upstream, prefix: str, method: str, params: Params) -> None:
-        if method == UPDATED and prefix and "uri" in params:
-            uri = exposed_uri(msgspec.json.decode(params["uri"]), prefix)
-            params = {**params, "uri": msgspec.Raw(_encode(uri))}
+        if method == UPDATED and prefix:
+            uri = _text(params.get("uri"))
+            if uri is None:
+                return
+            params = {**params, "uri": msgspec.Raw(_encode(exposed_uri(uri, prefix)))}
         what = next((what for what, name in CHANGED.items() if name == method), "")
         if what:
             upstream.invalidate(what)  # everybody is told once the lists were read again
@@ -110,12 +114,16 @@ class Feed:
             self.tell(method, params)
 
     async def _listen(self, upstream: Upstream, wanted: Wanted, caller: Caller, hear: Any) -> None:
+        pause_s = AGAIN_S
         while True:
             try:
                 await upstream.target.listen(wanted, caller, hear)
+                pause_s = AGAIN_S
             except (RpcError, CallError) as error:
+                # A target without such a stream refuses it each time, to each of its callers.
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
                 _log.debug("tool server %s: not listened to: %s", upstream.name, type(error).__name__)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(pause_s)
 
     def own_session(self, upstream: Upstream) -> Caller:
         """A caller whose session with the target is this stream's alone, and ends with it."""
@@ -148,6 +156,15 @@ class Feed:
                 yield said
             if await fronting.silence(self.mail):
                 yield b""
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
+    """The text that was written; None where there is none."""
+    try:
+        value = msgspec.json.decode(raw) if raw is not None else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _logged(task: "asyncio.Task[None]") -> None:

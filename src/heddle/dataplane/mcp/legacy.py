@@ -7,13 +7,14 @@ to whoever asked, in whichever worker that is, and a caller that lost a stream f
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 from heddle import __version__
-from heddle.backends.mcp.contract import NOTHING, Caller, Params
+from heddle.backends.mcp.contract import NOTHING
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.feed import Feed
@@ -23,6 +24,7 @@ from heddle.dataplane.mcp.replay import Replay, Stream
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.dataplane.mcp.sessions import Carried, Changing, NoSession, Session, Sessions
+from heddle.dataplane.mcp.speaking import LegacyCaller
 from heddle.model.principal import Principal
 from heddle.net.message import Headers, Reply
 from heddle.pipeline.errors import CallError, Reason
@@ -34,8 +36,6 @@ from heddle.wire.jsonrpc import (
     Message,
     RpcError,
     encode_error,
-    encode_members,
-    encode_notification,
     encode_result,
 )
 from heddle.wire.mcp import fields, meta
@@ -46,42 +46,11 @@ EAGER_S = 3.0
 """How long `initialize` waits for sessions with targets to begin; one that takes longer begins on first use."""
 MAX_TOKEN_KEPT = 2_048
 """Characters of sessions with targets that a token carries."""
+MAX_STREAMS = 4
+"""Streams of what the server says by itself that a session has open in one worker; each asks targets for theirs."""
+SESSION_NOT_FOUND = -32001
 _encode = msgspec.json.encode
 _MODERN_ONLY = frozenset(("server/discover", "subscriptions/listen"))
-
-
-class LegacyCaller(Caller):
-    """The caller of one request of a session."""
-
-    def __init__(self, running: Running, asking: Asking, session: Session | None, principal: Principal) -> None:
-        self.running = running
-        self._asking = asking
-        self.session = session
-        self.principal = principal
-        self.version = UNSTATED
-        self.log_level = ""
-        self.capabilities = NOTHING
-        if session is not None:
-            carried = session.carried
-            self.key, self.version, self.kept = session.key, carried.version, carried.kept
-            self.capabilities, self.client_info = carried.capabilities, carried.client_info
-            self.log_level = session.changing.log_level if session.changing is not None else ""
-
-    def notify(self, method: str, params: Params) -> None:
-        """Into the stream of this request."""
-        if method.startswith("notifications/"):
-            self.running.say(encode_notification(method, encode_members(params)))
-
-    def began(self, target: str) -> None:
-        """Whoever follows the session listens to this target too."""
-        if self.session is not None:
-            self._asking.news(self.session, target)
-
-    async def ask(self, method: str, params: Params) -> bytes:
-        """In the stream of this request; the answer comes as a request of its own, perhaps to another worker."""
-        if self.session is None:
-            raise RpcError(METHOD_NOT_FOUND, f"The client does not answer `{method}`: it has no session.")
-        return await self._asking.ask(self.session, self.running, method, params)
 
 
 class LegacyFront:
@@ -93,6 +62,7 @@ class LegacyFront:
         self._asking = asking
         self._replay = replay
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._streams: Counter[str] = Counter()
 
     # Sessions.
 
@@ -151,8 +121,11 @@ class LegacyFront:
 
     # Messages.
 
-    async def handle(self, exchange: Exchange, message: Message, size: int) -> Reply:
-        """Answer one message of a POST. CallErrors are answered by whoever calls this."""
+    async def handle(self, exchange: Exchange, message: Message, size: int, *, events: bool = True) -> Reply:
+        """Answer one message of a POST; without `events`, by one message whatever the caller reads.
+
+        CallErrors are answered by whoever calls this.
+        """
         stated = exchange.request.header(fields.VERSION)
         if stated is not None and stated.decode("latin-1") not in LEGACY:
             error = RpcError(INVALID_REQUEST, "Bad Request: the protocol version is not spoken here in this way.")
@@ -160,8 +133,7 @@ class LegacyFront:
         try:
             session = await self.session(exchange)
         except NoSession:
-            exchange.reason = Reason.NOT_FOUND
-            return fronting.refused(message.id, RpcError(-32001, "Session not found"), 404)
+            return self.lost(exchange, message.id)
         version = session.carried.version if session is not None else UNSTATED
         if not message.is_request:
             await self.told(exchange, message, session)
@@ -173,14 +145,21 @@ class LegacyFront:
                 return await self._begin(exchange, message)
             except (RpcError, CallError) as error:
                 return fronting.failed(exchange, message.id, error, modern=False)
-        running = self.run(exchange, message, session)
-        return await self._reply(running, message, session, exchange)
+        events = events and fronting.takes_events(exchange.request)
+        running = self.run(exchange, message, session, hears=events)
+        return await self._reply(running, message, session, exchange, events=events)
 
-    def run(self, exchange: Exchange, message: Message, session: Session | None) -> Running:
+    @staticmethod
+    def lost(exchange: Exchange, identity: bytes) -> Reply:
+        """The answer to a token that is of no session, or not of this caller's, or of one that is over."""
+        exchange.reason = Reason.NOT_FOUND
+        return fronting.refused(identity or b"null", RpcError(SESSION_NOT_FOUND, "Session not found"), 404)
+
+    def run(self, exchange: Exchange, message: Message, session: Session | None, *, hears: bool = True) -> Running:
         """Begin a request."""
         running = Running()
         caller = LegacyCaller(running, self._asking, session, exchange.principal)
-        caller.exchange = exchange
+        caller.exchange, caller.hears = exchange, hears
         caller.token = fronting.bearer(exchange.request)
         if session is None:
             fronting.identify(caller, exchange, "caller:")
@@ -198,7 +177,7 @@ class LegacyFront:
                 return await self._set_level(message, caller)
             result = to_legacy(await self.server.answer(message, caller, exchange))
             if session is not None and method in ("resources/subscribe", "resources/unsubscribe"):
-                self._subscribe(session, str(message.value["uri"]), method == "resources/subscribe")
+                await self._subscribe(session, str(message.value["uri"]), method == "resources/subscribe")
             return result
         finally:
             if session is not None:
@@ -209,16 +188,21 @@ class LegacyFront:
         if level not in meta.LEVELS:
             raise RpcError(INVALID_PARAMS, f"`level` must be one of {', '.join(meta.LEVELS)}.")
         if caller.session is not None:
-            changing = caller.session.changing or Changing()
-            self._sessions.change(caller.session, msgspec.structs.replace(changing, log_level=str(level)))
+            await self._change(caller.session, log_level=str(level))
         await self.server.set_level(message.params, caller)
         return NOTHING
 
-    def _subscribe(self, session: Session, uri: str, on: bool) -> None:
-        changing = session.changing or Changing()
-        uris = tuple(other for other in changing.uris if other != uri) + ((uri,) if on else ())
-        self._sessions.change(session, msgspec.structs.replace(changing, uris=uris[-1_000:]))
-        self._asking.news(session, "")
+    async def _subscribe(self, session: Session, uri: str, on: bool) -> None:
+        with contextlib.suppress(NoSession):
+            changing = await self._sessions.current(session)
+            uris = tuple(other for other in changing.uris if other != uri) + ((uri,) if on else ())
+            await self._change(session, uris=uris[-1_000:])
+            self._asking.news(session, "")
+
+    async def _change(self, session: Session, **changed: Any) -> None:
+        """Change a session, unless it is over: what another worker ended does not begin again."""
+        with contextlib.suppress(NoSession):
+            self._sessions.change(session, msgspec.structs.replace(await self._sessions.current(session), **changed))
 
     async def told(self, exchange: Exchange, message: Message, session: Session | None) -> None:
         """An answer, or a notification."""
@@ -235,9 +219,10 @@ class LegacyFront:
             caller = LegacyCaller(Running(), self._asking, session, exchange.principal)
             await self.server.tell(message.method, message.params, caller)
 
-    async def _reply(self, running: Running, message: Message, session: Session | None, exchange: Exchange) -> Reply:
+    async def _reply(
+        self, running: Running, message: Message, session: Session | None, exchange: Exchange, *, events: bool
+    ) -> Reply:
         """One message if the request ends without anything else, a stream otherwise."""
-        events = fronting.takes_events(exchange.request)
         try:
             while not running.done:
                 await running.news()
@@ -259,20 +244,23 @@ class LegacyFront:
         self, running: Running, stream: Stream, message: Message, exchange: Exchange
     ) -> AsyncIterator[bytes]:
         """The events of a request, its result last. A caller that goes away may come back for the rest."""
+        events = [stream.prime()] if stream.primed else []
+        ended = False
         try:
-            if stream.primed:
-                yield stream.prime()
             while True:
-                for said in running.take():
-                    exchange.events += 1
-                    yield stream.event(said)
-                if running.done:
-                    break
-                if await fronting.silence(running):
-                    yield fronting.PING
-            yield stream.event(_last(running, message, exchange), last=True)
+                # Kept before the first is sent: whoever goes away in between comes back for all of them.
+                events += [stream.event(said) for said in running.take()]
+                ended = running.done
+                if ended:
+                    events.append(stream.event(_last(running, message, exchange), last=True))
+                exchange.events += len(events)
+                for event in events:
+                    yield event
+                if ended:
+                    return
+                events = [fronting.PING] if await fronting.silence(running) else []
         finally:
-            if not running.done:
+            if not ended:
                 self._go_on(running, stream, message, exchange)
 
     def _go_on(self, running: Running, stream: Stream, message: Message, exchange: Exchange) -> None:
@@ -293,29 +281,38 @@ class LegacyFront:
         try:
             session = await self.session(exchange)
         except NoSession:
-            exchange.reason = Reason.NOT_FOUND
-            return fronting.refused(b"null", RpcError(-32001, "Session not found"), 404)
+            return self.lost(exchange, b"")
         if session is None:
             headers: Headers = [(b"allow", b"POST")]
             raise CallError(Reason.METHOD_NOT_ALLOWED, "A stream needs a session; send `initialize`.", headers=headers)
         exchange.operation = "mcp/stream"
-        last = exchange.request.header(b"last-event-id")
-        if last is not None and self._replay.names(last):
+        last = exchange.request.header(b"last-event-id") or b""
+        if self._replay.names(last):
             return Reply(200, fronting.EVENTS, self._replay.rest(session, last))
-        return Reply(200, fronting.EVENTS, self._own(session, exchange))
+        if self._streams[session.carried.id] >= MAX_STREAMS:
+            exchange.reason = Reason.OVERLOADED
+            return fronting.refused(b"null", RpcError(INVALID_REQUEST, "The session has streams enough."), 409)
+        return Reply(200, fronting.EVENTS, self._own(session, exchange, last))
 
-    async def _own(self, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
+    async def _own(self, session: Session, exchange: Exchange, last: bytes) -> AsyncIterator[bytes]:
+        """What the server says by itself; first what was said on the stream that the caller lost, if it did."""
         following = self.following(session, exchange)
-        stream = self._replay.stream(session)
+        stream = self._replay.stream(session, own=True)
+        self._streams[session.carried.id] += 1
         try:
             if stream.primed:
                 yield stream.prime()
             else:
                 yield fronting.PING
+            for said in await self._replay.missed(session, last):
+                yield stream.event(said)
             async for said in following.feed.messages():
                 exchange.events += 1
                 yield stream.event(said) if said else fronting.PING
         finally:
+            self._streams[session.carried.id] -= 1
+            if not self._streams[session.carried.id]:
+                del self._streams[session.carried.id]
             following.close()
 
     def caller_of(self, session: Session, principal: Principal) -> LegacyCaller:
@@ -335,8 +332,7 @@ class LegacyFront:
         try:
             session = await self.session(exchange)
         except NoSession:
-            exchange.reason = Reason.NOT_FOUND
-            return fronting.refused(b"null", RpcError(-32001, "Session not found"), 404)
+            return self.lost(exchange, b"")
         if session is None:
             return fronting.refused(b"null", RpcError(INVALID_REQUEST, "There is no session to end."), 400)
         self._sessions.change(session, Changing(ended=True))
@@ -361,10 +357,12 @@ def _last(running: Running, message: Message, exchange: Exchange) -> bytes:
 
 async def _keep(running: Running, stream: Stream, message: Message, exchange: Exchange) -> None:
     """Keep what a call says, for a caller that comes back."""
-    while not running.done:
-        await running.news()
+    while True:
         for said in running.take():
             stream.event(said)
+        if running.done:
+            break
+        await running.news()
     stream.event(_last(running, message, exchange), last=True)
 
 

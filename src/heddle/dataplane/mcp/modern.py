@@ -9,6 +9,7 @@ requests", "Discovery".
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -124,7 +125,10 @@ class ModernFront:
         if message.method in _REMOVED:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         fronting.identify(caller, exchange, "caller:")
-        caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
+        declared = caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
+        if declared != b"{}":
+            # Sessions with targets of the older era are begun with what a caller can do, and kept for no other.
+            caller.key += "\0" + sha256(declared).hexdigest()[:16]
         # A server of the older era hears once, as its session begins, what the client answers.
         caller.key += _answered(capabilities)
         caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))

@@ -19,7 +19,10 @@ from heddle.wire.mcp.versions import at_least
 
 FOLLOW_S = 0.05
 """How often is looked whether a stream that broke went on."""
+UNKNOWN_S = 2.0
+"""How long is looked for a stream of which nothing is found: another worker may be about to write it down."""
 _ID = re.compile(rb"([0-9a-f]{16})-([0-9]{1,9})")
+_OWN_ID = re.compile(rb"(s[0-9a-f]{16})-([0-9]{1,9})")
 
 
 class Stream:
@@ -27,10 +30,10 @@ class Stream:
 
     __slots__ = ("_kv", "_name", "_seq", "_session", "_spec", "kept", "primed")
 
-    def __init__(self, spec: McpSessionSpec, kv: Kv, session: Session | None) -> None:
+    def __init__(self, spec: McpSessionSpec, kv: Kv, session: Session | None, *, own: bool = False) -> None:
         self._spec, self._kv = spec, kv
         self._session = session.carried.id if session is not None else ""
-        self._name = os.urandom(8).hex().encode()
+        self._name = (b"s" if own else b"") + os.urandom(8).hex().encode()
         self._seq = 0
         self.kept = session is not None and spec.replay_events > 0
         """A caller that goes away may come back."""
@@ -39,6 +42,7 @@ class Stream:
 
     def prime(self) -> bytes:
         """The first event: an id to come back with, and nothing said."""
+        self._kv.put(_at(self._session, self._name, 0), b"0", self._spec.replay_s)
         return b"id: %b-0\ndata: \n\n" % self._name
 
     def event(self, message: bytes, last: bool = False) -> bytes:
@@ -59,21 +63,36 @@ class Replay:
     def __init__(self, spec: McpSessionSpec, kv: Kv) -> None:
         self._spec, self._kv = spec, kv
 
-    def stream(self, session: Session | None) -> Stream:
-        """A new stream."""
-        return Stream(self._spec, self._kv, session)
+    def stream(self, session: Session | None, *, own: bool = False) -> Stream:
+        """A new stream: of one request, or of what the server says by its `own`."""
+        return Stream(self._spec, self._kv, session, own=own)
 
     def names(self, event_id: bytes) -> bool:
-        """Whether an id is of the form that is given here."""
+        """Whether an id is of the form that is given here, in the stream of a request."""
         return _ID.fullmatch(event_id) is not None
+
+    async def missed(self, session: Session, event_id: bytes) -> list[bytes]:
+        """The messages that were said after an event of the server's own stream; such a stream has no end."""
+        found = _OWN_ID.fullmatch(event_id)
+        messages: list[bytes] = []
+        if found is None:
+            return messages
+        name, seq = found[1], int(found[2])
+        while len(messages) < self._spec.replay_events:
+            value = await self._kv.get(_at(session.carried.id, name, seq + 1 + len(messages)))
+            if value is None:
+                break
+            messages.append(value[1:])
+        return messages
 
     async def rest(self, session: Session, event_id: bytes) -> AsyncIterator[bytes]:
         """What a stream said after an event, until its end, or until nothing more is to be had of it."""
         found = _ID.fullmatch(event_id)
         assert found is not None
         name, seq = found[1], int(found[2])
+        known = await self._kv.get(_at(session.carried.id, name, seq)) is not None
         quiet_s = 0.0
-        while quiet_s < self._spec.replay_s:
+        while quiet_s < (self._spec.replay_s if known else UNKNOWN_S):
             value = await self._kv.get(_at(session.carried.id, name, seq + 1))
             if value is None:
                 await asyncio.sleep(FOLLOW_S)
@@ -81,7 +100,7 @@ class Replay:
                 if quiet_s % fronting.PING_S < FOLLOW_S:
                     yield fronting.PING
                 continue
-            seq, quiet_s = seq + 1, 0.0
+            seq, quiet_s, known = seq + 1, 0.0, True
             yield b"event: message\nid: %b-%d\ndata: %b\n\n" % (name, seq, value[1:])
             if value[:1] == b"1":
                 return

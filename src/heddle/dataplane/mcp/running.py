@@ -44,12 +44,14 @@ class Running:
         self.done = True
         self.wake()
 
-    def say(self, message: bytes) -> None:
-        """Gather a message for the caller."""
-        if self._size + len(message) <= MAX_SAID_BYTES:
-            self._size += len(message)
-            self.said.append(message)
-            self.wake()
+    def say(self, message: bytes) -> bool:
+        """Gather a message for the caller; False when too much waits for it already. One message always fits."""
+        if self.said and self._size + len(message) > MAX_SAID_BYTES:
+            return False
+        self._size += len(message)
+        self.said.append(message)
+        self.wake()
+        return True
 
     def take(self) -> list[bytes]:
         """What was said since the last time."""

@@ -22,7 +22,8 @@ from heddle.model.snapshot_mcp import McpSessionSpec
 
 MAX_KNOWN = 65_536
 """Sessions that one worker remembers; others are read again."""
-MAX_TOKEN_CHARS = 8_192
+MAX_TOKEN_CHARS = 12_288
+"""More than the longest that is given out, with all that clients may declare and all that it carries."""
 _PURPOSE = "mcp-session"
 _TOPIC = "mcp.session"
 

@@ -26,7 +26,7 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.trace import beside
 from heddle.wire.errors import ProtocolError
-from heddle.wire.jsonrpc import Message, RpcError, decode, encode_error, encode_result
+from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, decode, encode_error, encode_result
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -106,7 +106,7 @@ class _Talk:
     def take(self, body: bytes) -> None:
         """A message arrived, at this worker or another."""
         if len(self._tasks) >= MAX_UNDER_WAY:
-            _log.warning("a session of HTTP+SSE has too many requests under way; one is dropped")
+            self._refuse(decode(body))
             return
         task = asyncio.ensure_future(self._answer(body))
         self._tasks.add(task)
@@ -124,11 +124,11 @@ class _Talk:
         call.session = self._session.carried.id
         try:
             if message.method == "initialize":
-                self.feed.mail.say(encode_result(message.id, await self._initialize(own, message)))
+                self._say(encode_result(message.id, await self._initialize(own, message)))
             else:
                 await self._run(own, message)
-        except (RpcError, CallError) as error:
-            self.feed.mail.say(encode_error(message.id, fronting.failure(own, error)))
+        except Exception as error:
+            self._say(encode_error(message.id, fronting.failure(own, error)))
         finally:
             self._record(own, 200, 0)
 
@@ -140,21 +140,38 @@ class _Talk:
             session.carried,
             capabilities=bytes(message.params.get("capabilities", NOTHING)),
             client_info=begun.carried.client_info,
+            kept=begun.carried.kept,
         )
         return result
 
+    def _say(self, message: bytes) -> None:
+        """An answer, which must not be lost: a caller that does not read loses its stream, and knows."""
+        if not self.feed.mail.say(message):
+            _log.warning("a session of HTTP+SSE is ended: its caller does not read what it is answered")
+            self.feed.mail.done = True
+            self.feed.mail.wake()
+
+    def _refuse(self, message: Message) -> None:
+        _log.warning("a session of HTTP+SSE has too many requests under way; one is refused")
+        if message.is_request:
+            self._say(encode_error(message.id, RpcError(INTERNAL_ERROR, "Too many requests are under way.")))
+
     async def _run(self, exchange: Exchange, message: Message) -> None:
         running = self._legacy.run(exchange, message, self._session)
-        while True:
-            await running.news()
-            for said in running.take():
-                self.feed.mail.say(said)
-            if running.done:
-                break
+        try:
+            while True:
+                await running.news()
+                for said in running.take():
+                    self.feed.mail.say(said)
+                if running.done:
+                    break
+        except asyncio.CancelledError:
+            running.cancel()  # the session is over, and nobody can come back for the answer
+            raise
         if running.error is not None:
-            self.feed.mail.say(encode_error(message.id, fronting.failure(exchange, running.error)))
+            self._say(encode_error(message.id, fronting.failure(exchange, running.error)))
         else:
-            self.feed.mail.say(encode_result(message.id, running.result))
+            self._say(encode_result(message.id, running.result))
 
     def close(self) -> None:
         """The stream is closed: so is the session."""
