@@ -187,6 +187,8 @@ class LegacyFront:
         level = message.value.get("level")
         if level not in meta.LEVELS:
             raise RpcError(INVALID_PARAMS, f"`level` must be one of {', '.join(meta.LEVELS)}.")
+        if "logging" not in (await self.server.surface(caller)).capabilities():
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
         if caller.session is not None:
             await self._change(caller.session, log_level=str(level))
         await self.server.set_level(message.params, caller)

@@ -27,6 +27,7 @@ from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.trace import beside
 from heddle.wire.errors import ProtocolError
 from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, decode, encode_error, encode_result
+from heddle.wire.mcp.versions import negotiated
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -135,9 +136,12 @@ class _Talk:
     async def _initialize(self, exchange: Exchange, message: Message) -> bytes:
         """This session is the one that begins; what the caller declares becomes its own."""
         session = self._session
-        result, _, begun = await self._legacy.initialize(exchange, message, VERSION)
+        asked = message.value.get("protocolVersion")
+        version = negotiated(asked) if isinstance(asked, str) else VERSION
+        result, _, begun = await self._legacy.initialize(exchange, message, version)
         session.carried = msgspec.structs.replace(
             session.carried,
+            version=version,
             capabilities=bytes(message.params.get("capabilities", NOTHING)),
             client_info=begun.carried.client_info,
             kept=begun.carried.kept,
