@@ -48,7 +48,7 @@ def _check_paths(plan: Plan, report: Report) -> None:
     taken: list[tuple[str, McpServer]] = []
     for server, place in servers_of(plan):
         path = path_of(server)
-        claims = (path, f"{path}/sse") if server.sse else (path,)
+        claims = (path, f"{path}/sse", f"{path}/messages") if server.sse else (path,)
         clashes = [(at, one) for at, one in taken if at in claims and _meet(one, server) and one.name != server.name]
         for claimed, other in clashes[:1]:
             hint = "choose another `path`"
