@@ -12,13 +12,15 @@ from contextlib import AbstractAsyncContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from heddle.backends.mcp.catalogue import Catalogue
 from heddle.cli import mcp_inspect
 from heddle.cli.asking import ADMIN, STATE, Mesh
-from heddle.cli.chat import Gateway
+from heddle.cli.chat import LOOPBACK, Gateway
 from heddle.cli.mcp_arguments import MAX_BYTES, arguments_json, arguments_of, strings_of
 from heddle.cli.mcp_asking import Terminal
 from heddle.cli.mcp_client import Door, McpFailure, ToolClient, connected
@@ -87,11 +89,27 @@ def _about_a_server(command: Callable[..., None]) -> Callable[..., None]:
         admin, state_dir = options.pop("admin"), options.pop("state_dir")
         if url and server:
             raise click.UsageError("--server is of the running mesh, --url is any; give one")
+        key = _key_for(url, key)
         served = None if url else Served(Mesh(admin, state_dir), server)
         door = door_of(url or (served.url if served is not None else ""), key, state_dir, timeout_s, ca_file)
         command(*arguments, place=Place(served, door), **options)
 
     return wrapped
+
+
+def _key_for(url: str, key: str) -> str:
+    """The key, unless it is the environment's and the URL is somebody else's: then it was not meant for them."""
+    source = click.get_current_context().get_parameter_source
+    if not url or source("key") is not ParameterSource.ENVIRONMENT or source("url") is ParameterSource.ENVIRONMENT:
+        return key
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if host in LOOPBACK:
+        return key
+    click.echo(f"HEDDLE_KEY is not sent to {clipped(host or url, 100)}; give --key if it is for that server", err=True)
+    return ""
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:

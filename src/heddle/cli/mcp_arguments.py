@@ -59,13 +59,15 @@ def _json(name: str, text: str, types: set[str]) -> Any:
 
 
 def _types(schema: object) -> set[str]:
-    """What a property may be; nothing where that is not said plainly."""
+    """What a property may be, itself or by its alternatives; nothing where that is not said plainly."""
     if not isinstance(schema, dict):
         return set()
-    said = schema.get("type")
-    types = {said} if isinstance(said, str) else {one for one in said if isinstance(one, str)} if said else set()
+    alternatives = [schema]
     for member in ("anyOf", "oneOf"):
         options = schema.get(member)
-        for option in options if isinstance(options, list) else ():
-            types |= _types(option) if isinstance(option, dict) and "type" in option else set()
+        alternatives += [one for one in options if isinstance(one, dict)] if isinstance(options, list) else []
+    types: set[str] = set()
+    for one in alternatives:
+        said = one.get("type")
+        types |= {name for name in (said if isinstance(said, list) else [said]) if isinstance(name, str)}
     return types

@@ -82,7 +82,7 @@ class Terminal:
         if not url.startswith(("https://", "http://")):
             _say(f"Declined: {clipped(url)} is no web page.")
             return {"action": "decline"}
-        _say(f"It wants you to visit this page. Look at its host before you open it:\n  {visible(url)}")
+        _say(f"It wants you to visit this page. Look at its host before you open it:\n  {clipped(url, 2000)}")
         return {"action": "accept" if _agreed("Go on with it?", default=None) else "decline"}
 
     def _fill(self, schema: object) -> dict[str, Any]:

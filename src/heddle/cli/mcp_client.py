@@ -89,7 +89,7 @@ class _Asking(Caller):
         self.log_level = log_level
 
     def notify(self, method: str, params: Params) -> None:
-        with suppress(msgspec.DecodeError):
+        with suppress(msgspec.DecodeError, RecursionError):
             self._person.hear(method, {name: msgspec.json.decode(value) for name, value in params.items()})
 
     async def ask(self, method: str, params: Params) -> bytes:
@@ -204,7 +204,7 @@ def _pages(error: RpcError) -> str:
     """The pages that a server wants visited before it answers."""
     if error.code != URL_ELICITATION or not error.data:
         return ""
-    with suppress(msgspec.DecodeError, AttributeError, TypeError):
+    with suppress(msgspec.DecodeError, LookupError, TypeError):
         asked = msgspec.json.decode(error.data)["elicitations"]
         return "".join(f"\n  {clipped(str(one['message']), 300)}: {visible(str(one['url']))}" for one in asked)
     return ""
@@ -224,9 +224,7 @@ def _params(**members: Any) -> Params:
 @asynccontextmanager
 async def connected(door: Door, person: Person, log_level: str = "") -> AsyncIterator[ToolClient]:
     """A client of the server behind `door`. Raises McpFailure."""
-    parts = urlsplit(door.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise McpFailure(f"--url {door.url}: expected http://HOST:PORT/mcp")
+    check_url(door.url)
     client, clock = Client(), Clock(time.time, time.monotonic)
     tools = Tools(clock, client, Metrics.in_memory(), MemoryCounters(), lambda _: None, Path())
     try:
@@ -242,6 +240,20 @@ async def connected(door: Door, person: Person, log_level: str = "") -> AsyncIte
         for close in tools.closers:
             close()
         await client.close()
+
+
+def check_url(url: str) -> None:
+    """Refuse what is no place of a server. Raises McpFailure."""
+    wanted = "expected http://HOST:PORT/mcp"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        raise McpFailure(f"--url {clipped(url)}: {wanted}") from exc
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise McpFailure(f"--url {clipped(url)}: {wanted}")
+    if parts.username is not None or parts.password is not None:
+        raise McpFailure("--url: credentials do not belong into a URL, which is kept in histories; use --key")
 
 
 def _spec(door: Door) -> McpTargetSpec:

@@ -13,7 +13,7 @@ import msgspec
 
 from heddle.cli.asking import Mesh
 from heddle.cli.chat import demo_key
-from heddle.cli.mcp_client import Door
+from heddle.cli.mcp_client import Door, check_url
 from heddle.dataplane.mcp.surface import prefix_of
 from heddle.model.match import glob_match
 from heddle.model.snapshot_mcp import McpServerSpec, ServerTargetSpec
@@ -137,7 +137,8 @@ def versions(mesh: Mesh, kind: str, target: str, name: str) -> list[Row]:
 
 
 def door_of(url: str, key: str, state_dir: Path | None, timeout_s: float, ca_file: str) -> Door:
-    """Where and as whom to ask; on this machine the key of the demo is known."""
+    """Where and as whom to ask; on this machine the key of the demo is known. Raises McpFailure."""
+    check_url(url)
     return Door(url, key or demo_key(url, state_dir), timeout_s, ca_file)
 
 

@@ -37,8 +37,11 @@ def plain(text: str) -> str:
 
 
 def as_json(value: object) -> str:
-    """JSON that is safe on a terminal: whatever is not ASCII is escaped."""
-    return json.dumps(value, indent=2)
+    """JSON that is safe on a terminal: whatever is not ASCII is escaped. Raises McpFailure when it nests too deep."""
+    try:
+        return json.dumps(value, indent=2)
+    except RecursionError as exc:
+        raise McpFailure("The answer nests too deep to be shown.") from exc
 
 
 def columns(rows: Iterable[tuple[str, ...]]) -> str:
@@ -156,5 +159,5 @@ def about(definition: dict[str, Any]) -> str:
 
 def pretty(definition: dict[str, Any]) -> str:
     """A definition, everything unseen in it spelt out."""
-    text = json.dumps(definition, indent=2, ensure_ascii=False)
-    return visible(text, keep="\n")
+    as_json(definition)  # refuses what nests too deep
+    return visible(json.dumps(definition, indent=2, ensure_ascii=False), keep="\n")
