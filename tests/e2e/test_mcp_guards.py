@@ -1,5 +1,6 @@
 """Calls of tools behind guards, and what is told of them afterwards: records, metrics, traces, what they cost."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -37,6 +38,8 @@ guards:
   - {{name: no-keys-in-uris, match: {{target: new}}, direction: request, phrases: [bluebird], action: refuse}}
   - {{name: hush, match: {{target: old}}, direction: response, action: refuse,
      phrases: ["50 of 100", "Tool processing data", "red alert"]}}
+  - {{name: no-computing, match: {{tool: new/slow_compute}}, direction: response, action: refuse,
+     phrases: [computed for]}}
 ledger: {{enabled: true}}
 security:
   authentication:
@@ -145,6 +148,24 @@ async def test_arguments_of_prompts_are_guarded(seen: Any) -> None:
         asked = {"name": "test_prompt_with_arguments", "arguments": {"arg1": MAIL, "arg2": "b"}}
         got = await client.request("prompts/get", asked)
         assert "arg1='[EMAIL]', arg2='b'" in got["messages"][0]["content"]["text"]
+
+
+async def test_a_field_that_repeats_an_argument_says_what_the_tool_gets(seen: Any) -> None:
+    async with session(seen[0]) as client:
+        client._http.headers["mcp-param-region"] = MAIL
+        # A server of this era refuses a field that contradicts the body.
+        assert await client.text("regional", {"region": MAIL}) == "served in [EMAIL]"
+
+
+async def test_a_task_hides_nothing_from_the_guards_of_its_tool(seen: Any) -> None:
+    async with session(seen[0]) as client:
+        client.capabilities = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+        started = await client.call("slow_compute", {"seconds": 0.1})
+        assert started["resultType"] == "task"
+        task = {"taskId": started["taskId"]}
+        await asyncio.sleep(1)
+        with pytest.raises(RpcError, match="Refused by guard 'no-computing'"):
+            await client.request("tasks/get", task)
 
 
 async def test_progress_that_must_not_be_read_is_a_number_still(seen: Any) -> None:

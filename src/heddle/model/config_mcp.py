@@ -54,7 +54,7 @@ class Tool(Part, frozen=True, kw_only=True):
     max_concurrent: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     """Most calls of it under way in one worker. 0 is no limit of its own."""
     cost_usd: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.0
-    """What one call costs, for budgets and records."""
+    """What one call costs, for records, metrics and the ledger."""
     scopes: tuple[Scope, ...] = ()
     """OAuth scopes that its callers need, all of them."""
 
