@@ -1,7 +1,7 @@
 """What fronts and targets are to each other."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -123,7 +123,7 @@ class Target(Protocol):
         """Begin with it, or ask it. Raises RpcError or CallError."""
         ...
 
-    async def call(self, request: TargetRequest, caller: Caller) -> bytes:
+    def call(self, request: TargetRequest, caller: Caller) -> Coroutine[Any, Any, bytes]:
         """The result as raw JSON, `input_required` only for modern callers. Raises RpcError or CallError."""
         ...
 

@@ -6,6 +6,8 @@ with as an older one. That it cannot be reached, or asked for want of a credenti
 """
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
@@ -74,9 +76,12 @@ class DetectedTarget:
                 self._found = None
         return await (await self._target(caller)).describe(caller)
 
-    async def call(self, request: TargetRequest, caller: Caller) -> bytes:
+    def call(self, request: TargetRequest, caller: Caller) -> Coroutine[Any, Any, bytes]:
         """See `Target`."""
-        return await (self._found or await self._target(caller)).call(request, caller)
+        return self._found.call(request, caller) if self._found is not None else self._called(request, caller)
+
+    async def _called(self, request: TargetRequest, caller: Caller) -> bytes:
+        return await (await self._target(caller)).call(request, caller)
 
     async def notify(self, method: str, params: Params, caller: Caller) -> None:
         """See `Target`."""

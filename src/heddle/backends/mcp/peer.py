@@ -139,7 +139,10 @@ class Peer:
         self, method: str, body: bytes, head: Head, caller: Caller, timeouts: TimeoutSpec | None = None
     ) -> Inbound:
         """The answer's head. Statuses other than 2xx are read and raised: RpcError, SessionLost, CallError."""
-        inbound = await self._sent(method, body, head, caller, timeouts or self._timeouts)
+        if self._authorizing is None:
+            inbound = await self._try(method, body, head.lines, caller, timeouts or self._timeouts)
+        else:
+            inbound = await self._sent(method, body, head, caller, timeouts or self._timeouts)
         if inbound.status < 300:
             return inbound
         raise await self._refusal(inbound, head.session, caller)
@@ -149,25 +152,32 @@ class Peer:
         return await self._sent(method, body, head, caller, self.timeouts(silence_s))
 
     async def _sent(self, method: str, body: bytes, head: Head, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
-        authorizing, exchange = self._authorizing, caller.exchange
+        """With a credential, and once more with a better one where the first is not taken."""
+        authorizing = self._authorizing
+        if authorizing is None:
+            return await self._try(method, body, head.lines, caller, timeouts)
         for attempt in (1, 2):
-            lines = self._lines + head.lines
-            if authorizing is not None:
-                lines += encode_request_fields(await authorizing.headers(caller.principal, caller.token))
-            if self._owned:
-                lines += b"\r\nx-heddle-owner: " + sha256(caller.key.encode()).hexdigest().encode()
-            if exchange is not None:
-                lines += inject_lines(exchange.trace, self._propagation, begun=True)
-                exchange.upstream_s = self._monotonic()
-            request = OutboundRequest(method, self.place.path, _NONE, body, lines)
-            deadline_s = exchange.deadline_s if exchange is not None else 0.0
-            try:
-                inbound = await self._client.send(self.place.origin, request, timeouts, deadline_s)
-            except NetError as error:
-                raise self.failed(error, caller) from error
+            fields = await authorizing.headers(caller.principal, caller.token)
+            lines = head.lines + encode_request_fields(fields)
+            inbound = await self._try(method, body, lines, caller, timeouts)
             if attempt == 2 or inbound.status not in (401, 403) or not await self._another(inbound, caller):
                 return inbound
         raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _try(self, method: str, body: bytes, lines: bytes, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
+        exchange, deadline_s = caller.exchange, 0.0
+        lines = self._lines + lines
+        if self._owned:
+            lines += b"\r\nx-heddle-owner: " + sha256(caller.key.encode()).hexdigest().encode()
+        if exchange is not None:
+            lines += inject_lines(exchange.trace, self._propagation, begun=True)
+            exchange.upstream_s = self._monotonic()
+            deadline_s = exchange.deadline_s
+        request = OutboundRequest(method, self.place.path, _NONE, body, lines)
+        try:
+            return await self._client.send(self.place.origin, request, timeouts, deadline_s)
+        except NetError as error:
+            raise self.failed(error, caller) from error
 
     async def _another(self, inbound: Inbound, caller: Caller) -> bool:
         """Whether there is a better credential for a call that was refused."""

@@ -81,6 +81,7 @@ class Upstream:
         self._monotonic = tools.clock.monotonic
         self._shelves: dict[str, _Shelf] = {}
         self._running = 0
+        self._plain = not isinstance(spec.auth, OAuthCodeAuth | UserSecretAuth)
         self._failures = 0
         self._well = 0
         self._sick = False
@@ -114,7 +115,7 @@ class Upstream:
             raise CallError(Reason.OVERLOADED, f"The tool server `{self.name}` has as many calls as it may have.")
         self._running += 1
         try:
-            result = await self._called(request, caller)
+            result = await (self.target.call(request, caller) if self._plain else self._asked(request, caller))
         except CallError as error:
             if error.reason in _SICK:
                 self._fail()
@@ -124,9 +125,8 @@ class Upstream:
         self._failures = 0
         return result
 
-    async def _called(self, request: TargetRequest, caller: Caller) -> bytes:
-        if not isinstance(self.spec.auth, OAuthCodeAuth | UserSecretAuth):
-            return await self.target.call(request, caller)
+    async def _asked(self, request: TargetRequest, caller: Caller) -> bytes:
+        """As of a target to which callers connect accounts of their own."""
 
         async def call() -> bytes:
             if request.name == CONNECT and request.method == "tools/call" and self._connects():

@@ -9,7 +9,6 @@ requests", "Discovery".
 
 import asyncio
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -18,10 +17,12 @@ from heddle import __version__
 from heddle.backends.mcp.contract import ANSWERED_BY, Caller, Params
 from heddle.dataplane.mcp import fronting
 from heddle.dataplane.mcp.feed import Listening
+from heddle.dataplane.mcp.heads import said as said_by
 from heddle.dataplane.mcp.parking import Asked, Parking, Questions
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.net.message import Reply
+from heddle.pipeline.errors import CallError
 from heddle.pipeline.exchange import Exchange
 from heddle.wire import sse
 from heddle.wire.jsonrpc import (
@@ -99,7 +100,7 @@ class ModernFront:
             running.start(self._answer(message, caller, exchange))
         else:
             running, caller.questions = parked.running, parked.questions
-            parked.resume(message)
+            parked.resume()
         return await self._reply(running, caller.questions, message, exchange)
 
     def _check(self, exchange: Exchange, message: Message, caller: ModernCaller) -> None:
@@ -107,28 +108,24 @@ class ModernFront:
         envelope = meta.read_meta(message.params)
         version = _member(message, meta.PROTOCOL_VERSION)
         capabilities = _member(message, meta.CLIENT_CAPABILITIES)
-        missing = [name for name, value in ((meta.PROTOCOL_VERSION, version), (meta.CLIENT_CAPABILITIES, capabilities))
-                   if value is None]  # fmt: skip
-        if missing:
-            raise RpcError(INVALID_PARAMS, f"`params._meta` must have {' and '.join(f'`{name}`' for name in missing)}.")
-        request = exchange.request
-        given = request.header(fields.VERSION)
+        if version is None or capabilities is None:
+            wanted = ((meta.PROTOCOL_VERSION, version), (meta.CLIENT_CAPABILITIES, capabilities))
+            missing = " and ".join(f"`{name}`" for name, value in wanted if value is None)
+            raise RpcError(INVALID_PARAMS, f"`params._meta` must have {missing}.")
+        said = said_by(exchange.request)
         if not isinstance(version, str) or not isinstance(capabilities, dict):
             raise RpcError(INVALID_PARAMS, "`params._meta` says its version as text, its capabilities as an object.")
-        if given is not None and given.decode("latin-1") != version:
-            raise RpcError(fields.HEADER_MISMATCH, "`MCP-Protocol-Version` is not the version of the body.")
-        if given is None:
+        if said.version is None:
             raise RpcError(fields.HEADER_MISMATCH, "The field `MCP-Protocol-Version` is missing.")
-        fields.check_fields(request.headers, request.fields(), message)
+        if said.version != version:
+            raise RpcError(fields.HEADER_MISMATCH, "`MCP-Protocol-Version` is not the version of the body.")
+        fields.check_fields(said, message)
         if version not in MODERN:
             raise unsupported(version)
         if message.method in _REMOVED:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         fronting.identify(caller, exchange, "caller:")
-        declared = caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
-        if declared != b"{}":
-            # Sessions with targets of the older era are begun with what a caller can do, and kept for no other.
-            caller.key += "\0" + sha256(declared).hexdigest()[:16]
+        caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
         # A server of the older era hears once, as its session begins, what the client answers.
         caller.key += _answered(capabilities)
         caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))
@@ -199,7 +196,10 @@ class ModernFront:
 
     def _last(self, running: Running, questions: Questions, message: Message, exchange: Exchange) -> bytes:
         if not running.done:
-            return encode_result(message.id, self._parked(running, questions, message, exchange))
+            try:
+                return encode_result(message.id, self._parked(running, questions, message, exchange))
+            except CallError as error:
+                return encode_error(message.id, fronting.failure(exchange, error))
         if running.error is not None:
             return encode_error(message.id, fronting.failure(exchange, running.error))
         return encode_result(message.id, running.result)

@@ -9,6 +9,7 @@ wrapped in the same way. The call itself waits in the worker that made it; anoth
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ _log = logging.getLogger("heddle.mcp")
 WAIT_S = 600.0
 """How long a call waits for its caller."""
 MAX_PARKED = 10_000
+MAX_PARKED_EACH = 200
+"""Of one caller who is known."""
 _PURPOSE = "mcp-request-state"
 _RESUME, _RESUMED = "mcp.resume", "mcp.resumed"
 _encode = msgspec.json.encode
@@ -92,15 +95,30 @@ class Questions:
 class Parked:
     """One call that waits."""
 
-    __slots__ = ("_resume", "questions", "running")
+    __slots__ = ("_responses", "_resume", "questions", "running")
 
-    def __init__(self, running: Running, questions: Questions, resume: "Callable[[dict[str, bytes]], None]") -> None:
+    def __init__(
+        self,
+        running: Running,
+        questions: Questions,
+        responses: dict[str, bytes],
+        resume: "Callable[[dict[str, bytes]], None]",
+    ) -> None:
         self.running, self.questions = running, questions
-        self._resume = resume
+        self._responses, self._resume = responses, resume
 
-    def resume(self, message: Message) -> None:
+    def resume(self) -> None:
         """Go on with the answers of the caller's next request."""
-        self._resume(_responses(message))
+        self._resume(self._responses)
+
+
+class _Waiting(NamedTuple):
+    """A call that waits here, whose it is, and when it is forgotten."""
+
+    running: Running
+    questions: Questions
+    who: str
+    timer: asyncio.TimerHandle
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -143,7 +161,8 @@ class Parking:
 
     def __init__(self, sealing: Sealing, bus: Bus) -> None:
         self._sealing, self._bus = sealing, bus
-        self._parked: dict[str, tuple[Running, Questions]] = {}
+        self._parked: dict[str, _Waiting] = {}
+        self._callers: Counter[str] = Counter()
         self._away: dict[str, _Away] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._undo = [bus.subscribe(_RESUME, self._asked), bus.subscribe(_RESUMED, self._told)]
@@ -152,27 +171,46 @@ class Parking:
         """Give up what waits."""
         for undo in self._undo:
             undo()
-        for running, _ in self._parked.values():
-            running.cancel()
+        for ident in list(self._parked):
+            if (waiting := self._take(ident)) is not None:
+                waiting.running.cancel()
 
     def park(self, running: Running, questions: Questions, asked: Asked) -> bytes:
-        """The result that asks the caller. Raises CallError when too many wait."""
+        """The result that asks the caller. Raises CallError when too many wait: the call is given up then."""
         message, exchange, server = asked
-        if len(self._parked) >= MAX_PARKED:
-            raise CallError(Reason.OVERLOADED, "Too many calls wait for their callers.")
         if isinstance(questions, _AwayQuestions):
             state = questions.state  # what the other worker sealed, where the call still is
             running.cancel()
         else:
+            who = caller_id(exchange.principal)
+            most = MAX_PARKED_EACH if who else MAX_PARKED
+            if len(self._parked) >= MAX_PARKED or self._callers[who] >= most:
+                running.cancel()
+                raise CallError(Reason.OVERLOADED, "Too many calls wait for their callers.")
             ident = os.urandom(12).hex()
-            self._parked[ident] = running, questions
-            asyncio.get_running_loop().call_later(WAIT_S, self._parked.pop, ident, None)
+            self._keep(ident, running, questions, who)
             digest = _digest(message)
             state = self._seal(_State(digest, id=ident, address=self._bus.address), exchange, server)
         return b'{"resultType":"input_required","inputRequests":%b,"requestState":%b}' % (
             questions.requests(),
             _encode(state),
         )
+
+    def _keep(self, ident: str, running: Running, questions: Questions, who: str) -> None:
+        """Have a call wait, for as long as its question does."""
+        self._callers[who] += 1
+        timer = asyncio.get_running_loop().call_later(WAIT_S, self._take, ident)
+        self._parked[ident] = _Waiting(running, questions, who, timer)
+
+    def _take(self, ident: str) -> "_Waiting | None":
+        """A call that waits, which does so no more."""
+        waiting = self._parked.pop(ident, None)
+        if waiting is not None:
+            waiting.timer.cancel()
+            self._callers[waiting.who] -= 1
+            if not self._callers[waiting.who]:
+                del self._callers[waiting.who]
+        return waiting
 
     def wrap(self, result: bytes, message: Message, exchange: Exchange, server: str) -> bytes:
         """A result with the state of a modern server made this caller's and this request's."""
@@ -200,18 +238,18 @@ class Parking:
         given = message.value.get("requestState")
         if given is None:
             return None
-        state = self._open(given, exchange, server)
+        state, responses = self._open(given, exchange, server), _responses(message)
         if state.digest != _digest(message):
             raise _refused()
         if state.target:
             message.params = {**message.params, "requestState": msgspec.Raw(state.state)}
             return None
         if state.address != self._bus.address:
-            return self._elsewhere(state, given)
-        parked = self._parked.pop(state.id, None)
-        if parked is None:
+            return self._elsewhere(state, given, responses)
+        waiting = self._take(state.id)
+        if waiting is None:
             raise _refused()
-        return Parked(*parked, parked[1].answer)
+        return Parked(waiting.running, waiting.questions, responses, waiting.questions.answer)
 
     def _open(self, given: Any, exchange: Exchange, server: str) -> _State:
         if not isinstance(given, str):
@@ -223,7 +261,7 @@ class Parking:
 
     # Between workers.
 
-    def _elsewhere(self, state: _State, given: str) -> Parked:
+    def _elsewhere(self, state: _State, given: str, responses: dict[str, bytes]) -> Parked:
         """A call that waits in another worker, as if it were here."""
         running, ticket = Running(), os.urandom(12).hex()
         away = self._away[ticket] = _Away(running)
@@ -237,23 +275,23 @@ class Parking:
             if not sent:
                 away.tell(_Frame(ticket, [], done=True, code=INVALID_PARAMS, message="The call waits no more."))
 
-        return Parked(running, questions, resume)
+        return Parked(running, questions, responses, resume)
 
     def _asked(self, payload: bytes) -> None:
         asked = _decode_resume(payload)
-        parked = self._parked.pop(asked.id, None)
-        if parked is None:
+        waiting = self._take(asked.id)
+        if waiting is None:
             frame = _Frame(asked.ticket, [], done=True, code=INVALID_PARAMS, message="The call waits no more.")
             self._bus.send(asked.address, _RESUMED, _pack(frame))
             return
-        running, questions = parked
-        task = asyncio.ensure_future(self._pump(asked, running, questions))
+        task = asyncio.ensure_future(self._pump(asked, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        questions.answer(asked.responses)
+        waiting.questions.answer(asked.responses)
 
-    async def _pump(self, asked: _Resume, running: Running, questions: Questions) -> None:
+    async def _pump(self, asked: _Resume, waiting: "_Waiting") -> None:
         """Tell another worker what a call says, until its end or its next question."""
+        running, questions = waiting.running, waiting.questions
         while True:
             await running.news()
             frame = _Frame(asked.ticket, running.take(), done=running.done)
@@ -266,7 +304,7 @@ class Parking:
             elif running.done:
                 frame.result = running.result
             elif questions.open:
-                self._parked[asked.id] = running, questions
+                self._keep(asked.id, running, questions, waiting.who)
                 frame.asked = questions.requests()
             self._bus.send(asked.address, _RESUMED, _pack(frame))
             if frame.done or frame.asked:
@@ -338,8 +376,7 @@ def _digest(message: Message) -> bytes:
     """What makes two requests the same but for their round."""
     name = message.value.get("name", message.value.get("uri"))
     method, name = message.method, name if isinstance(name, str) else ""
-    raw = message.params.get("arguments")
-    arguments = msgspec.json.encode(msgspec.json.decode(raw), order="sorted") if raw is not None else b""
+    arguments = _encode(message.value.get("arguments"), order="sorted")
     return sha256(b"%b\0%b\0%b" % (method.encode(), name.encode("utf-8", "surrogatepass"), arguments)).digest()[:16]
 
 

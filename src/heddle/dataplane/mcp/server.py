@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.guarding import guarded
+from heddle.dataplane.mcp.heads import said
 from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.protected import Protected
@@ -31,9 +32,9 @@ from heddle.model.snapshot_mcp import McpServerSpec
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
-from heddle.wire.mcp.fields import HEADER_MISMATCH, PARAM_PREFIX
+from heddle.wire.mcp.fields import HEADER_MISMATCH
 from heddle.wire.mcp.params import contradiction, fields_of
-from heddle.wire.mcp.results import is_error
+from heddle.wire.mcp.results import ending
 
 _encode = msgspec.json.encode
 _LISTED = {"tools/list": "tool", "prompts/list": "prompt", "resources/list": "resource",
@@ -142,12 +143,12 @@ class VirtualServer:
 
     # Methods.
 
-    async def answer(self, message: Message, caller: Caller, exchange: Exchange) -> bytes:
+    def answer(self, message: Message, caller: Caller, exchange: Exchange) -> Awaitable[bytes]:
         """The result of a request. Raises RpcError or CallError."""
         answer = _METHODS.get(message.method)
         if answer is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
-        return await answer(self, Turn(message, caller, exchange))
+        return answer(self, Turn(message, caller, exchange))
 
     async def _list(self, turn: Turn) -> bytes:
         message, caller, exchange = turn
@@ -214,7 +215,7 @@ class VirtualServer:
         if wait is not None:
             await wait
         result = await self._guarded(turn, partial(self._ask, entry, turn))
-        call.tool_error = kind == "tool" and is_error(result)
+        call.tool_error, call.asks_back = ending(result)
         result = self.tasks.expose(result, entry.upstream.name, exchange)
         return exposed_in(result, entry.prefix) if entry.prefix else result
 
@@ -371,9 +372,11 @@ OPERATIONS = frozenset(_METHODS)
 
 def _param_fields(entry: Entry, call: McpCall, exchange: Exchange) -> list[tuple[bytes, bytes]]:
     """The fields that repeat arguments: made anew from those that are sent; what nobody here knows passes."""
+    given = said(exchange.request).params
+    if not (given or entry.marks):
+        return []
     known = frozenset(entry.marks.values())
-    passed = [f for f in exchange.request.headers if f[0].startswith(PARAM_PREFIX) and f[0] not in known]
-    return [*passed, *fields_of(entry.marks, call.arguments or {})] if entry.marks else passed
+    return [*(field for field in given if field[0] not in known), *fields_of(entry.marks, call.arguments or {})]
 
 
 def _about(call: McpCall, entry: Entry) -> McpCall:

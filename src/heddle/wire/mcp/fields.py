@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from heddle.wire.jsonrpc import Message, RpcError
 
@@ -52,21 +53,46 @@ def decode_value(value: bytes) -> str | None:
         return None
 
 
-def check_fields(headers: Iterable[tuple[bytes, bytes]], fields: dict[bytes, bytes], message: Message) -> None:
-    """Refuse fields that are repeated or contradict the body of a modern request. Raises RpcError."""
+class Said(NamedTuple):
+    """What the fields of a request say of its body."""
+
+    version: str | None
+    method: str | None
+    name: str | None
+    """None where there is none, or where it is wrapped wrongly."""
+    named: bool
+    repeated: bool
+    params: tuple[tuple[bytes, bytes], ...]
+    """Those that repeat arguments."""
+
+
+def read_fields(headers: Iterable[tuple[bytes, bytes]], fields: dict[bytes, bytes]) -> Said:
+    """What `headers` say; `fields` are the same by name."""
     seen = [name for name, _ in headers if name in _SINGLE]
-    if len(seen) != len(set(seen)):
+    version, method, name = fields.get(VERSION), fields.get(METHOD), fields.get(NAME)
+    return Said(
+        version.decode("latin-1") if version is not None else None,
+        method.decode("latin-1") if method is not None else None,
+        decode_value(name) if name is not None else None,
+        name is not None,
+        len(seen) != len(set(seen)),
+        tuple([field for field in headers if field[0].startswith(PARAM_PREFIX)]),
+    )
+
+
+def check_fields(said: Said, message: Message) -> None:
+    """Refuse fields that are repeated or contradict the body of a modern request. Raises RpcError."""
+    if said.repeated:
         raise RpcError(HEADER_MISMATCH, "A field of the protocol is given twice.")
-    method = fields.get(METHOD)
-    if method is None:
+    if said.method is None:
         raise RpcError(HEADER_MISMATCH, "The field `Mcp-Method` is missing.")
-    if method.decode("latin-1") != message.method:
+    if said.method != message.method:
         raise RpcError(HEADER_MISMATCH, "`Mcp-Method` is not the method of the body.")
     member = NAMED_BY.get(message.method)
     if member is None:
         return
-    given, meant = fields.get(NAME), message.value.get(member)
-    if given is None:
+    if not said.named:
         raise RpcError(HEADER_MISMATCH, "The field `Mcp-Name` is missing.")
-    if not isinstance(meant, str) or decode_value(given) != meant:
+    meant = message.value.get(member)
+    if not isinstance(meant, str) or said.name != meant:
         raise RpcError(HEADER_MISMATCH, f"`Mcp-Name` is not `params.{member}` of the body.")
