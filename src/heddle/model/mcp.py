@@ -42,6 +42,8 @@ class McpCall(msgspec.Struct, kw_only=True, gc=False, eq=False):
     """Id of the request as its caller wrote it, for traces."""
     tool_error: bool = False
     """The tool answered that it failed: an answer of the protocol, but no success."""
+    asks_back: bool = False
+    """The server wants to know something first: its caller calls again, and that is the same call."""
 
     @property
     def resource(self) -> str:

@@ -6,6 +6,7 @@ Owns the checks of meaning around guards that need no recogniser; names and patt
 from heddle.model.config_base import many
 from heddle.model.config_guards import Guard
 from heddle.model.formats import is_loopback, split_url
+from heddle.model.match import about_tools
 from heddle.model.plan import Plan
 from heddle.model.problem import Place, Report
 from heddle.model.rules import unique
@@ -23,6 +24,7 @@ def check_guards(plan: Plan, report: Report) -> None:
             given = many(getattr(guard, field))
             if len(set(given)) != len(given):
                 report.error(place.at(field), "names the same thing twice")
+        _check_subjects(guard, place, report)
         if guard.schema:
             _check_schema(guard, place, report)
         else:
@@ -31,6 +33,14 @@ def check_guards(plan: Plan, report: Report) -> None:
 
 def _looks(guard: Guard) -> bool:
     return bool(guard.recognisers or guard.patterns or guard.phrases)
+
+
+def _check_subjects(guard: Guard, place: Place, report: Report) -> None:
+    """A call of a tool has no other texts than these."""
+    scopes = many(guard.scopes)
+    if about_tools(guard.match.spec()) and scopes and not {"tool_arguments", "tool_result"} & {*scopes}:
+        message = "finds nothing: calls of tools have only `tool_arguments` and `tool_result`"
+        report.warning(place.at("scopes"), message, "leave `scopes` out")
 
 
 def _check_search(guard: Guard, place: Place, report: Report) -> None:

@@ -179,7 +179,8 @@ _SPECS = (
         MCP_CALLS,
         "counter",
         "Calls of tools, prompts and resources; tool is empty for the latter two, unknown for what is not there; "
-        "outcome is ok, tool_error (the tool says that it failed), denied, limited, guarded, unavailable or error.",
+        "outcome is ok, tool_error (the tool says that it failed), asking, denied, limited, guarded, unavailable or "
+        "error.",
         ("server", "target", "tool", "outcome"),
         max_series=5_000,
     ),

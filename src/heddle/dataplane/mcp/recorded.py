@@ -41,6 +41,7 @@ def kind_key(call: McpCall, exchange: Exchange, status: int) -> tuple[object, ..
         call.target_name,
         call.version,
         call.tool_error,
+        call.asks_back,
         status,
         exchange.reason,
         exchange.operation,
@@ -60,7 +61,8 @@ def is_kept(call: McpCall, exchange: Exchange) -> bool:
 
 def series(call: McpCall, exchange: Exchange, metrics: Metrics, tenant: str) -> McpSeries | SessionSeries | None:
     """The numbers that calls like this one change, besides those of all requests. `tenant` is the label."""
-    if call.method in _COUNTED:
+    # One that names nothing goes on with a call that was counted when it began, or is none.
+    if call.method in _COUNTED and call.kind != "server":
         tool = call.name if call.kind == "tool" else ""
         if call.name and not call.target:
             tool = "unknown"
@@ -72,7 +74,7 @@ def series(call: McpCall, exchange: Exchange, metrics: Metrics, tenant: str) -> 
 
 def _outcome(call: McpCall, exchange: Exchange) -> str:
     if exchange.reason is None:
-        return "tool_error" if call.tool_error else "ok"
+        return "asking" if call.asks_back else "tool_error" if call.tool_error else "ok"
     return _OUTCOMES.get(exchange.reason, "error")
 
 
@@ -89,5 +91,5 @@ def describe(call: McpCall, record: AccessRecord) -> None:
 
 
 def price(call: McpCall, exchange: Exchange) -> float | None:
-    """What the call costs: what is declared for its tool, once its target was asked."""
-    return call.cost_usd if call.cost_usd and exchange.upstream_s else None
+    """What the call costs: what is declared for its tool, once its target was asked, and once for all its rounds."""
+    return call.cost_usd if call.cost_usd and exchange.upstream_s and not call.asks_back else None

@@ -28,19 +28,24 @@ _decode_type = msgspec.json.Decoder(_Typed).decode
 
 class _Ended(msgspec.Struct, gc=False):
     isError: bool = False  # noqa: N815 - as on the wire
+    resultType: str = ""  # noqa: N815
 
 
 _decode_end = msgspec.json.Decoder(_Ended).decode
 
 
-def is_error(result: bytes) -> bool:
-    """Whether a tool says that it failed. Never raises: what is no result tells of no error."""
-    if b'"isError"' not in result:
-        return False
+def ending(result: bytes) -> tuple[bool, bool]:
+    """Whether a tool says that it failed, and whether it asks its caller before it goes on.
+
+    Never raises: what is no result tells of neither.
+    """
+    if b'"isError"' not in result and b'"resultType"' not in result:
+        return False, False
     try:
-        return _decode_end(result).isError
+        end = _decode_end(result)
     except (msgspec.DecodeError, RecursionError):
-        return False
+        return False, False
+    return end.isError, end.resultType == INPUT_REQUIRED
 
 
 def members(result: bytes) -> dict[str, msgspec.Raw]:

@@ -200,6 +200,18 @@ async def test_a_tool_costs_once_its_target_was_asked(world: World) -> None:
     assert (first.operation, second.reason) == ("tools/call", "guarded")
 
 
+async def test_rounds_of_one_call_cost_once(world: World) -> None:
+    asking = await world.end(tool(cost_usd=0.25, asks_back=True))
+    again = await world.end(tool(cost_usd=0.25))
+    assert ("cost_usd" in asking, again["cost_usd"], len(world.entries)) == (False, 0.25, 1)
+    assert (world.counted("asking"), world.counted("ok")) == (1, 1)
+
+
+async def test_what_goes_on_with_a_call_is_not_another(world: World) -> None:
+    await world.end(tool("", "", kind="server"))
+    assert b"heddle_mcp_calls_total{" not in world.metrics.render()
+
+
 async def test_a_span_knows_the_id_of_its_request(tmp_path: Path) -> None:
     world = World(tmp_path, ratio=1.0)
     await world.end(tool(request_id=b'"r-1"'))
