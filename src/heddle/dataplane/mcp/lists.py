@@ -21,6 +21,8 @@ from heddle.wire.jsonrpc import INVALID_PARAMS, RpcError
 PAGE = 1_000
 """Definitions in one page: more than any model is shown, and few enough to write at once."""
 MAX_SHOWN = 4_096
+MAX_WRITTEN_BYTES = 64 * 1024 * 1024
+"""Of pages that are kept as they are sent."""
 _MEMBERS = {"tool": "tools", "prompt": "prompts", "resource": "resources", "template": "resourceTemplates"}
 _encode = msgspec.json.encode
 
@@ -59,6 +61,7 @@ class Lists:
         self._policies = policies
         self._spec = spec
         self._shown: dict[tuple[int, str, str], _Shown] = {}
+        self._written = 0
         self.search: Search | None = None
         """Where tools are found by what they do, and how they are shown then."""
 
@@ -90,7 +93,14 @@ class Lists:
         first = _first(cursor, len(shown.entries))
         page = shown.pages.get(first)
         if page is None:
-            page = shown.pages[first] = self._write(shown, kind, first)
+            page = self._write(shown, kind, first)
+            self._written += len(page)
+            if self._written > MAX_WRITTEN_BYTES:
+                # Pages are forgotten, not who sees what: callers come and go, each with pages of its own.
+                self._written = len(page)
+                for other in self._shown.values():
+                    other.pages.clear()
+            shown.pages[first] = page
         return page
 
     def _write(self, shown: _Shown, kind: str, first: int) -> bytes:

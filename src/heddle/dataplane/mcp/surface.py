@@ -130,10 +130,11 @@ class Surface:
             offer = part.catalogue.of("tool").get(version.tool) if part is not None and part.catalogue else None
             if part is None or offer is None:
                 continue
-            raw, shaping = shape(offer, versioned.name, _chosen(part.spec.tools, offer.key))
+            tool = _chosen(part.spec.tools, offer.key)
+            raw, shaping = shape(offer, versioned.name, tool)
             marks = marked(offer.value.get("inputSchema")) if MARK in offer.raw else {}
             found[version.version] = Entry(
-                "tool", versioned.name, part.upstream, offer.key, raw, shaping, part.fallbacks, None, "", marks
+                "tool", versioned.name, part.upstream, offer.key, raw, shaping, part.fallbacks, tool, "", marks
             )
         if found:
             self._versions[versioned.name] = versioned, found
