@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
@@ -20,6 +19,7 @@ from heddle.dataplane.mcp.heads import said
 from heddle.dataplane.mcp.lists import Lists
 from heddle.dataplane.mcp.policies import McpPolicies
 from heddle.dataplane.mcp.protected import Protected
+from heddle.dataplane.mcp.reaching import Reaching
 from heddle.dataplane.mcp.refusing import each_alone, unknown
 from heddle.dataplane.mcp.rewriting import exposed_in
 from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
@@ -68,6 +68,7 @@ class VirtualServer:
         ]
         self._per_caller = any(upstream.per_caller for _, upstream, _ in self._targets)
         self._surfaces: dict[str, Surface] = {}
+        self._reaching = Reaching(policies)
         self.lists = Lists(policies, spec)
         self.protected: Protected | None = None
         """What it asks of tokens, where it wants any."""
@@ -269,27 +270,7 @@ class VirtualServer:
         )
 
     async def _ask(self, entry: Entry, turn: Turn, caller: Caller) -> bytes:
-        """Ask the target, or one that serves the same while it is not well."""
-        request = self._request(entry, turn)
-        if not entry.fallbacks:
-            return await entry.upstream.call(request, caller)
-        others = [upstream for upstream in entry.fallbacks if self._may_serve(upstream, entry, turn.exchange)]
-        order = sorted((entry.upstream, *others), key=lambda upstream: not upstream.healthy)
-        for upstream in order[:-1]:
-            try:
-                return await upstream.call(request, caller)
-            except CallError as error:
-                # Only what was certainly not received may be asked of another.
-                if error.reason not in (Reason.UPSTREAM_UNREACHABLE, Reason.OVERLOADED):
-                    raise
-        return await order[-1].call(request, caller)
-
-    def _may_serve(self, upstream: Upstream, entry: Entry, exchange: Exchange) -> bool:
-        """Whether another target has the same, and this caller may have it from there."""
-        catalogue, call = upstream.known(), exchange.mcp
-        assert call is not None
-        there = catalogue is None or entry.kind != "tool" or entry.key in catalogue.of("tool")
-        return there and self.policies.allows(exchange, replace(call, target=upstream.name))
+        return await self._reaching.ask(entry, self._request(entry, turn), caller, turn.exchange)
 
     async def _complete(self, turn: Turn) -> bytes:
         message, caller, exchange = turn

@@ -1,0 +1,59 @@
+"""The last step to a target: within what one tool may have at once, and past targets that are not well.
+
+Owns which of equal targets is asked. Only what was certainly not received is asked of another, and only of one that
+this caller may have it from.
+"""
+
+from msgspec.structs import replace
+
+from heddle.backends.mcp.contract import Caller, TargetRequest
+from heddle.backends.mcp.upstream import Upstream
+from heddle.dataplane.mcp.policies import McpPolicies
+from heddle.dataplane.mcp.surface import Entry
+from heddle.pipeline.errors import CallError, Reason
+from heddle.pipeline.exchange import Exchange
+
+
+class Reaching:
+    """Of one virtual server."""
+
+    def __init__(self, policies: McpPolicies) -> None:
+        self._policies = policies
+        self._under_way: dict[tuple[str, str], int] = {}
+
+    async def ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+        """The result as raw JSON. Raises RpcError or CallError."""
+        most = entry.spec.max_concurrent if entry.spec is not None else 0
+        if not most:
+            return await self._ask(entry, request, caller, exchange)
+        tool = entry.upstream.name, entry.key
+        count = self._under_way.get(tool, 0)
+        if count >= most:
+            raise CallError(Reason.OVERLOADED, f"The tool `{entry.name}` has as many calls as it may have at once.")
+        self._under_way[tool] = count + 1
+        try:
+            return await self._ask(entry, request, caller, exchange)
+        finally:
+            self._under_way[tool] -= 1
+            if not self._under_way[tool]:
+                del self._under_way[tool]
+
+    async def _ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+        if not entry.fallbacks:
+            return await entry.upstream.call(request, caller)
+        others = [upstream for upstream in entry.fallbacks if self._may_serve(upstream, entry, exchange)]
+        order = sorted((entry.upstream, *others), key=lambda upstream: not upstream.healthy)
+        for upstream in order[:-1]:
+            try:
+                return await upstream.call(request, caller)
+            except CallError as error:
+                if error.reason not in (Reason.UPSTREAM_UNREACHABLE, Reason.OVERLOADED):
+                    raise
+        return await order[-1].call(request, caller)
+
+    def _may_serve(self, upstream: Upstream, entry: Entry, exchange: Exchange) -> bool:
+        """Whether another target has the same, and this caller may have it from there."""
+        catalogue, call = upstream.known(), exchange.mcp
+        assert call is not None
+        there = catalogue is None or entry.kind != "tool" or entry.key in catalogue.of("tool")
+        return there and self._policies.allows(exchange, replace(call, target=upstream.name))
