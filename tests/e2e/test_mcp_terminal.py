@@ -33,6 +33,7 @@ mcp:
     - {{{{name: default, targets: [every]}}}}
     - {{{{name: old, targets: [old]}}}}
     - {{{{name: notes, targets: [notes], prefix: always}}}}
+    - {{{{name: many, targets: [every, notes], search: true}}}}
 security:
   authentication:
     type: api_key
@@ -162,7 +163,7 @@ def test_failures_have_their_own_status(mesh: RunningMesh) -> None:
     nameless = heddle(mesh, "mcp", "list", key="")
     assert (nameless.exit_code, "give one with --key" in nameless.stderr) == (2, True)
     misspelt = heddle(mesh, "mcp", "list", "--server", "defualt")
-    assert (misspelt.exit_code, "known are default, old, notes" in misspelt.stderr) == (2, True)
+    assert (misspelt.exit_code, "known are default, old, notes, many" in misspelt.stderr) == (2, True)
 
 
 def test_pictures_are_kept_only_where_it_is_said(mesh: RunningMesh, tmp_path: Path) -> None:
@@ -193,6 +194,15 @@ def test_a_definition_is_told_with_whose_it_is_and_who_may(mesh: RunningMesh) ->
     assert "policy       no-sums (global): denies users=bob tool:add" in both
     missing = heddle(mesh, "mcp", "inspect", "write_note", "--server", "notes")
     assert (missing.exit_code, "did you mean notes__write_note?" in missing.stderr) == (2, True)
+
+
+def test_tools_that_are_searched_are_called_and_told_by_name(mesh: RunningMesh) -> None:
+    listed = [line.split()[1:3] for line in done(mesh, "mcp", "list", "--server", "many").splitlines()]
+    assert ["find_tools", "heddle"] in listed
+    assert ["every__add", "every"] not in listed
+    assert json.loads(done(mesh, "mcp", "call", "every__add", "a=1", "b=2", "--server", "many")) == {"sum": 3}
+    assert "stable name  every/add" in done(mesh, "mcp", "inspect", "every__add", "--server", "many")
+    assert "policy " in done(mesh, "mcp", "inspect", "find_tools", "--server", "many")
 
 
 @pytest.mark.parametrize("which", ["every", "old", "sse"])

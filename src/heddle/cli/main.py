@@ -55,6 +55,7 @@ def main() -> None:
     heddle chat "hello"              talk to it
     heddle validate -f heddle.yaml   check your own configuration
     heddle up -f heddle.yaml         run it
+    heddle mcp list                  the tools it offers
     """
 
 

@@ -194,8 +194,7 @@ def call(tool: str, arguments: tuple[str, ...], arguments_text: str, place: Plac
 
     async def work() -> dict[str, Any]:
         async with place.client(terminal, options["log_level"]) as client:
-            offer = (await client.catalogue()).of("tool").get(tool)
-            definition = offer.value if offer is not None else {}
+            definition = await client.definition(tool, await client.catalogue())
             meant = given if given is not None else arguments_of(arguments, definition.get("inputSchema"))
             await client.log_from(options["log_level"])
             return await client.call_tool(tool, meant, definition)
@@ -236,12 +235,14 @@ def inspect(name: str, as_json_: bool, place: Place) -> None:
     heddle mcp inspect files+file:///data/notes.txt --server research
     """
 
-    async def read() -> Catalogue:
+    async def read() -> tuple[Catalogue, dict[str, Any]]:
         async with place.client() as client:
-            return await client.catalogue()
+            catalogue = await client.catalogue()
+            return catalogue, await client.definition(name, catalogue)
 
-    catalogue = _run(read())
-    found = [(kind, catalogue.of(kind)[name].value) for kind in KINDS if name in catalogue.of(kind)]
+    catalogue, tool = _run(read())
+    found = [("tool", tool)] if tool else []
+    found += [(kind, catalogue.of(kind)[name].value) for kind in KINDS[1:] if name in catalogue.of(kind)]
     if not found:
         raise McpFailure(mcp_inspect.missing(name, catalogue, place.served))
     shown = [mcp_inspect.facts(kind, name, value, place.served) for kind, value in found]

@@ -39,6 +39,8 @@ from heddle.wire.mcp.versions import LATEST_LEGACY
 
 URL_ELICITATION = -32042
 """A server of 2025-11-25 wants the user to visit pages first."""
+SEARCH = "find_tools"
+"""What a virtual server lists in place of its tools."""
 SESSION_S = 86_400.0
 _INFO = msgspec.json.encode({"name": "heddle-cli", "title": "heddle mcp", "version": __version__})
 _encode = msgspec.json.encode
@@ -131,6 +133,17 @@ class ToolClient:
         """What the server is, and everything it lists."""
         with _told(self._url):
             return await read_catalogue(self._target, self._caller)
+
+    async def definition(self, name: str, catalogue: Catalogue) -> dict[str, Any]:
+        """The definition of a tool: as it is listed, or found where a server lists its search only; else empty."""
+        offer = catalogue.of("tool").get(name)
+        if offer is not None or SEARCH not in catalogue.of("tool"):
+            return offer.value if offer is not None else {}
+        found = (await self.call_tool(SEARCH, {"query": name[:200]}, {})).get("structuredContent")
+        tools = found.get("tools") if isinstance(found, dict) else None
+        listed = tools if isinstance(tools, list) else []
+        known = [one for one in listed if isinstance(one, dict) and one.get("name") == name]
+        return known[0] if known else {}
 
     async def call_tool(self, name: str, arguments: dict[str, Any], definition: dict[str, Any]) -> dict[str, Any]:
         """The result of a tool; `definition` is as it was listed, empty when it is not."""

@@ -84,6 +84,8 @@ class Served:
         for versioned in self.spec.versions:
             shown = max(versioned.versions, key=lambda one: one.weight)
             found["tool", versioned.name] = f"{shown.target}/{shown.tool}"
+        if self.spec.search is not None:
+            found |= {("tool", name): f"{OWN}/{name}" for name in ("find_tools", "call_tool")}
         return found
 
     def stable_name(self, kind: str, name: str) -> str:
@@ -91,8 +93,6 @@ class Served:
         known = self.origins().get((kind, name))
         if known is not None:
             return known
-        if self.spec.search is not None and kind == "tool" and name in ("find_tools", "call_tool"):
-            return f"{OWN}/{name}"
         for part in self.spec.targets:
             prefix = prefix_of(self.spec, part)
             found, rest = split_uri(name) if kind in ("resource", "template") else _split(name, prefix)

@@ -104,8 +104,10 @@ def show_result(result: dict[str, Any], attachments: Attachments) -> None:
 
 def _repeats(content: dict[str, Any], structured: Any) -> bool:
     """Whether a text is only there for clients that do not read structured content."""
+    # SDKs wrap what is no object in one of a single member.
+    alone = list(structured.values()) if isinstance(structured, dict) and len(structured) == 1 else []
     try:
-        return content.get("type") == "text" and bool(json.loads(content["text"]) == structured)
+        return content.get("type") == "text" and json.loads(content["text"]) in [structured, *alone]
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
 

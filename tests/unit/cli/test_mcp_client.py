@@ -126,6 +126,23 @@ def test_structured_content_is_printed_once(server: Server) -> None:
     assert call(server, {**both, "structuredContent": {"a": 2}}).stdout == '{"a":1}\nnote\n{\n  "a": 2\n}\n'
 
 
+def test_a_value_that_was_wrapped_is_printed_once(server: Server) -> None:
+    wrapped = {"content": [{"type": "text", "text": "[1]"}], "structuredContent": {"result": [1]}}
+    assert json.loads(call(server, wrapped).stdout) == {"result": [1]}
+
+
+def test_a_server_that_lists_its_search_only_is_searched(server: Server) -> None:
+    server.results["tools/list"] = {"tools": [{"name": "find_tools", "inputSchema": {"type": "object"}}]}
+    known = {"name": "draw", "inputSchema": {"properties": {"size": {"type": "integer"}}}}
+    for tools, told in (([{"name": "other"}, known], "size: expected integer"), ([5], ""), (5, ""), (None, "")):
+        server.results["tools/call"] = {"structuredContent": {"tools": tools}}
+        shown = heddle("mcp", "call", "draw", "size=large", "--url", server.url)
+        assert (shown.exit_code, told in shown.stderr) == (2 if told else 0, True), shown.output
+    server.results["tools/call"] = {"structuredContent": {"tools": [known]}}
+    assert '"size"' in heddle("mcp", "inspect", "draw", "--url", server.url).stdout
+    assert "there is no paint" in heddle("mcp", "inspect", "paint", "--url", server.url).stderr
+
+
 def test_errors_are_told_with_what_to_do(server: Server) -> None:
     pages = [{"message": "Log in", "url": "https://login.example/\x1b[2J"}]
     told = call(server, {"error": {"code": -32042, "message": "first\nvisit", "data": {"elicitations": pages}}})
