@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from heddle.backends.mcp.catalogue import Catalogue
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.guarding import guarded
@@ -114,6 +115,10 @@ class VirtualServer:
         catalogues = await asyncio.gather(
             *(upstream.catalogue(caller, scope if upstream.per_caller else "") for _, upstream, _ in self._targets)
         )
+        catalogues = [
+            catalogue or await self._from_others(fallbacks, caller)
+            for (_, _, fallbacks), catalogue in zip(self._targets, catalogues, strict=True)
+        ]
         parts = [
             Part(target, upstream, catalogue, fallbacks)
             for (target, upstream, fallbacks), catalogue in zip(self._targets, catalogues, strict=True)
@@ -129,6 +134,14 @@ class VirtualServer:
                 self._surfaces.clear()
             surface = self._surfaces[scope] = Surface(self.spec, parts)
         return surface
+
+    async def _from_others(self, fallbacks: tuple[Upstream, ...], caller: Caller) -> Catalogue | None:
+        """What those offer that serve the same, while a target was never reached."""
+        for upstream in fallbacks:
+            catalogue = await upstream.catalogue(caller)
+            if catalogue is not None:
+                return catalogue
+        return None
 
     def _known(self, caller: Caller) -> Surface | None:
         """What there is, if nothing has to be asked for."""
