@@ -31,14 +31,22 @@ def check_guards(plan: Plan, report: Report) -> None:
             _check_search(guard, place, report)
 
 
+def _about_tools(guard: Guard) -> bool:
+    return about_tools(guard.match.spec())
+
+
 def _looks(guard: Guard) -> bool:
     return bool(guard.recognisers or guard.patterns or guard.phrases)
 
 
 def _check_subjects(guard: Guard, place: Place, report: Report) -> None:
-    """A call of a tool has no other texts than these."""
+    """A call of a tool has no other texts than these, and states no schema."""
     scopes = many(guard.scopes)
-    if about_tools(guard.match.spec()) and scopes and not {"tool_arguments", "tool_result"} & {*scopes}:
+    if not _about_tools(guard):
+        return
+    if guard.schema == "request":
+        report.error(place.at("schema"), "finds nothing: calls of tools state no schema", "write the schema itself")
+    if scopes and not {"tool_arguments", "tool_result"} & {*scopes}:
         message = "finds nothing: calls of tools have only `tool_arguments` and `tool_result`"
         report.warning(place.at("scopes"), message, "leave `scopes` out")
 
@@ -59,7 +67,8 @@ def _check_search(guard: Guard, place: Place, report: Report) -> None:
         report.warning(place.at("webhook", "url"), "texts of callers cross the network without TLS", "use https")
     if guard.webhook.model and guard.webhook.format != "openai_moderation":
         report.error(place.at("webhook", "model"), "is for `format: openai_moderation`")
-    if "request" not in many(guard.direction) or len(many(guard.direction)) > 1:
+    only_requests = many(guard.direction) == ("request",)
+    if not (only_requests or _about_tools(guard)):
         report.warning(place.at("webhook"), "holds streamed answers back until they are complete")
 
 
@@ -71,4 +80,5 @@ def _check_schema(guard: Guard, place: Place, report: Report) -> None:
         report.error(place.at("action"), "a schema can only refuse or log")
     if "request" in many(guard.direction):
         report.error(place.at("direction"), "a schema is for answers", "write `direction: response`")
-    report.warning(place.at("schema"), "holds streamed answers back until they are complete")
+    if not _about_tools(guard):
+        report.warning(place.at("schema"), "holds streamed answers back until they are complete")
