@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -262,6 +263,25 @@ def test_a_person_at_a_real_terminal(mesh: RunningMesh) -> None:
         process.kill()
         process.wait()
         os.close(ours)
+
+
+@pytest.mark.parametrize("server", ["default", "old"])
+def test_ctrl_c_ends_the_call_at_the_server_too(mesh: RunningMesh, server: str) -> None:
+    name = f"by-{server}"
+    command = [sys.executable, "-m", "heddle", "mcp", "call", "slow", "seconds=20", f"name={name}", "--server", server]
+    command += ["--state", str(mesh.state), "--admin", f"127.0.0.1:{mesh.admin_port}", "--key", KEY]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"progress")
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=10)
+        assert process.returncode == 128 + signal.SIGINT
+        assert b"Traceback" not in rest
+    finally:
+        process.kill()
+        process.wait()
+    eventually(lambda: name in done(mesh, "mcp", "call", "cancelled", "--server", server))
 
 
 def _until(terminal: int, text: bytes) -> bytes:
