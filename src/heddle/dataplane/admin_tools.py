@@ -15,6 +15,7 @@ the way makes of a path must not change what is approved.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -66,13 +67,15 @@ class ToolDecisions:
         """The store is opened when it is first needed; `targets` are those of the configuration that runs."""
         self._open, self._targets = open_store, targets
         self._store: Approvals | None = None
+        self._opening = threading.Lock()
 
     @property
     def store(self) -> Approvals:
         """Raises ApprovalsError."""
-        if self._store is None:
-            self._store = self._open()
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = self._open()
+            return self._store
 
     def known(self, target: str = "", *, pending: bool = False) -> list[dict[str, Any]]:
         """One row for each name: what is approved of it, what waits."""

@@ -123,7 +123,7 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     """One decision that somebody may have to answer for. `id` and `time` are filled in when it is written."""
 
     kind: str
-    """`authn`, `authz`, `limit`, `guard`, `budget`, `ledger`, `config`, `admin` or `key`."""
+    """`authn`, `authz`, `limit`, `guard`, `budget`, `ledger`, `config`, `admin`, `key` or `definition`."""
     outcome: str
     """`allow`, `deny`, `would_deny` (a policy in audit mode), `applied`, `rejected`, or `error`; of a key
     what was done to it."""
