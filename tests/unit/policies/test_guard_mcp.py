@@ -58,7 +58,13 @@ class World:
         tools: Any = SimpleNamespace(metrics=self.metrics, audit=self.audited.append, guards=self._guards)
         self.policy = Guard(Snapshot(version="v", guards=specs), tools)
         self.exchange: Any = SimpleNamespace(
-            principal=ALICE, policy="", source_address="::1", trace=fresh(0.0), guarded={}, mcp=None
+            principal=ALICE,
+            policy="",
+            source_address="::1",
+            trace=fresh(0.0),
+            guarded={},
+            mcp=None,
+            request=SimpleNamespace(headers=[]),
         )
 
     def _guards(self, specs: Sequence[GuardSpec], tools: object) -> Any:
@@ -240,6 +246,29 @@ async def test_a_uri_is_refused_but_never_changed():
     for uri in (f"mail://{MAIL}", "mail://joe%40example.com"):
         with pytest.raises(CallError, match="arguments of a tool"):
             await World(refuse()).begin(resource(uri)).request()
+
+
+async def test_what_comes_beside_arguments_is_searched_as_well():
+    world = World(mask())
+    beside = {"own": {"note": MAIL}, "progressToken": MAIL, "io.modelcontextprotocol/clientInfo": {"name": MAIL}}
+    params = {"name": MAIL, "arguments": {}, "new": [MAIL], "_meta": beside, "requestState": MAIL}
+    call = tool(params={name: msgspec.Raw(json.dumps(value).encode()) for name, value in params.items()})
+    await world.begin(call).request()
+    left = {name: json.loads(bytes(value)) for name, value in call.params.items()}
+    assert (left["name"], left["requestState"], left["new"]) == (MAIL, MAIL, ["[EMAIL]"])
+    assert left["_meta"] == {"own": {"note": "[EMAIL]"}, "progressToken": MAIL}
+
+
+async def test_fields_beside_arguments_are_refused_but_never_changed():
+    hidden = b"=?base64?am9lQGV4YW1wbGUuY29t?="
+    for value in (MAIL.encode(), hidden):
+        world = World(refuse())
+        world.exchange.request.headers.append((b"mcp-param-to", value))
+        with pytest.raises(CallError, match="arguments of a tool"):
+            await world.sent({"a": "b"})
+    world = World(mask())
+    world.exchange.request.headers.append((b"mcp-param-to", hidden))
+    assert await world.sent({"a": "b"}) == {"a": "b"}
 
 
 # Results.

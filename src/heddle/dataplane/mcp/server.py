@@ -276,7 +276,7 @@ class VirtualServer:
         return TargetRequest(
             method=message.method,
             params=params,
-            meta=passed(exchange, message),
+            meta=passed(exchange, call.params),
             name=entry.key,
             timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
             extra=_param_fields(entry, call, exchange),
@@ -305,11 +305,12 @@ class VirtualServer:
             raise unknown(kind, name)
         changed = {**ref, ("name" if kind == "prompt" else "uri"): entry.key}
         call.params = {**message.params, "ref": msgspec.Raw(_encode(changed))}
-        call.params.pop("_meta", None)
-        upstream, told = entry.upstream, passed(exchange, message)
+        upstream = entry.upstream
 
         def send(caller: Caller) -> Awaitable[bytes]:
-            return upstream.call(TargetRequest(method=message.method, params=call.params, meta=told), caller)
+            told, params = passed(exchange, call.params), dict(call.params)
+            params.pop("_meta", None)
+            return upstream.call(TargetRequest(method=message.method, params=params, meta=told), caller)
 
         return await self._guarded(turn, send)
 
@@ -326,7 +327,7 @@ class VirtualServer:
             raise unknown("resource", uri)
         if entry.upstream.target.stateful:
             params = {"uri": msgspec.Raw(_encode(entry.key))}
-            await entry.upstream.call(TargetRequest(method=message.method, params=params), caller)
+            await self._guarded(turn, partial(entry.upstream.call, TargetRequest(method=message.method, params=params)))
         return NOTHING
 
     async def _about_task(self, turn: Turn) -> bytes:
@@ -341,10 +342,9 @@ class VirtualServer:
         assert call is not None
         # Which tool the task is of, nobody remembers: guards of all tools of the target are for its result.
         call.kind, call.target, call.params = "tool", target, message.params
-        told = passed(exchange, message)
 
         def send(caller: Caller) -> Awaitable[bytes]:
-            params = to_target(call.params, ident)
+            told, params = passed(exchange, call.params), to_target(call.params, ident)
             return upstream.call(TargetRequest(method=message.method, params=params, meta=told, name=ident), caller)
 
         return named_again(await self._guarded(turn, send), str(given))

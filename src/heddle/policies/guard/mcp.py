@@ -1,8 +1,9 @@
 """Guards around a call to a tool server: its arguments and its result, and everything that is said and asked between.
 
 Owns which guards such a call has, and what becomes of their findings where nothing can be masked: a URI must lead where
-it led, so only refusals count for it. Results are judged whole. What a server says while it works waits for nobody, so
-it is searched at once; guards that need the whole have nobody to ask then, and its text is left out.
+it led, and a field of HTTP is not ours to write, so only refusals count for them. Results are judged whole. What a
+server says while it works waits for nobody, so it is searched at once; guards that need the whole have nobody to ask
+then, and its text is left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +25,16 @@ from heddle.pipeline.guarding import GuardRefusalError, Judge, Judged
 from heddle.policies.guard.judging import Guards, Subject, Work, treated
 from heddle.wire.jsonrpc import RpcError, encode_members
 from heddle.wire.llm.slots import Slot
-from heddle.wire.mcp.slots import ARGUMENTS, answer_slots, argument_slots, result_slots, said_slots
+from heddle.wire.mcp import fields, meta
+from heddle.wire.mcp.slots import answer_slots, argument_slots, result_slots, said_slots
 
 MAX_KNOWN = 16_384
 MAX_SAID_BYTES = 16 * 1024
 """Largest message of a server that is searched: it is searched in one turn of the loop."""
 Params = dict[str, msgspec.Raw]
 SlotsOf = Callable[[Any], Any]
+_NAMING = frozenset(("name", "uri", "ref", "taskId", "requestState"))
+_OF_MESSAGES = frozenset((meta.PROGRESS_TOKEN, *meta.TRACE))
 _PROGRESS, _LOG = "notifications/progress", "notifications/message"
 _MASKS = ("mask", "mask_reversible")
 _NUMBER = tuple(b"-0123456789"[at : at + 1] for at in range(11))
@@ -82,8 +86,7 @@ class McpWork(Work):
     __slots__ = ("_call",)
 
     def __init__(self, guards: Guards, exchange: Exchange, call: McpCall, numbers: tuple[int, ...]) -> None:
-        given = encode_members({name: call.params[name] for name in ARGUMENTS if name in call.params})
-        super().__init__(guards, exchange, numbers, given)
+        super().__init__(guards, exchange, numbers, encode_members(_given(call.params)))
         self._call = call
 
     @property
@@ -96,9 +99,8 @@ class McpWork(Work):
     async def request(self) -> None:
         """Treat what the caller sends, in place: `params`, and `arguments` as they are then. Raises CallError."""
         call = self._call
-        if call.kind == "resource":
-            await self._uri(call.name)
-        given = {name: call.params[name] for name in ARGUMENTS if name in call.params}
+        await self._fixed([call.name] if call.kind == "resource" else [])
+        given = _given(call.params)
         if not given:
             return
         before = encode_members(given)
@@ -166,25 +168,39 @@ class McpWork(Work):
         await self.ask(direction, texts, judges)
         return body
 
-    async def _uri(self, uri: str) -> None:
-        """Search a URI, as it is written and as it reads. Raises CallError."""
+    async def _fixed(self, uris: list[str]) -> None:
+        """Search what must stay as it is: URIs, as they are written and as they read, and fields. Raises CallError."""
+        given = [value for name, value in self.exchange.request.headers if name.startswith(fields.PARAM_PREFIX)]
+        said = [*uris, *map(unquote, uris), *(fields.decode_value(value) or "" for value in given)]
+        if not said:
+            return
         specs = self.guards.specs
         numbers = tuple(number for number in self.numbers if specs[number].action not in _MASKS)
         lanes = self.guards.set.lanes(numbers, "request", False)
-        said = list(dict.fromkeys((uri, unquote(uri))))
         texts: list[Judged] = []
         try:
-            await treated(_encode(said), _uri_slots, self.treatment(lanes), texts)
+            await treated(_encode(list(dict.fromkeys(said))), _each, self.treatment(lanes), texts)
         except GuardRefusalError as refusal:
             raise self.refused(refusal.decision) from refusal
-        await self.ask("request", texts, self.judges("request"))
+        await self.ask("request", texts, [judge for judge in self.judges("request") if uris])
 
     def _final_judges(self) -> list[Judge]:
         return [judge for judge in self.judges("response") if "tool_result" in judge.spec.scopes]
 
 
-def _uri_slots(uris: list[str]) -> list[Slot]:
-    return [Slot("tool_arguments", uris, index) for index in range(len(uris))]
+def _each(texts: list[str]) -> list[Slot]:
+    return [Slot("tool_arguments", texts, index) for index in range(len(texts))]
+
+
+def _given(params: Params) -> Params:
+    """What of a request's params is the caller's words: all but what names things, and what each connection says."""
+    given = {name: value for name, value in params.items() if name not in _NAMING}
+    if "_meta" in given:
+        own = meta.of_caller(meta.read_meta(params))
+        given["_meta"] = msgspec.Raw(encode_members(own))
+        if own.keys() <= _OF_MESSAGES:
+            del given["_meta"]
+    return given
 
 
 def _without_text(method: str, params: Params) -> Params | None:

@@ -13,8 +13,7 @@ from typing import Any
 from heddle.model.snapshot_guards import Scope
 from heddle.wire.llm.slots import Slot
 
-ARGUMENTS = ("arguments", "inputResponses", "argument", "context")
-"""Members of a request's params that are the caller's words."""
+_ARGUMENTS = ("arguments", "argument", "context")
 _KEPT = frozenset(
     (
         *("resultType", "ttlMs", "cacheScope", "requestState", "nextCursor", "cursor", "taskId", "progressToken"),
@@ -49,13 +48,14 @@ def said_slots(params: Any) -> Iterator[Slot]:
 
 
 def argument_slots(params: Any) -> Iterator[Slot]:
-    """The texts of what a caller sends, of a request's params only `ARGUMENTS`."""
+    """The texts of the params of a request: arguments, answers to questions, and whatever comes beside them."""
     for name, value in params.items():
-        if name == "inputResponses" and isinstance(value, dict):
-            for answer in value.values():
-                yield from answer_slots(answer)
-        else:
+        if name in _ARGUMENTS:
             yield Slot("tool_arguments", params, name, "json")
+        elif isinstance(value, str):
+            yield Slot("tool_arguments", params, name, unshown=True)
+        else:
+            yield from _within("tool_arguments", value)
 
 
 def answer_slots(result: Any) -> Iterator[Slot]:

@@ -26,7 +26,7 @@ def exchange(trace: SpanContext | None = None, who: Principal = ALICE) -> Any:
 
 
 def told(made: Any, asked: Message) -> dict[str, Any]:
-    return {name: json.loads(bytes(value)) for name, value in passed(made, asked).items()}
+    return {name: json.loads(bytes(value)) for name, value in passed(made, asked.params).items()}
 
 
 def test_a_message_names_its_trace() -> None:

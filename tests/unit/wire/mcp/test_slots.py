@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heddle.wire.mcp.slots import ARGUMENTS, answer_slots, argument_slots, result_slots, said_slots
+from heddle.wire.mcp.slots import answer_slots, argument_slots, result_slots, said_slots
 
 
 def found(slots: Any) -> list[tuple[str, str]]:
@@ -60,7 +60,9 @@ def test_arguments_and_answers() -> None:
     assert found(argument_slots({"inputResponses": {"q": filled}})) == [("json", {"email": "a"})]
     assert found(answer_slots(filled)) == [("json", {"email": "a"})]
     assert found(answer_slots({"role": "assistant", "content": {"type": "text", "text": "a"}})) == [("text", "a")]
-    assert "arguments" in ARGUMENTS
+    assert found(argument_slots({"new": "a", "_meta": {"own": ["b"], "progressToken": "c"}})) == [
+        ("text", "a"), ("text", "b"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", [None, 7, "text", [], [{"text": "a"}]])
