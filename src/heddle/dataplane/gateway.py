@@ -5,12 +5,13 @@ with, so a reload changes nothing under a call's feet.
 """
 
 import asyncio
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any
 
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
 from heddle.dataplane.listening import Listening
-from heddle.dataplane.mcp.routes import McpRouter, build_mcp
 from heddle.dataplane.recording import Recorder
 from heddle.dataplane.routes import build_policies, build_routes, error_dialect, pick
 from heddle.model.snapshot import ListenerSpec, Snapshot
@@ -22,6 +23,9 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.spool import Spool
 from heddle.telemetry.trace import FIELDS, distrust, extract, fresh
+
+if TYPE_CHECKING:
+    from heddle.dataplane.mcp.routes import McpRouter
 
 _log = logging.getLogger("heddle.gateway")
 
@@ -41,7 +45,7 @@ class Runtime:
             policies = build_policies(snapshot, tools)
             self.router = build_routes(snapshot, tools, policies)
             self.recorder = Recorder(snapshot, tools, spool)
-            self.mcp: McpRouter = build_mcp(snapshot, tools, policies, self.recorder.record)
+            self.mcp = _mcp(snapshot, tools, policies, self.recorder)
         except BaseException:
             self.close()
             raise
@@ -54,6 +58,15 @@ class Runtime:
         """Stop what runs in the background for this snapshot, and give back its connections to providers."""
         while self.closers:
             self.closers.pop()()
+
+
+def _mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], recorder: Recorder) -> "McpRouter | None":
+    """What MCP listeners serve; None without any. Imported here: many gateways serve models alone."""
+    if not any(listener.protocol == "MCP" for listener in snapshot.listeners):
+        return None
+    module = importlib.import_module("heddle.dataplane.mcp.routes")
+    router: McpRouter = module.build_mcp(snapshot, tools, policies, recorder.record)
+    return router
 
 
 class Gateway:
@@ -94,7 +107,10 @@ class Door:
     async def handle(self, request: Request) -> Reply:
         """Answer one request, whatever happens; only cancellation passes through."""
         runtime = self._gateway.runtime
-        route = runtime.mcp.find(request.path, self._spec.name) if self._mcp else runtime.router.find(request.path)
+        if self._mcp and runtime.mcp is not None:
+            route = runtime.mcp.find(request.path, self._spec.name)
+        else:
+            route = runtime.router.find(request.path)
         exchange = self._open(request, runtime, route.operation)
         recorder = runtime.recorder
         recorder.inflight += 1
