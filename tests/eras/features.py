@@ -307,7 +307,7 @@ async def vendor_keys(session: Session) -> None:
 
 @feature("instructions")
 async def instructions(session: Session) -> None:
-    assert "Start with test_simple_text." in session.hello["instructions"]
+    assert "Start with echo." in session.hello["instructions"]
 
 
 async def undeclared(session: Session, capability: str, method: str, params: Message) -> None:

@@ -5,7 +5,7 @@ for is refused at once or done in the way there is, and nothing hangs.
 import secrets
 from typing import NamedTuple
 
-from tests.eras.features import FORMS_SINCE, Feature, refused, undeclared
+from tests.eras.features import FORMS_SINCE, Feature, every, refused, undeclared
 from tests.eras.wire import MODERN, Message, Session
 
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN)
@@ -55,9 +55,14 @@ async def _dropped(session: Session) -> None:
     assert await session.text("echo", {"text": "hi"}, **{"example.test/own": {"deep": [1]}}) == "hi"
 
 
-async def _silent(session: Session) -> None:
-    """No change is promised."""
-    assert not session.hello["capabilities"]["tools"].get("listChanged")
+async def _unchanged(session: Session) -> None:
+    """The gateway tells of what it changes itself (approvals, a new configuration), so it says that it tells; here it
+    has nothing to tell."""
+    before = await every(session, "tools/list", "tools")
+    await session.listen(toolsListChanged=True)
+    assert await session.text("echo", {"text": "hi"}) == "hi"
+    assert await every(session, "tools/list", "tools") == before
+    assert "notifications/tools/list_changed" not in [one["method"] for one in session.heard]
 
 
 PROMPT: Message = {"ref": {"type": "ref/prompt", "name": "a"}, "argument": {"name": "b", "value": "c"}}
@@ -102,7 +107,7 @@ ONE_WAY = {
     "resources: subscribe, updated": Reason(
         PLAIN + "it tells nothing unasked.", _undeclared("resources", "resources/subscribe", uri="test://static-text")
     ),
-    "list_changed": Reason("Its document is part of the configuration: its operations do not change.", _silent),
+    "list_changed": Reason("Its document is part of the configuration: its operations do not change.", _unchanged),
     "completion": Reason(PLAIN + "it completes nothing.", _undeclared("completions", "completion/complete", **PROMPT)),
     "tasks": Reason(PLAIN + "it has no tasks.", _call("slow_compute", seconds=0.1)),
     "_meta: vendor keys": Reason("HTTP has no place for them.", _dropped),

@@ -29,6 +29,6 @@ async def test_client(where: Addresses, client: str, backend: str) -> None:
     if backend == "openapi":
         assert heard == {name: EXPECTED[name] for name in OF_EVERY_SERVER if name != "tools"}
         return
-    assert "Start with test_simple_text." in heard.pop("instructions")
+    assert "Start with echo." in heard.pop("instructions")
     assert heard == EXPECTED
     assert {*heard, "tools", "instructions"} == set(SDK_FEATURES)

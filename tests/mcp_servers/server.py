@@ -26,7 +26,7 @@ from tests.mcp_servers import content, tasks, tools
 from tests.mcp_servers.asking import Unanswered, answers, elicitation
 
 Context = ServerRequestContext[Any, Any]
-INSTRUCTIONS = "Everything a client can meet. Start with test_simple_text."
+INSTRUCTIONS = "Everything a client can meet. Start with echo."
 TEXT_URI, BINARY_URI, WATCHED_URI = "test://static-text", "test://static-binary", "test://watched-resource"
 TICKING_URI = "test://ticking-resource"
 """Changes by itself, several times a second, from when anybody listened."""

@@ -69,7 +69,7 @@ SUM = {"type": "object", "properties": {"sum": {"type": "number"}}, "required": 
 TEXT = {"type": "string"}
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
-    "info": {"title": "Shop", "version": "1.0.0", "description": "Start with test_simple_text."},
+    "info": {"title": "Shop", "version": "1.0.0", "description": "Start with echo."},
     "paths": {
         "/echo": {
             "post": {

@@ -107,7 +107,7 @@ async def _(user: User) -> None:
     assert can.resources.subscribe
     assert can.logging is not None
     assert can.completions is not None
-    assert "test_simple_text" in (user.client.instructions or "")
+    assert "Start with echo." in (user.client.instructions or "")
 
 
 @of("logging-set-level", "tools-call-with-logging")

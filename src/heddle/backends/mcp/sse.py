@@ -129,12 +129,15 @@ class _Stream:
             self._said(message)
 
     def _said(self, message: Message) -> None:
-        """What belongs to no request goes to who listens, else to the request that is under way."""
-        if self.hear is not None:
+        """What belongs to no request goes to who listens, or to the request that is under way: never to both.
+
+        A log message is about what is being done; anything else is about the server.
+        """
+        asked = next(iter(self._asked.values()), None)
+        if self.hear is not None and (asked is None or message.method != "notifications/message"):
             self.hear(message.method, message.params)
-        for asked in self._asked.values() if self.hear is None or message.method == "notifications/message" else ():
+        elif asked is not None:
             asked.caller.notify(message.method, message.params)
-            return
 
     async def _answer(self, question: Message) -> None:
         asked = next(iter(self._asked.values()), None)

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -44,6 +45,18 @@ _decode_cancelled = msgspec.msgpack.Decoder(_Cancelled).decode
 _pack = msgspec.msgpack.Encoder().encode
 
 
+class Follower(Protocol):
+    """Who hears what targets say to a session by themselves."""
+
+    def news(self, target: str) -> None:
+        """The session has one with `target` from now on; its subscriptions changed where that is empty."""
+        ...
+
+    async def settled(self) -> None:
+        """Wait until everything that the session has something with is listened to. It does not take long."""
+        ...
+
+
 class Asking:
     """Everything of one worker that waits for word of a caller."""
 
@@ -53,7 +66,7 @@ class Asking:
         self._nonce = os.urandom(4).hex()
         self._asked: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
         self._running: dict[tuple[str, bytes], Running] = {}
-        self._followers: dict[str, list[Callable[[str], None]]] = {}
+        self._followers: dict[str, list[Follower]] = {}
         self._undo = [
             bus.subscribe(_ANSWER, self._hear_answer),
             bus.subscribe(_CANCEL, self._hear_cancel),
@@ -107,11 +120,8 @@ class Asking:
             answer.set_result(answered.result)
         return True
 
-    def follow(self, session: Session, follower: Callable[[str], None]) -> Callable[[], None]:
-        """Tell `follower` what is new of a session, until the function that is returned is called.
-
-        That is the name of a target with which it has a session from now on; empty when its subscriptions changed.
-        """
+    def follow(self, session: Session, follower: Follower) -> Callable[[], None]:
+        """Tell `follower` what is new of a session, until the function that is returned is called."""
         followers = self._followers.setdefault(session.carried.id, [])
         followers.append(follower)
 
@@ -126,10 +136,15 @@ class Asking:
         """Something is new of a session: whoever follows it, in any worker, is told."""
         self._bus.publish(_NEWS, f"{session.carried.id} {target}".encode())
 
+    async def settled(self, session: Session) -> None:
+        """Wait until whoever follows a session in this worker has done so with all that is new."""
+        for follower in list(self._followers.get(session.carried.id, ())):
+            await follower.settled()
+
     def _hear_news(self, payload: bytes) -> None:
         session, _, target = payload.decode("utf-8", "replace").partition(" ")
         for follower in list(self._followers.get(session, ())):
-            follower(target)
+            follower.news(target)
 
     def begin(self, session: Session, request: bytes, running: Running) -> None:
         """A request of a session is under way."""

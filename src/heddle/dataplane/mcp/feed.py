@@ -6,9 +6,10 @@ listeners; changes of resources by a listener's own session with the target, or 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ AGAIN_S = 2.0
 MAX_PAUSE_S = 60.0
 """And one that refuses it, after so long at most."""
 READY_S = 5.0
-"""How long an acknowledgement waits for those of targets."""
+"""How long somebody who begins to listen waits until targets are listened to."""
 ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _READY = frozenset((LISTENING, ACKNOWLEDGED))
 UPDATED = "notifications/resources/updated"
@@ -76,7 +77,7 @@ class Feed:
         self.mail.say(encode_notification(method, encode_members(params) if params else b""))
 
     def watch(self, upstream: Upstream, wanted: Wanted, caller: Caller, prefix: str) -> asyncio.Event:
-        """Listen to a target for as long as the stream is open. The event is set once it really does."""
+        """Listen to a target for as long as the stream is open. The event is set once it does, or is refused."""
         ready = asyncio.Event()
 
         def hear(method: str, params: Params) -> None:
@@ -89,10 +90,10 @@ class Feed:
         call = McpCall(method="", server=self.server.spec.name, version="", kind="tool", target=upstream.name)
         guards = self.server.policies.guarding(self._exchange, call)
         if guards is None:
-            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, caller, hear))
+            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, caller, hear, ready))
         else:
             guarded, heard = GuardedCaller(caller, guards), hearing(guards, hear)
-            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, guarded, heard))
+            self._listening[upstream.name] = self.start(self._listen(upstream, wanted, guarded, heard, ready))
         return ready
 
     def stop(self, target: str) -> None:
@@ -113,7 +114,9 @@ class Feed:
         elif method.startswith("notifications/"):
             self.tell(method, params)
 
-    async def _listen(self, upstream: Upstream, wanted: Wanted, caller: Caller, hear: Any) -> None:
+    async def _listen(
+        self, upstream: Upstream, wanted: Wanted, caller: Caller, hear: Any, ready: asyncio.Event
+    ) -> None:
         pause_s = AGAIN_S
         while True:
             try:
@@ -123,6 +126,7 @@ class Feed:
                 # A target without such a stream refuses it each time, to each of its callers.
                 pause_s = min(2 * pause_s, MAX_PAUSE_S)
                 _log.debug("tool server %s: not listened to: %s", upstream.name, type(error).__name__)
+                ready.set()  # there is nothing to wait for
             await asyncio.sleep(pause_s)
 
     def own_session(self, upstream: Upstream) -> Caller:
@@ -156,6 +160,15 @@ class Feed:
                 yield said
             if await fronting.silence(self.mail):
                 yield b""
+
+
+async def stand(ready: Iterable[asyncio.Event]) -> None:
+    """Wait until targets are listened to: whoever is answered then misses nothing from then on. One that hangs holds
+    nobody up for long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READY_S):
+            for one in ready:
+                await one.wait()
 
 
 def _text(raw: msgspec.Raw | None) -> str | None:
@@ -209,9 +222,7 @@ class Listening:
             caller = feed.own_session(upstream) if upstream.target.stateful else self._caller
             keys = tuple(entry.key for entry in group)
             ready.append(feed.watch(upstream, Wanted(uris=keys), caller, group[0].prefix))
-        if ready:
-            # Who has the acknowledgement misses nothing from then on; a target that is away holds nobody up for long.
-            await asyncio.wait([asyncio.ensure_future(one.wait()) for one in ready], timeout=READY_S)
+        await stand(ready)
         feed.tell(ACKNOWLEDGED, {"notifications": msgspec.Raw(_encode(honoured))})
 
     def _may(self, entry: Entry) -> bool:

@@ -5,23 +5,27 @@ worker; what a session subscribed to at a target without sessions is a subscript
 *Source:* Model Context Protocol 2025-11-25, "Listening for messages from the server", "Subscriptions" of resources.
 """
 
+import asyncio
+
 from heddle.backends.mcp.contract import Wanted
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.asking import Asking
-from heddle.dataplane.mcp.feed import Feed
+from heddle.dataplane.mcp.feed import Feed, stand
 from heddle.dataplane.mcp.sessions import NoSession, Session, Sessions
+from heddle.dataplane.mcp.speaking import LegacyCaller
 from heddle.pipeline.errors import CallError
 
 
 class Following:
     """One stream of one session."""
 
-    def __init__(self, feed: Feed, session: Session, asking: Asking, sessions: Sessions) -> None:
-        self.feed = feed
+    def __init__(self, feed: Feed, caller: LegacyCaller, session: Session, asking: Asking, sessions: Sessions) -> None:
+        self.feed, self._caller = feed, caller
         self._session, self._sessions = session, sessions
-        self._heard: set[str] = set()
+        self._ready: dict[str, asyncio.Event] = {}
+        """By target that is listened to."""
         self._subscribed: dict[str, tuple[str, ...]] = {}
-        self._undo = asking.follow(session, self._news)
+        self._undo = asking.follow(session, self)
         feed.start(self._begin())
 
     async def _begin(self) -> None:
@@ -32,7 +36,17 @@ class Following:
                 self._hear(upstream)
         await self._subscribe()
 
-    def _news(self, target: str) -> None:
+    def introduce(self) -> None:
+        """The session's client has said who it is."""
+        self._caller.introduce(self._session)
+
+    async def settled(self) -> None:
+        """See `Follower`."""
+        await self._begin()
+        await stand(list(self._ready.values()))
+
+    def news(self, target: str) -> None:
+        """See `Follower`."""
         if not target:
             self.feed.start(self._subscribe())
             return
@@ -41,17 +55,16 @@ class Following:
                 self._hear(upstream)
 
     def _hear(self, upstream: Upstream) -> None:
-        if upstream.name in self._heard:
+        if upstream.name in self._ready:
             return
-        self._heard.add(upstream.name)
         prefix = next(prefix for prefix, other in self.feed.server.targets() if other is upstream)
-        self.feed.watch(upstream, Wanted(), self.feed.caller, prefix)
+        self._ready[upstream.name] = self.feed.watch(upstream, Wanted(), self.feed.caller, prefix)
 
     async def _subscribe(self) -> None:
         """Have subscriptions at targets without sessions as the session wants them now."""
         try:
-            changing = await self._sessions.current(self._session)
             surface = await self.feed.server.surface(self.feed.caller)
+            changing = await self._sessions.current(self._session)  # last: nothing changes it from here on
         except (NoSession, CallError):
             return
         wanted: dict[str, list[str]] = {}
@@ -66,10 +79,11 @@ class Following:
             if self._subscribed.get(name, ()) == uris:
                 continue
             self.feed.stop(name)
+            self._ready.pop(name, None)
             self._subscribed[name] = uris
             if uris:
                 upstream, prefix = upstreams[name]
-                self.feed.watch(upstream, Wanted(uris=uris), self.feed.caller, prefix)
+                self._ready[name] = self.feed.watch(upstream, Wanted(uris=uris), self.feed.caller, prefix)
 
     def close(self) -> None:
         """The stream is over."""

@@ -46,6 +46,8 @@ EAGER_S = 3.0
 """How long `initialize` waits for sessions with targets to begin; one that takes longer begins on first use."""
 MAX_TOKEN_KEPT = 2_048
 """Characters of sessions with targets that a token carries."""
+MAX_INFO, MAX_CAPABILITIES = 1_024, 4_096
+"""Bytes of what a client says of itself: a token carries that, too."""
 MAX_STREAMS = 4
 """Streams of what the server says by itself that a session has open in one worker; each asks targets for theirs."""
 SESSION_NOT_FOUND = -32001
@@ -76,25 +78,31 @@ class LegacyFront:
         return self._sessions.known(text, name, principal) or await self._sessions.find(text, name, principal)
 
     async def _begin(self, exchange: Exchange, message: Message) -> Reply:
-        asked, declared = message.value.get("protocolVersion"), message.value.get("capabilities", {})
-        if not isinstance(asked, str) or not isinstance(declared, dict):
-            raise RpcError(INVALID_PARAMS, "`initialize` needs `protocolVersion` and `capabilities`.")
-        result, token, _ = await self.initialize(exchange, message, negotiated(asked))
+        carried = self.declared(message, self._sessions.new_id())
+        caller = self.caller_of(Session(carried, self.server.spec.name, ""), exchange.principal)
+        caller.beginning = {}
+        result = await self.initialize(exchange, caller)
+        kept, caller.beginning = caller.beginning, None
+        if sum(map(len, kept.values())) <= MAX_TOKEN_KEPT:
+            carried = msgspec.structs.replace(carried, kept=kept)
+        token, _ = self._sessions.begin(self.server.spec.name, exchange.principal, carried)
         headers: Headers = [*fronting.JSON, (fields.SESSION, token.encode())]
         return Reply(200, headers, encode_result(message.id, result))
 
-    async def initialize(self, exchange: Exchange, message: Message, version: str) -> tuple[bytes, str, Session]:
-        """Begin a session: what `initialize` results in, the session's token, and itself. Raises CallError."""
-        self.server.enter(exchange)
+    def declared(self, message: Message, ident: str) -> Carried:
+        """What an `initialize` says of the session that begins. Raises RpcError."""
+        asked, capable = message.value.get("protocolVersion"), message.value.get("capabilities", {})
+        if not isinstance(asked, str) or not isinstance(capable, dict):
+            raise RpcError(INVALID_PARAMS, "`initialize` needs `protocolVersion` and `capabilities`.")
         info = bytes(message.params.get("clientInfo", b""))
-        ident = self._sessions.new_id()
-        declared = bytes(message.params.get("capabilities", NOTHING))
-        began_s = self._sessions.now_s()
-        before = Carried(ident, version, began_s, declared, info[:1024] if len(info) > 1024 else info)
-        if len(info) > 1024 or len(declared) > 4096:
+        capable_of = bytes(message.params.get("capabilities", NOTHING))
+        if len(info) > MAX_INFO or len(capable_of) > MAX_CAPABILITIES:
             raise RpcError(INVALID_PARAMS, "`clientInfo` or `capabilities` is larger than can be kept.")
-        caller = LegacyCaller(Running(), self._asking, Session(before, self.server.spec.name, ""), exchange.principal)
-        caller.beginning = {}
+        return Carried(ident, negotiated(asked), self._sessions.now_s(), capable_of, info)
+
+    async def initialize(self, exchange: Exchange, caller: LegacyCaller) -> bytes:
+        """Begin a caller's session with targets, too: what its `initialize` results in. Raises CallError."""
+        self.server.enter(exchange)
         surface = await self.server.surface(caller)
         stateful = [part.upstream for part in surface.parts if part.upstream.target.stateful and part.upstream.eager]
         if stateful:
@@ -103,21 +111,16 @@ class LegacyFront:
             for task in begun:
                 task.add_done_callback(self._tasks.discard)
             await asyncio.wait(begun, timeout=EAGER_S)
-        kept, caller.beginning = caller.beginning, None
-        if sum(map(len, kept.values())) > MAX_TOKEN_KEPT:
-            kept = {}
-        carried = msgspec.structs.replace(before, kept=kept)
-        token, session = self._sessions.begin(self.server.spec.name, exchange.principal, carried)
         told: dict[str, Any] = {
-            "protocolVersion": version,
+            "protocolVersion": caller.version,
             "capabilities": capabilities(surface.capabilities(), modern=False),
             "serverInfo": {"name": "heddle", "version": __version__},
         }
-        if self.server.spec.title and at_least(version, "2025-06-18"):
+        if self.server.spec.title and at_least(caller.version, "2025-06-18"):
             told["serverInfo"]["title"] = self.server.spec.title
         if instructions := surface.instructions():
             told["instructions"] = instructions
-        return _encode(told), token, session
+        return _encode(told)
 
     # Messages.
 
@@ -200,6 +203,7 @@ class LegacyFront:
             uris = tuple(other for other in changing.uris if other != uri) + ((uri,) if on else ())
             await self._change(session, uris=uris[-1_000:])
             self._asking.news(session, "")
+            await self._asking.settled(session)
 
     async def _change(self, session: Session, **changed: Any) -> None:
         """Change a session, unless it is over: what another worker ended does not begin again."""
@@ -321,12 +325,12 @@ class LegacyFront:
         """The caller that is asked by what a server says by itself."""
         return LegacyCaller(Running(), self._asking, session, principal)
 
-    def following(self, session: Session, exchange: Exchange) -> "Following":
+    def following(self, session: Session, exchange: Exchange) -> Following:
         """Everything that targets say to a session by themselves."""
         caller = self.caller_of(session, exchange.principal)
         feed = Feed(self.server, caller, exchange)
         caller.running = feed.mail
-        return Following(feed, session, self._asking, self._sessions)
+        return Following(feed, caller, session, self._asking, self._sessions)
 
     async def end(self, exchange: Exchange) -> Reply:
         """A DELETE: the session is over, here and at every target."""

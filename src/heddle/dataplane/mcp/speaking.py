@@ -27,10 +27,14 @@ class LegacyCaller(Caller):
         self.log_level = ""
         self.capabilities = NOTHING
         if session is not None:
-            carried = session.carried
-            self.key, self.version, self.kept = session.key, carried.version, carried.kept
-            self.capabilities, self.client_info = carried.capabilities, carried.client_info
+            self.introduce(session)
             self.log_level = session.changing.log_level if session.changing is not None else ""
+
+    def introduce(self, session: Session) -> None:
+        """Be who the session says: over HTTP+SSE its stream is open before the client has said it."""
+        carried = session.carried
+        self.key, self.version, self.kept = session.key, carried.version, carried.kept
+        self.capabilities, self.client_info = carried.capabilities, carried.client_info
 
     def notify(self, method: str, params: Params) -> None:
         """Into the stream of this request."""

@@ -11,9 +11,6 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs
 
-import msgspec
-
-from heddle.backends.mcp.contract import NOTHING
 from heddle.dataplane.admission import check_json
 from heddle.dataplane.decode import read_body
 from heddle.dataplane.mcp import fronting
@@ -27,7 +24,6 @@ from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.trace import beside
 from heddle.wire.errors import ProtocolError
 from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, decode, encode_error, encode_result
-from heddle.wire.mcp.versions import negotiated
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -136,17 +132,9 @@ class _Talk:
     async def _initialize(self, exchange: Exchange, message: Message) -> bytes:
         """This session is the one that begins; what the caller declares becomes its own."""
         session = self._session
-        asked = message.value.get("protocolVersion")
-        version = negotiated(asked) if isinstance(asked, str) else VERSION
-        result, _, begun = await self._legacy.initialize(exchange, message, version)
-        session.carried = msgspec.structs.replace(
-            session.carried,
-            version=version,
-            capabilities=bytes(message.params.get("capabilities", NOTHING)),
-            client_info=begun.carried.client_info,
-            kept=begun.carried.kept,
-        )
-        return result
+        session.carried = self._legacy.declared(message, session.carried.id)
+        self._following.introduce()
+        return await self._legacy.initialize(exchange, self._legacy.caller_of(session, exchange.principal))
 
     def _say(self, message: bytes) -> None:
         """An answer, which must not be lost: a caller that does not read loses its stream, and knows."""
