@@ -403,6 +403,8 @@ def test_what_is_too_large_or_has_to_be_judged_is_not_said():
     assert work.said("notifications/message", raw(level="info", data="harmless")) is None
     changed = raw(uri="a://b")
     assert work.said("notifications/resources/updated", changed) == changed
+    many = raw(notifications={"resourceSubscriptions": ["a://b"] * MAX_SAID_BYTES})
+    assert work.said("notifications/subscriptions/acknowledged", many) is many
     about_users = World(hook(scopes=("user",))).begin(tool())
     assert about_users.said("notifications/message", raw(level="info", data="harmless")) is not None
 

@@ -36,6 +36,7 @@ SlotsOf = Callable[[Any], Any]
 _NAMING = frozenset(("name", "uri", "ref", "taskId", "requestState"))
 _OF_MESSAGES = frozenset((meta.PROGRESS_TOKEN, *meta.TRACE))
 _PROGRESS, _LOG = "notifications/progress", "notifications/message"
+_SUBSCRIPTIONS = "notifications/subscriptions/"
 _MASKS = ("mask", "mask_reversible")
 _NUMBER = tuple(b"-0123456789"[at : at + 1] for at in range(11))
 _decode_members = msgspec.json.Decoder(Params).decode
@@ -128,8 +129,8 @@ class McpWork(Work):
 
     def said(self, method: str, params: Params) -> Params | None:
         """What becomes of a notification of the server; None is not passed on."""
-        if not params:
-            return params
+        if not params or method.startswith(_SUBSCRIPTIONS):
+            return params  # nothing but URIs, and there may be many
         before = encode_members(params)
         if len(before) > MAX_SAID_BYTES or (method in (_PROGRESS, _LOG) and self._final_judges()):
             return _without_text(method, params)
