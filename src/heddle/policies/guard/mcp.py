@@ -29,7 +29,7 @@ from heddle.wire.mcp import fields, meta
 from heddle.wire.mcp.slots import answer_slots, argument_slots, result_slots, said_slots
 
 MAX_KNOWN = 16_384
-MAX_SAID_BYTES = 16 * 1024
+MAX_SAID_BYTES = 4 * 1024
 """Largest message of a server that is searched: it is searched in one turn of the loop."""
 Params = dict[str, msgspec.Raw]
 SlotsOf = Callable[[Any], Any]
