@@ -95,7 +95,7 @@ class McpSeries:
         self._calls = metrics.counter(names.MCP_CALLS, server=server, target=target, tool=tool, outcome=outcome).at
         self._duration = metrics.histogram(names.MCP_CALL_DURATION, server=server, target=target).at
         self._cost = 0
-        self._bind_cost = partial(metrics.counter, names.MCP_COST_USD, server=server, tool=tool, tenant=tenant)
+        self._bind_cost = partial(_tool_cost, metrics, server, tool, tenant)
 
     def count(self, duration_s: float, cost_usd: float | None) -> None:
         """One call of that kind; `cost_usd` is None where nothing is declared, or nothing was asked."""
@@ -105,8 +105,13 @@ class McpSeries:
         numbers[at] += duration_s
         numbers[at + 1 + bisect_left(DURATION_S, duration_s)] += 1.0
         if cost_usd:
-            self._cost = self._cost or self._bind_cost().at
+            self._cost = self._cost or self._bind_cost()
             numbers[self._cost] += cost_usd
+
+
+def _tool_cost(metrics: Metrics, server: str, tool: str, tenant: str) -> int:
+    """Where costs are counted: only for tools that have a price."""
+    return metrics.counter(names.MCP_COST_USD, server=server, tool=tool, tenant=tenant).at
 
 
 class SessionSeries:
