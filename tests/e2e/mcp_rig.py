@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.e2e.running import eventually
 from tests.e2e.servers import Answer, Asked, Server, reply, serving
 
 META = "io.modelcontextprotocol/"
@@ -71,6 +72,8 @@ class Backend:
     """Params of each `initialize`."""
     told: list[Message] = field(default_factory=list)
     """Answers and notifications."""
+    fault: Callable[[Asked], Answer] | None = None
+    """Answers everything in its place."""
 
     @property
     def url(self) -> str:
@@ -89,6 +92,8 @@ class Backend:
 
     def answer(self, asked: Asked) -> Answer:
         """The HTTP answer."""
+        if self.fault is not None:
+            return self.fault(asked)
         if asked.method == "GET":
             handler = self.handlers.get("GET")
             return handler(asked, {}) if handler is not None else reply(405, allow="POST")
@@ -158,11 +163,32 @@ class Backend:
         raise Rpc(-32601, "Method not found")
 
 
+def asking(old: Backend) -> Any:
+    """A handler that asks the caller in its stream, and tells as its result what it was answered."""
+
+    def handler(_: Asked, message: Message) -> Any:
+        number = message["id"] + 1_000_000
+        question = {"jsonrpc": "2.0", "id": number, "method": "sampling/createMessage", "params": {"messages": []}}
+
+        def answer(sock: socket.socket) -> None:
+            sock.sendall(b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+            sock.sendall(b"data: %b\n\n" % json.dumps(question).encode())
+            eventually(lambda: any(told.get("id") == number for told in old.told))
+            told = next(told for told in old.told if told.get("id") == number)
+            result = {"jsonrpc": "2.0", "id": message["id"], "result": text(json.dumps(told))}
+            sock.sendall(b"data: %b\n\n" % json.dumps(result).encode())
+            sock.shutdown(socket.SHUT_RDWR)
+
+        return answer
+
+    return handler
+
+
 @contextmanager
-def backend(made: Backend | None = None, **fields: Any) -> Iterator[Backend]:
+def backend(made: Backend | None = None, port: int = 0, **fields: Any) -> Iterator[Backend]:
     """A running tool server."""
     one = made or Backend(**fields)
-    with serving(one.answer) as server:
+    with serving(one.answer, port=port) as server:
         one.server = server
         yield one
 

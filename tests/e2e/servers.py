@@ -116,10 +116,10 @@ def _read(sock: socket.socket, buffer: bytes, number: int) -> tuple[Asked, bytes
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server on a free loopback port, ended at the end."""
+def serving(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Server]:
+    """A server on this loopback port, or on a free one; ended at the end."""
     server = Server(answer, tls=tls)
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+    with socket.create_server(("127.0.0.1", port), backlog=256) as listening:
         server.port = listening.getsockname()[1]
         thread = threading.Thread(target=server.run, args=(listening,), daemon=True)
         thread.start()

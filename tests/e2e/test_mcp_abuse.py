@@ -5,7 +5,6 @@ URLs of OAuth discovery that lead elsewhere are refused in `test_mcp_oauth.py`.
 
 import base64
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.mcp_rig import META, MODERN, Backend, Caller, Message, Rpc, backend, sse, text, tool
+from tests.e2e.mcp_rig import META, MODERN, Backend, Caller, Message, Rpc, asking, backend, sse, text, tool
 from tests.e2e.running import RunningMesh, eventually, rss_mb, running_mesh
 from tests.e2e.servers import Asked, reply, serving
 
@@ -72,27 +71,6 @@ class Rig:
         return len(self.old.calls) + len(self.new.calls)
 
 
-def _asking(old: Backend) -> Any:
-    """A handler that asks the caller in its stream, and tells as its result what it was answered."""
-
-    def handler(_: Asked, message: Message) -> Any:
-        number = message["id"] + 1_000_000
-        question = {"jsonrpc": "2.0", "id": number, "method": "sampling/createMessage", "params": {"messages": []}}
-
-        def answer(sock: socket.socket) -> None:
-            sock.sendall(b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-            sock.sendall(b"data: %b\n\n" % json.dumps(question).encode())
-            eventually(lambda: any(told.get("id") == number for told in old.told))
-            told = next(told for told in old.told if told.get("id") == number)
-            result = {"jsonrpc": "2.0", "id": message["id"], "result": text(json.dumps(told))}
-            sock.sendall(b"data: %b\n\n" % json.dumps(result).encode())
-            sock.shutdown(socket.SHUT_RDWR)
-
-        return answer
-
-    return handler
-
-
 def _wanting(_: Asked, message: Message) -> Message:
     """A modern handler that asks until it is answered."""
     params = message["params"]
@@ -121,7 +99,7 @@ def servers() -> tuple[Backend, Backend]:
             {"uri": "file:///secret", "name": "s"},
         ],
     )
-    old.handlers["tools/call asks"] = _asking(old)
+    old.handlers["tools/call asks"] = asking(old)
     marked = tool("marked", region="string")
     marked["inputSchema"]["properties"]["region"]["x-mcp-header"] = "Region"
     new = Backend("new", modern=True, tools=[tool("echo"), tool("wanting"), tool("slow"), marked])
@@ -503,22 +481,22 @@ def test_a_request_state_is_its_callers_and_its_requests_alone(rig: Rig) -> None
 def test_a_call_that_waits_for_its_caller_goes_on_for_nobody_else(rig: Rig) -> None:
     can = {"sampling": {}}
     alice, bob = rig.caller(capabilities=can), rig.caller("sk-bob", capabilities=can)
-    asking = {"name": "old__asks"}
-    first = alice.ask("tools/call", asking).result
+    asked = {"name": "old__asks"}
+    first = alice.ask("tools/call", asked).result
     state = first["requestState"]
     answers = {key: {"role": "assistant", "mine": True} for key in first["inputRequests"]}
     forged = {key: {"role": "assistant", "forged": True} for key in first["inputRequests"]}
-    assert bob.ask("tools/call", {**asking, "requestState": state, "inputResponses": forged}).error["code"] == -32602
+    assert bob.ask("tools/call", {**asked, "requestState": state, "inputResponses": forged}).error["code"] == -32602
     for wrong in ([1], 5, "x", None):
-        got = alice.ask("tools/call", {**asking, "requestState": state, "inputResponses": wrong})
+        got = alice.ask("tools/call", {**asked, "requestState": state, "inputResponses": wrong})
         assert got.status in (200, 400)
         if "result" in got.last:  # answered nothing: it is asked again
             assert got.result["resultType"] == "input_required"
             state = got.result["requestState"]
     assert alice.ask("tools/call", {"name": "old__echo", "requestState": state, "inputResponses": answers}).error
-    done = alice.ask("tools/call", {**asking, "requestState": state, "inputResponses": answers})
+    done = alice.ask("tools/call", {**asked, "requestState": state, "inputResponses": answers})
     assert "mine" in done.said
-    again = alice.ask("tools/call", {**asking, "requestState": state, "inputResponses": answers})
+    again = alice.ask("tools/call", {**asked, "requestState": state, "inputResponses": answers})
     assert again.error["code"] == -32602, "a call goes on once"
 
 

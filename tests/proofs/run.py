@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, ledger, orphans, poisoning, slow
+from tests.proofs import fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -24,8 +24,9 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "ledger": (20, ledger.run),
     "orphans": (60, orphans.run),
     "poisoning": (10_000, poisoning.run),
+    "mcp-faults": (60, mcp_faults.run),
 }
-"""Name -> its size (inputs, stalled callers of each kind, kills) and what runs it."""
+"""Name -> its size (inputs, stalled callers of each kind, kills, rounds beside each fault) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"
 
 
