@@ -1,9 +1,12 @@
-"""Every example, byte for byte but for its ports: validated, started, and led to the answer that it promises."""
+"""Every example, byte for byte but for its ports: validated, started, and led to the answer that it promises. What
+pages about tools print as configuration is one, too.
+"""
 
 import asyncio
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +23,10 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.e2e.running import RunningMesh, free_ports
 from tests.mcp_servers.running import everything, running
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from heddle.controlplane.load import load
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 TRIED = ("guards.yaml", "mcp-gateway.yaml", "model-gateway.yaml")
 
 
@@ -35,6 +41,27 @@ def test_it_is_valid_as_it_stands(name: str):
     assert shown["valid"] is True
     assert shown["inactive"] == []
     assert {one["message"].partition(" ")[0] for one in shown["problems"]} <= {"holds", "environment"}
+
+
+PAGES = ("README.md", "docs/concepts/mcp.md", "docs/concepts/stdio-servers.md", "docs/concepts/tool-safety.md",
+         "docs/guides/tools.md")  # fmt: skip
+AROUND = {
+    "listeners": "listeners: [{name: tools, address: 127.0.0.1, port: 8081, protocol: MCP}]\n",
+    "security": "security: {authentication: {type: api_key, keys: [{key: '${ALICE_KEY}', user: alice}]}}\n",
+}
+"""What a block needs that shows something else."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_pages_print_is_valid(page: str, tmp_path: Path):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        config = tmp_path / "heddle.yaml"
+        needed = [text for name, text in AROUND.items() if not re.search(f"^{name}:", block, re.MULTILINE)]
+        config.write_text("".join([*needed, block]))
+        loaded = load([config], environ={"ALICE_KEY": "sk-alice-0123456789", "GITHUB_TOKEN": "never-sent-anywhere"})
+        assert not [one.line_text() for one in loaded.problems if one.severity == "error"], block
 
 
 @contextmanager
