@@ -21,6 +21,8 @@ from heddle.pipeline.assembly import Tools
 
 MAX_KEPT = 16_384
 """Sessions that one process remembers of one server; others are looked up again."""
+MAX_STORED_BYTES = 32 * 1024
+"""Of a session, with all that its server says of itself."""
 _PURPOSE = "mcp-backend-session"
 
 
@@ -114,12 +116,16 @@ class KeptSessions:
             caller.beginning[self._name] = f"{kept.described.version} {kept.session.decode('latin-1')}"
             return kept
         if kept.session:
-            text = self._sealing.seal(
-                _PURPOSE, _encode(_Stored(kept.session, kept.described)), self._at(caller), self._ttl_s
-            )
-            self._kv.put(self._at(caller), text.encode("ascii"), self._ttl_s)
+            self._store(caller, kept)
         caller.began(self._name)
         return kept
+
+    def _store(self, caller: Caller, kept: Kept) -> None:
+        """Have other workers find it; one that is too large to be kept they begin for themselves."""
+        stored = _encode(_Stored(kept.session, kept.described))
+        if len(stored) <= MAX_STORED_BYTES:
+            text = self._sealing.seal(_PURPOSE, stored, self._at(caller), self._ttl_s)
+            self._kv.put(self._at(caller), text.encode("ascii"), self._ttl_s)
 
     async def knows(self, caller: Caller) -> bool:
         """Whether the caller has a session, here or anywhere."""

@@ -228,7 +228,11 @@ class Parking:
         return encode_members(told)
 
     def _seal(self, state: _State, exchange: Exchange, server: str) -> str:
-        return self._sealing.seal(_PURPOSE, _pack(state), _bound(exchange, server), WAIT_S)
+        try:
+            return self._sealing.seal(_PURPOSE, _pack(state), _bound(exchange, server), WAIT_S)
+        except ValueError as exc:
+            detail = f"The tool server `{state.target}` gives more state than can be carried."
+            raise CallError(Reason.UPSTREAM_BROKEN, detail) from exc
 
     def find(self, message: Message, exchange: Exchange, server: str) -> Parked | None:
         """The call that a request goes on with; None when it begins one. Raises RpcError for a state that is not its.

@@ -45,7 +45,11 @@ class Tasks:
         if holder is None or not isinstance(holder.get("taskId"), str):
             return result
         task = _Task(target, holder["taskId"])
-        holder["taskId"] = self._sealing.seal(_PURPOSE, _pack(task), self._bound(exchange))
+        try:
+            holder["taskId"] = self._sealing.seal(_PURPOSE, _pack(task), self._bound(exchange))
+        except ValueError as exc:
+            detail = f"The tool server `{target}` gives a task an id that is too long."
+            raise CallError(Reason.UPSTREAM_BROKEN, detail) from exc
         return _encode(value)
 
     def find(self, given: Any, exchange: Exchange) -> tuple[str, str]:
