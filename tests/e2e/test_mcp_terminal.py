@@ -19,6 +19,8 @@ from tests.e2e.running import RunningMesh, eventually, running_mesh
 from tests.mcp_servers.running import everything, running
 
 from heddle.cli.main import main
+from heddle.telemetry.exposition import by_process
+from heddle.telemetry.names import MCP_TOOLS
 
 KEY, OTHER = "sk-terminal-ann-1", "sk-terminal-bob-2"
 CONFIG = """\
@@ -311,8 +313,14 @@ def listed(mesh: RunningMesh) -> set[str]:
 
 
 def shown_by_all(mesh: RunningMesh, names: set[str]) -> bool:
-    """Whether callers see just these, whichever worker they meet."""
-    return all(listed(mesh) == names for _ in range(6))
+    """Whether callers see just these, whichever worker they meet: each that knows the target shows as many."""
+    seen = listed(mesh)  # asks one of them to look
+    counts = [
+        sum(value for labels, value in process.items() if 'target="notes"' in labels)
+        for process in by_process(mesh.state, MCP_TOOLS)
+        if any('target="notes"' in labels for labels in process)
+    ]
+    return seen == names and set(counts) == {float(len(names))}
 
 
 def wider(**more: Any) -> dict[str, Any]:

@@ -53,12 +53,15 @@ class Screen:
     def __init__(self, approvals: Approvals, spec: SafetySpec) -> None:
         self._approvals, self._spec = approvals, spec
 
-    def screen(self, target: str, definitions: Sequence[Definition], others: Others) -> Screening:
+    def screen(
+        self, target: str, definitions: Sequence[Definition], others: Others, *, fresh: bool = True
+    ) -> Screening:
         """Judge everything that `target` offers, of all kinds, beside what other targets offer.
 
-        `others` may name `target` itself; that is passed over. Raises ApprovalsError.
+        `others` may name `target` itself; that is passed over. What was read a while ago is not `fresh`: nothing of it
+        is proposed or withdrawn, for others may have read the target since. Raises ApprovalsError.
         """
-        return _Pass(self._approvals, self._spec, target, definitions).run(others)
+        return _Pass(self._approvals, self._spec, target, definitions).run(others, fresh=fresh)
 
 
 class _Pass:
@@ -82,7 +85,7 @@ class _Pass:
         self._set_offered = set_digest(definitions)
         self._states: Mapping[tuple[str, str, str], State] = {}
 
-    def run(self, others: Others) -> Screening:
+    def run(self, others: Others, *, fresh: bool) -> Screening:
         if self._set_offered == self._set and self._spec.poisoning != "block" and self._is_approved():
             return self._result(changed=False)
         self._states = self._store.decided(self._target)
@@ -91,7 +94,7 @@ class _Pass:
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
             if key not in self._withheld:
                 self._judge(key, self._offered[key], checker)
-        self._write()
+        self._write(fresh=fresh)
         return self._result(changed=self._set is not None and self._set_offered != self._set)
 
     def _is_approved(self) -> bool:
@@ -214,25 +217,27 @@ class _Pass:
     def _told(self, key: Key) -> str:
         return "; ".join(str(finding) for finding in self._findings[key][:3])
 
-    def _write(self) -> None:
-        self._pin()
+    def _write(self, *, fresh: bool) -> None:
+        self._pin(fresh=fresh)
+        if not fresh:
+            return
         waiting = {key[:2]: key[2] for key, state in self._states.items() if state == "pending"}
-        fresh = [one for key, one in self._proposals.items() if waiting.get(key) != one.digest]
-        if fresh:
+        proposed = [one for key, one in self._proposals.items() if waiting.get(key) != one.digest]
+        if proposed:
             try:
-                self._store.propose(self._target, fresh)
+                self._store.propose(self._target, proposed)
             except ApprovalsFullError:
                 self._too_many([one for key, one in self._offered.items() if key in self._proposals])
         gone = [key for key in waiting if key not in self._proposals and key not in self._withheld]
         if gone:
             self._store.withdraw(self._target, gone)
 
-    def _pin(self) -> None:
+    def _pin(self, *, fresh: bool) -> None:
         if self._spec.pin == "off" or not self._offered:
             # A server that lists nothing yet has not been seen: its first tools are still the first.
             return
         admitted = set_digest([one for key, one in self._offered.items() if key not in self._withheld])
-        if not self._pins and admitted == self._set:
+        if not self._pins and (admitted == self._set or not fresh):
             return
         pins = [Proposal(one.kind, one.name, one.content, one.digest) for one in self._pins]
         try:

@@ -5,15 +5,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from heddle.backends.mcp.catalogue import Catalogue
+from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
 from heddle.dataplane.mcp import screening
 from heddle.dataplane.mcp.screening import FILE, Screens
 from heddle.directory.definitions import define
 from heddle.drivers.approvals import Proposal
 from heddle.drivers.approvals.sqlite import SqliteApprovals
+from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec
 from heddle.net.client import Client
 from heddle.pipeline.assembly import Clock, Tools
 from heddle.telemetry import names
@@ -25,14 +27,14 @@ READ = define("tool", {"name": "read"})
 class Upstream:
     """A target whose lists are looked at again."""
 
-    name = "files"
+    name, per_caller = "files", True
 
     def __init__(self) -> None:
         self.times = 0
         self.twice = asyncio.Event()
         self.meanwhile: Any = lambda: None
 
-    async def admit_anew(self) -> None:
+    async def admit_anew(self, admit: Any = None) -> None:
         self.times += 1
         if self.times == 2:
             self.twice.set()
@@ -73,6 +75,59 @@ async def test_a_decision_that_is_made_while_another_is_acted_on_is_not_overlook
     assert upstream.times == 2  # and then it is quiet
     looking.cancel()
     screens.close()
+    store.close()
+
+
+class Listed:
+    """A target as one worker knows it: what it read last, perhaps a while ago."""
+
+    name, per_caller = "files", False
+    spec = McpTargetSpec(name="files", connect=HttpSpec(url="http://127.0.0.1:1/mcp"))
+
+    def __init__(self, tools: Tools) -> None:
+        self.admit: Any = None
+        self.screens = Screens({"files": self}, tools)  # type: ignore[dict-item]
+        self.screens.watch(self)  # type: ignore[arg-type]
+        self.last: Catalogue | None = None
+        self.old = 0
+
+    async def read(self, *definitions: dict[str, Any]) -> set[str]:
+        offers = {one["name"]: Offer(one["name"], msgspec.json.encode(one), one) for one in definitions}
+        self.last = Catalogue(Described(version="2026-07-28"), {"tool": offers}, 0.0)
+        return set((await self.admit(self.last)).of("tool"))
+
+    async def admit_anew(self, admit: Any = None) -> None:
+        await (admit or self.admit)(self.last)
+
+    def invalidate(self, what: str) -> None:
+        self.old += 1
+
+    def changed(self, upstream: object, what: str) -> None:
+        pass
+
+
+async def test_a_worker_that_has_not_looked_again_takes_back_nothing(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "LOOK_S", 0.01)
+    schema = {"type": "object", "properties": {"day": {"type": "string"}}}
+    old, new = {"name": "read", "inputSchema": {"type": "object"}}, {"name": "read", "inputSchema": schema}
+    store = SqliteApprovals(tools.state_dir / FILE)
+    quiet, busy = Listed(tools), Listed(tools)
+    assert await quiet.read(old) == {"read"}
+    assert await busy.read(old) == {"read"}
+    assert await busy.read(new, {"name": "write"}) == {"write"}
+    for _ in range(20):
+        await asyncio.sleep(0.02)
+        (waiting,) = store.pending("files")
+        assert waiting.proposal.name == "read"
+    written = store.generation()
+    await asyncio.sleep(0.1)
+    assert store.generation() == written  # nobody answers a look with a write
+    assert quiet.old  # its lists are read again before they are shown
+    assert not busy.old
+    quiet.screens.close()
+    busy.screens.close()
     store.close()
 
 

@@ -56,6 +56,19 @@ def test_nothing_is_checked_or_written_when_nothing_changed(store: MemoryApprova
     assert store.generation() == before
 
 
+def test_what_was_read_a_while_ago_undoes_nothing(store: MemoryApprovals):
+    screen(store, [READ])
+    wider = tool("read", inputSchema={"type": "object", "properties": {"note": {"type": "string"}}})
+    screen(store, [wider, WRITE])
+    before = store.generation()
+    again = Screen(store, SafetySpec())
+    assert again.screen("files", [READ], {}, fresh=False).admitted == {READ.key}
+    assert why(again.screen("files", [wider, WRITE], {}, fresh=False)) == {"read": "changed"}
+    assert why(again.screen("files", [tool("read", POISON)], {}, fresh=False)) == {"read": "poisoned"}
+    assert [one.proposal.digest for one in store.pending()] == [wider.digest]
+    assert store.generation() == before
+
+
 def test_manual_pins_hold_everything_back_until_it_is_approved(store: MemoryApprovals):
     assert why(screen(store, [READ], pin="manual")) == {"read": "pending"}
     assert [p.proposal.digest for p in store.pending()] == [READ.digest]

@@ -45,6 +45,8 @@ _OF_ALL = (NoTargetAuth, BearerAuth, HeaderAuth, BasicAuth, ClientCredentialsAut
 """Credentials that are the same for all callers."""
 _SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_ERROR))
 
+Admit = Callable[[Catalogue], Awaitable[Catalogue]]
+
 
 class _Shelf:
     """The lists for one kind of caller."""
@@ -76,7 +78,7 @@ class Upstream:
         """Rises with each change of any of its lists."""
         self.changed: Callable[[Upstream, str], None] = lambda upstream, what: None  # noqa: ARG005
         """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
-        self.admit: Callable[[Catalogue], Awaitable[Catalogue]] = _as_it_is
+        self.admit: Admit = _as_it_is
         """What of its lists may be shown."""
         self._monotonic = tools.clock.monotonic
         self._shelves: dict[str, _Shelf] = {}
@@ -261,11 +263,11 @@ class Upstream:
         # Looked for at once again: it may be connected any moment, by a page that another worker serves.
         shelf.until_s = 0.0
 
-    async def admit_anew(self) -> None:
-        """What may be shown has changed."""
+    async def admit_anew(self, admit: Admit | None = None) -> None:
+        """What may be shown of what was read has changed; `admit` stands in for the usual."""
         for shelf in list(self._shelves.values()):
             if shelf.read is not None:
-                shelf.catalogue = await self.admit(shelf.read)
+                shelf.catalogue = await (admit or self.admit)(shelf.read)
                 self.generation += 1
 
     def _watch(self) -> None:

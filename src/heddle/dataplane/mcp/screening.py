@@ -7,14 +7,15 @@ store that cannot be used admits nothing: lists are then empty, and say why in t
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
 from heddle import plugins
 from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
-from heddle.backends.mcp.upstream import Upstream
+from heddle.backends.mcp.upstream import Admit, Upstream
 from heddle.directory.definitions import Definition, Kind, define
 from heddle.directory.screening import Screen, Screening, Withheld
 from heddle.drivers.approvals import Approvals, ApprovalsError
@@ -41,6 +42,8 @@ class Screens:
         self._approvals: Approvals = plugins.load("approvals", "sqlite")(tools.state_dir / FILE, tools.clock.now)
         self._definitions: dict[str, list[Definition]] = {}
         self._versions: dict[str, str] = {}
+        self._again: dict[str, Admit] = {}
+        """Screens anew what was read before."""
         self._told: dict[str, set[tuple[str, str, str]]] = {}
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
@@ -51,17 +54,22 @@ class Screens:
         screen = Screen(self._approvals, upstream.spec.safety)
 
         async def admit(catalogue: Catalogue) -> Catalogue:
-            return await self._admit(upstream.name, catalogue, screen)
+            return await self._admit(upstream.name, catalogue, screen, fresh=True)
 
-        upstream.admit = admit
+        async def again(catalogue: Catalogue) -> Catalogue:
+            return await self._admit(upstream.name, catalogue, screen, fresh=False)
 
-    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen) -> Catalogue:
+        upstream.admit, self._again[upstream.name] = admit, again
+
+    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen, *, fresh: bool) -> Catalogue:
         if self._task is None:
             self._task = asyncio.ensure_future(self._look())
         others = {name: found for name, found in self._definitions.items() if name != target}
         try:
             # Some milliseconds for each new definition: nobody else waits for that.
-            definitions, unreadable, screening = await asyncio.to_thread(_screened, screen, target, catalogue, others)
+            definitions, unreadable, screening = await asyncio.to_thread(
+                _screened, partial(screen.screen, target, others=others, fresh=fresh), catalogue
+            )
         except ApprovalsError as exc:
             _log.error("tool server %s: nothing of it is shown: %s", target, exc)
             return catalogue._replace(offers={}, described=_silent(catalogue))
@@ -120,12 +128,23 @@ class Screens:
                 continue
             if generation == self._generation:
                 continue
-            # Admitting may itself write, and is then done once more. Whoever decides meanwhile is not overlooked.
+            # Taken before: whoever decides while this is done is not overlooked.
             self._generation = generation
             for upstream in self._upstreams.values():
-                await upstream.admit_anew()
+                await upstream.admit_anew(self._again.get(upstream.name))
                 for what in ("tools", "prompts", "resources"):
                     upstream.changed(upstream, what)
+                if not upstream.per_caller and await asyncio.to_thread(self._is_behind, upstream.name):
+                    upstream.invalidate("tools")
+
+    def _is_behind(self, target: str) -> bool:
+        """Whether another worker has seen a definition that this one has not: then the lists here are old."""
+        seen = {(one.kind, one.name, one.digest) for one in self._definitions.get(target, ())}
+        try:
+            waiting = [one.proposal for one in self._approvals.pending(target)]
+        except ApprovalsError:
+            return False
+        return any((one.kind, one.name, one.digest) not in seen for one in waiting)
 
     def close(self) -> None:
         """Notice no more, and let go of the store."""
@@ -135,10 +154,10 @@ class Screens:
 
 
 def _screened(
-    screen: Screen, target: str, catalogue: Catalogue, others: Mapping[str, list[Definition]]
+    screen: Callable[[list[Definition]], Screening], catalogue: Catalogue
 ) -> tuple[list[Definition], list[tuple[str, str]], Screening]:
     definitions, unreadable = _defined(catalogue)
-    return definitions, unreadable, screen.screen(target, definitions, others)
+    return definitions, unreadable, screen(definitions)
 
 
 def _defined(catalogue: Catalogue) -> tuple[list[Definition], list[tuple[str, str]]]:
