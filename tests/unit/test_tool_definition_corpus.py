@@ -45,7 +45,7 @@ def check_definition(kind: str, definition: dict[str, Any]) -> None:
 
 
 def test_there_is_a_corpus():
-    assert "blind.jsonl" in {path.name for path in FILES}
+    assert {path.name for path in FILES} >= {"own.jsonl", "dev.jsonl", "blind2.jsonl"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -78,8 +78,17 @@ def test_ids_are_unique_over_all_files():
     assert [name for name, count in counted.items() if count > 1] == []
 
 
-def test_the_blind_half_is_large_enough_and_covers_every_kind():
-    blind = entries(FOLDER / "blind.jsonl")
+@pytest.mark.parametrize("name", ["dev.jsonl", "blind2.jsonl"])
+def test_what_others_wrote_is_large_enough_and_covers_every_kind(name: str):
+    blind = entries(FOLDER / name)
     assert len(blind) >= 2 * BLIND_PAIRS
     for label in ("poisoned", "benign"):
         assert {entry["kind"] for entry in blind if entry["label"] == label} == NEEDED.keys()
+
+
+def test_the_harmless_have_the_form_too():
+    harmless = json.loads((FOLDER / "harmless.json").read_text(encoding="utf-8"), object_pairs_hook=once)
+    assert len(harmless) >= 200
+    for entry in harmless:
+        assert entry.keys() == {"kind", "definition"}
+        check_definition(entry["kind"], entry["definition"])

@@ -11,17 +11,21 @@ every change whatever it says; guards read answers.
 from collections.abc import Iterator, Mapping, Sequence
 
 from heddle.directory.definitions import Definition
+from heddle.directory.poisoning.abroad import abroad_in
 from heddle.directory.poisoning.alike import NameIndex, words_of
+from heddle.directory.poisoning.carried import beside_in, subjects_of
 from heddle.directory.poisoning.encoded import disguised, unwrapped, unwrapping_in
 from heddle.directory.poisoning.findings import Finding, Severity
 from heddle.directory.poisoning.flows import flows_in
 from heddle.directory.poisoning.hidden import hidden_in
 from heddle.directory.poisoning.markup import markup_in
-from heddle.directory.poisoning.orders import Sign, foreign_orders_in, is_foreign, orders_in
+from heddle.directory.poisoning.orders import Sign, orders_in
 from heddle.directory.poisoning.parameters import default_copies, name_asks, wants_in
-from heddle.directory.poisoning.said import fold, sentences
+from heddle.directory.poisoning.people import people_in
+from heddle.directory.poisoning.said import sentences
 from heddle.directory.poisoning.secrets import name_takes, secrets_in
 from heddle.directory.poisoning.shadowing import Names, shadowing_in
+from heddle.directory.poisoning.standing import standing_in
 from heddle.directory.poisoning.texts import Role, Text, texts_of
 from heddle.directory.visible import clipped
 from heddle.model.match import glob_match
@@ -75,8 +79,10 @@ class Checker:
     def check(self, definition: Definition) -> list[Finding]:
         """Its findings: each rule at most once in a place, the grave ones first."""
         names = self._names.about(definition.name)
+        names.topics = _topics_of(definition)
         if definition.kind == "tool" and definition.name not in self._own and definition.name not in self._foreign:
             names = Names(self._foreign, self._own | {definition.name}).about(definition.name)
+            names.topics = _topics_of(definition)
         found: dict[tuple[str, str], Finding] = {}
         for where, sign in self._signs(definition, names):
             if len(found) < MAX_FINDINGS and not self._is_ignored(sign.rule):
@@ -105,6 +111,14 @@ class Checker:
             if text.role == "name":
                 for sign in name_asks(text.text, described.get(text.text, "")):
                     yield text.where, sign
+
+
+def _topics_of(definition: Definition) -> frozenset[str]:
+    """What its name and the first sentence of its description are about."""
+    value = definition.value()
+    described = value.get("description") if isinstance(value, dict) else None
+    lead = next(sentences(described, "lead"), None) if isinstance(described, str) else None
+    return subjects_of(" ".join(words_of(definition.name)) + " | " + (lead.text if lead is not None else ""))
 
 
 def instructs(text: str) -> set[tuple[str, str]]:
@@ -149,5 +163,7 @@ def _prose(prose: str, role: Role, text: Text, names: Names) -> Iterator[Sign]:
         yield from wants_in(said, text.parameter)
         yield from unwrapping_in(said)
         yield from flows_in(said, names.subject)
-    if is_foreign(prose):
-        yield from foreign_orders_in(fold(prose).lower())
+        yield from beside_in(said, names.topics)
+        yield from people_in(said)
+        yield from standing_in(said)
+    yield from abroad_in(prose, role, names.others)

@@ -106,7 +106,7 @@ _TAKE_RIGHTS = re.compile(
     r"elevate|promote|disable|leave|exit|escape|start|invoke|re-?run|retry|supply|apply|approve|accept|default to)\b"
 )
 _LEAST = re.compile(
-    r"\b(?:least|only if|only when|minimum|minimal|lowest|read-only|never|avoid|not recommended|"
+    r"\b(?:no way to|least|only if|only when|minimum|minimal|lowest|read-only|never|avoid|not recommended|"
     r"ask (?:the user|your admin)|contact|your administrator)\b"
 )
 _FIRST = re.compile(
@@ -190,7 +190,17 @@ def flows_in(said: Said, subject: frozenset[str]) -> Iterator[Sign]:
             yield Sign(rule, "medium", said.text)
 
 
+_LIMITED = re.compile(
+    r"^(?:use|call) (?:this|it) when\b|\bonly what\b|\babout this\b|\basked (?:to|you to) (?:keep|remember|store|"
+    r"save)\b"
+)
+"""No more than what the call is about."""
+_THINKERS = frozenset(["think", "thinking", "thought", "thoughts", "reason", "reasoning", "reflect"])
+
+
 def _is_held(said: Said, subject: frozenset[str]) -> bool:
+    if _LIMITED.search(said.text) or (subject & _THINKERS and said.role == "parameter"):
+        return False
     talk = next((found for found in _TALK.finditer(said.text) if said.meant(found)), None)
     here = _HERE.search(said.text)
     held = next((found for found in _HELD.finditer(said.text) if said.meant(found)), None)
@@ -260,7 +270,9 @@ def _is_preference(said: Said, _: frozenset[str]) -> bool:
     if rivals is None or first is None or said.role == "parameter" or said.mentioned(*rivals.span()):
         return False
     within = re.search(
-        r"\b(?:of|in|on|from) this (?:server|api|toolset|service)\b|\bno other\b|\bdo not use (?:this|it)\b", said.text
+        r"\b(?:of|in|on|from) this (?:server|api|toolset|service)\b|\bno other\b|\bprefer that\b|"
+        r"\bdo not use (?:this|it)\b",
+        said.text,
     )
     ours = re.search(r"\b(?:this|it|our|ours|me)\b", said.text)
     return within is None and (ours is not None or said.asks)

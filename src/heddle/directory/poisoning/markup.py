@@ -23,6 +23,7 @@ _ROLES = re.compile(
     r"override|sudo|priority|critical)\s?>",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile(r"<\s?(?:hidden|secret|invisible|internal)\b[^>]{0,80}>(.{0,600})", re.IGNORECASE | re.DOTALL)
 _IMPORTANT = re.compile(
     r"<\s?(important|attention|urgent|mandatory|required|warning|note|must|alert)\s?>", re.IGNORECASE
 )
@@ -43,7 +44,8 @@ _INVISIBLE = re.compile(
     re.IGNORECASE,
 )
 _IMAGE = re.compile(
-    r"!\[[^\]\n]{0,200}\]\(\s?https?://[^)\s]{0,500}[?&=][^)\s]{0,500}[{<$%][^)]{0,500}\)|<img\b[^>]{0,500}\bsrc=[^>]{0,500}[?&][^>]{0,200}[{<$][^>]{0,500}>",
+    r"!\[[^\]\n]{0,200}\]\(\s?https?://[^)\s]{0,500}[?&=][^)\s]{0,500}[{<$%][^)]{0,500}\)|"
+    r"<img\b[^>]{0,500}\bsrc=[^>]{0,500}[?&][^>]{0,200}[{<$][^>]{0,500}>",
     re.IGNORECASE,
 )
 _SCRIPT = re.compile(
@@ -54,6 +56,11 @@ _SCRIPT = re.compile(
 _GAP = re.compile(r"\n{12,}|[ \t]{80,}|(?:\n[ \t]{0,20}){12,40}|(?:\.[ \n]){30,}")
 _READER = re.compile(
     r"\b(?:you|your|assistants?|agents?|models?|llms?|ais?|users?|instructions?|conversation|prompt)\b"
+)
+_VOCATIVE = re.compile(
+    r"\W*(?:(?:dear|to the|for the|note to|hey|attention|hello|reader) )*(?:the )?(?:ai|language )?(?:model|"
+    r"assistant|agent|llm|ai)\b",
+    re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?:[A-Za-z'~/._-]{1,40}[ ,.:;!]+){4}")
 
@@ -77,6 +84,10 @@ def _hidden(text: str) -> Iterator[Sign]:
         if _speaks(found[1] or found[2] or found[3] or ""):
             yield Sign("hidden_markup", "medium", found[0][:200])
             return
+    unseen = _UNSEEN.search(text)
+    if unseen is not None and not _quoted(text, unseen) and any(said.orders for said in sentences(unseen[1], "said")):
+        yield Sign("hidden_markup", "medium", unseen[0][:200])
+        return
     style = _INVISIBLE.search(text)
     if style is not None and re.search(r"style\s?=", text) and _speaks(text[style.end() : style.end() + 300]):
         yield Sign("hidden_markup", "medium", text[style.start() : style.end() + 100])
@@ -84,7 +95,8 @@ def _hidden(text: str) -> Iterator[Sign]:
 
 def _speaks(hidden: str) -> bool:
     """Whether words are there to be obeyed by a reader, not to note something."""
-    return any(said.orders and _READER.search(said.text) for said in sentences(hidden, "said"))
+    spoken_to = _VOCATIVE.match(hidden) is not None
+    return any(said.orders and (spoken_to or _READER.search(said.text)) for said in sentences(hidden, "said"))
 
 
 def _roles(text: str) -> Iterator[Sign]:

@@ -73,7 +73,8 @@ PHRASES = (
     Phrase("conceal", "high", _p(
         r"\b(?:do not|don't|never|must not|should not|shouldn't|avoid|without|refrain from|no need to)"
         rf"\b (?:\w+ ){{0,3}}?"
-        rf"(?:tell|telling|inform\w*|notify\w*|alert\w*|let|letting|warn\w*|consult\w*|bother\w*) {_WHO}\b"), ),
+        rf"(?:tell|telling|inform\w*|notify\w*|alert\w*|let|letting|warn\w*|consult\w*|bother\w*) {_WHO}\b"
+        r"(?! apart)")),
     Phrase("conceal", "high", _p(
         r"\b(?:do not|don't|never|must not|should not|avoid|without|refrain from|no need to)\b (?:\w+ ){0,2}?"
         r"(?:mention|tell|reveal|disclos|show|display|explain|discuss|report|surfac|expos|acknowledg|"
@@ -163,7 +164,7 @@ PHRASES = (
         r"full )+(?:\w+ )?(?:messages?|prompts?|inputs?|information|data|details)|"
         r"(?:results?|outputs?|responses?) (?:of|from) (?:\S+ ){0,2}?(?:other|previous|prior|all|earlier|"
         r"any) tools?(?: calls?)?)\b"),
-        lambda said: said.asks and _ELSEWHERE.search(said.text) is None),
+        lambda said: said.asks and _ELSEWHERE.search(said.text) is None and "only what" not in said.text),
     Phrase("remote_orders", "medium", _p(
         r"\b(?:follow|obey|execute|carry out|comply with|act on|apply|perform)"
         r"\b (?:\S+ ){0,4}?(?:instructions?|commands?|directives?|orders?|steps?) (?:\S+ ){0,5}?"
@@ -233,20 +234,6 @@ PHRASES = (
         r"--upload-file)|"
         r"rm -rf|chmod [0-7]*7|base64 -d|nc -|bash -[ic]|/dev/tcp|powershell -e|eval\b|sudo )")),
 )  # fmt: skip
-_FOREIGN = re.compile(
-    r"ignor(?:a|e|ez|iere?n?|ar)\b.{0,30}\b(?:instrucciones|anweisungen|istruzioni|instru\u00e7\u00f5es|instructions "
-    r"(?:pr\u00e9c|ant\u00e9r)|consignes)|vorherigen? anweisungen|\u5ffd\u7565.{0,8}(?:\u6307\u4ee4|"
-    r"\u6307\u793a|\u8bf4\u660e)|"
-    r"\u4e0d\u8981\u544a\u8bc9\u7528\u6237|no (?:le |se lo )?(?:digas|menciones|informes).{0,20}usuario|"
-    r"(?:sag|teile|erw\u00e4hne?).{0,25}"
-    r"(?:nutzer|benutzer|anwender).{0,20}nicht|ne (?:dis|dites|mentionne[zs]?|r\u00e9v\u00e8le[zs]?)"
-    r".{0,30}utilisateur|n\u00e3o (?:diga|informe|conte).{0,20}"
-    r"usu\u00e1rio|non (?:dire|informare).{0,20}utente|\u043d\u0435 (?:\u0433\u043e\u0432\u043e\u0440|"
-    r"\u0441\u043e\u043e\u0431\u0449\u0430\u0439)"
-    r".{0,20}\u043f\u043e\u043b\u044c\u0437\u043e\u0432\u0430\u0442\u0435\u043b|"
-    r"\u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443\u0439.{0,20}\u0438\u043d\u0441\u0442\u0440\u0443\u043a\u0446\u0438\u0438|\u30e6\u30fc\u30b6\u30fc\u306b.{0,10}(?:\u8a00\u308f|\u4f1d\u3048)"
-)
-"""The two orders that are in every attack, in the languages most met; of others only encodings and names are judged."""
 
 
 def orders_in(said: Said) -> Iterator[Sign]:
@@ -259,64 +246,3 @@ def orders_in(said: Said) -> Iterator[Sign]:
             if said.meant(found):
                 yield Sign(phrase.rule, phrase.severity, said.text)
                 break
-
-
-_USER = r"(?:nutzer|benutzer|anwender|kunden?|usuario|usuaria|utilisateur|usu\u00e1rio|gebruiker|utente|cliente)\w*"
-_FOREIGN_SENDS = re.compile(
-    r"\b(?:sende|senden|\u00fcbermittel\w*|\u00fcbergeb\w*|\u00fcbergib|weitergeb\w*|weiterleit\w*|"
-    r"anh\u00e4ng\w*|einf\u00fcg\w*|beif\u00fcg\w*|f\u00fcge?|mitgeb\w*|mitschick\w*|schick\w*|kopier\w*|"
-    r"lies|lese|lesen|auslesen|enviar?|env\u00ede\w*|env\u00eda\w*|inclu\w+|"
-    r"adjunt\w+|pasar?|pasa|copia\w*|leer?|lea|l\u00e9e|envoy\w+|joindre|transmet\w+|lire|lis|lisez|"
-    r"anexar?|anexe|leia|ler|stuur\w*|lees|voeg|meesturen|inviare|invia|leggi|allegare)\b"
-)
-_FOREIGN_GOODS = re.compile(
-    r"(?:gespr\u00e4ch|unterhaltung|verlauf|passw\u00f6rt|passwort|zugangsdaten|geheim|schl\u00fcssel|"
-    r"umgebungsvariable|conversaci\u00f3n|historial|contrase\u00f1a|credencial|clave|variables de entorno|"
-    r"conversation|historique|mot de passe|"
-    r"identifiants|cl\u00e9|conversa|senha|chave|gesprek|wachtwoord|sleutel|conversazione|credenziali|"
-    r"chiave|systemprompt|system-prompt|prompt de sistema|prompt del sistema|\.env\b|\.ssh|id_rsa|\.aws|"
-    r"https?://|@\w+\.\w+)"
-)
-_FOREIGN_HIDES = re.compile(
-    r"\b(?:nicht|ohne|kein\w*|niemals|nie|no|sin|nunca|ne|sans|jamais|n\u00e3o|sem|niet|zonder|nooit|non|"
-    rf"senza|mai)\b.{{0,40}}\b{_USER}.{{0,40}}|\b{_USER}.{{0,40}}\b(?:nicht|kein\w*|niemals|nie|no|nunca|"
-    rf"pas|jamais|n\u00e3o|niet|nooit|non|mai)\b.{{0,30}}"
-)
-_FOREIGN_TELLS = re.compile(
-    r"\b(?:mitteil\w*|sag\w*|informier\w*|erw\u00e4hn\w*|zeig\w*|wissen|erfahr\w*|frag\w*|inform\w+|"
-    r"avis\w+|mencion\w+|diga\w*|decir\w*|dir\w*|dis|dites|mention\w*|pregunt\w+|mostr\w+|sab\w+|conte|"
-    r"perguntar?|meld\w*|vertel\w*|noem\w*|dire|chied\w+)\b"
-)
-_FOREIGN_DENIES = re.compile(
-    r"\b(?:nicht|niemals|nie|kein\w*|no|nunca|jam\u00e1s|jamais|n\u00e3o|niet|nooit|non|mai|ne)\b"
-)
-
-
-def foreign_orders_in(text: str) -> Iterator[Sign]:
-    """The same in other languages. `text` is folded and in lower case."""
-    found = _FOREIGN.search(text)
-    if found is not None:
-        yield Sign("foreign_orders", "high", text[max(0, found.start() - 20) : found.end() + 80])
-        return
-    for line in re.split(r"[.!?\n]\s", text)[:400]:
-        hides = _FOREIGN_HIDES.search(line[:400])
-        if hides is not None and _FOREIGN_TELLS.search(hides[0]):
-            yield Sign("foreign_orders", "medium", line)
-            return
-        sends = _FOREIGN_SENDS.search(line[:400])
-        if sends is not None and _FOREIGN_GOODS.search(line[:400]) and not _FOREIGN_DENIES.search(line[:400]):
-            yield Sign("foreign_orders", "medium", line)
-            return
-
-
-_LANGUAGES = re.compile(
-    r"\b(?:der|die|das|und|nicht|el|los|las|que|una|por|les|des|une|est|pour|uma|n\u00e3o|o|os|het|een|niet|"
-    r"il|gli|che|per)\b"
-)
-_ENGLISH = re.compile(r"\b(?:the|of|and|to|is|with|for|this|a)\b")
-
-
-def is_foreign(text: str) -> bool:
-    """Whether a text is rather in one of these languages than in English."""
-    head = text[:2000].lower()
-    return len(_LANGUAGES.findall(head)) > len(_ENGLISH.findall(head))

@@ -89,6 +89,18 @@ _COPY_TO = re.compile(
 _ADDRESS = re.compile(r"https?://(?!localhost|127\.)\S{4,}|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,60}")
 
 
+_PUTS = frozenset(
+    "put paste here insert write send include pass attach fill give provide copy dump".split()  # noqa: SIM905
+)
+_GOODS = frozenset(
+    (  # noqa: SIM905
+        "file files ssh env secret secrets key keys token tokens password passwords history conversation prompt "
+        "content contents chat messages credentials config instructions everything cookies"
+    ).split()
+)
+"""A name that says both what and where to is an order."""
+
+
 def snake(name: str) -> str:
     """`sideNote` and `Side-Note` as `side_note`."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
@@ -111,6 +123,9 @@ def wants_in(said: Said, parameter: str) -> Iterator[Sign]:
 
 def name_asks(parameter: str, described: str) -> Iterator[Sign]:
     """A parameter whose name alone asks; one that is described as something of the tool's own does not."""
+    words = snake(parameter).split("_")
+    if len(words) >= 5 and _PUTS & set(words) and _GOODS & set(words):
+        yield Sign("exfiltration_parameter", "medium", f"{parameter}: {described}")
     if snake(parameter) in _NAMES and (len(described.split()) < 3 or not SUBJECT.search(described.lower())):
         yield Sign("exfiltration_parameter", "medium", f"{parameter}: {described}")
 

@@ -183,6 +183,21 @@ class Said(NamedTuple):
         return not self.denied(found.start()) and not self.mentioned(found.start(), found.end())
 
 
+def any_of(*lines: str) -> "re.Pattern[str]":
+    """Any of these words, whole."""
+    return re.compile(r"(?<![\w-])(?:" + "|".join(lines) + r")(?![\w-])")
+
+
+def meant_in(said: Said, words: "re.Pattern[str]") -> "re.Match[str] | None":
+    """The first of the words that is meant: neither denied nor mentioned."""
+    return next((found for found in words.finditer(said.text) if said.meant(found)), None)
+
+
+def stands_in(said: Said, words: "re.Pattern[str]") -> bool:
+    """Whether words stand there and are not merely mentioned; they may be a denial themselves."""
+    return any(not said.mentioned(found.start(), found.end()) for found in words.finditer(said.text))
+
+
 def fold(text: str) -> str:
     """What a model reads in it: compatibility forms made plain, look-alikes made Latin, the unseen dropped."""
     if text.isascii():

@@ -72,6 +72,11 @@ _SET = re.compile(
     r"['\"`]?(?:\S+@\S+\.\S+|https?://\S+|[a-z]{2}\d{2}[a-z0-9 ]{11,30}|0x[0-9a-f]{6,}|\+?\d{7,}|(?:bc1|"
     r"[13])[a-z0-9]{25,})"
 )
+_PAID = re.compile(
+    r"\b(?:wire|wired|pay|paid|transfer|transferred|settle|settled|send|sent|remit|remitted|route|routed|credit|"
+    r"credited|refund|refunded)\b"
+    r"(?: \S+){0,8}? (?:to|into|on) (?:\S+ ){0,4}?[a-z]{2}\d{2}[a-z0-9 ]{11,30}"
+)
 _LEFT = re.compile(r"[a-z0-9]*[_][a-z0-9_]+")
 
 
@@ -83,8 +88,12 @@ class Names:
         self._others = {name.lower(): len(words_of(name)) for name in others - own}
         """With how many words each is made of."""
         self._own = {name.lower() for name in own}
+        self.others = frozenset(self._others) - self._own
+        """Names of other targets' tools, in lower case."""
         self.subject: frozenset[str] = frozenset()
         """Words of the name of what is read at the moment."""
+        self.topics: frozenset[str] = frozenset()
+        """Classes of things that it is about."""
 
     def about(self, name: str) -> "Names":
         """The same, while a definition of this name is read."""
@@ -120,10 +129,17 @@ def shadowing_in(said: Said, names: Names) -> Iterator[Sign]:
             yield Sign("shadowing", "high", text)
             return
     found = _GENERIC.search(text)
-    if found is not None and said.asks and _ORDER.search(text) and said.meant(found) and not _within(text):
+    if (
+        found is not None
+        and said.asks
+        and not text.startswith(("use this when", "use it when"))
+        and _ORDER.search(text)
+        and said.meant(found)
+        and not _within(text)
+    ):
         yield Sign("shadowing", "high" if _TAMPER.search(text) else "medium", text)
         return
-    fixed = _SET.search(text)
+    fixed = _SET.search(text) or _PAID.search(text)
     if fixed is not None and said.asks and said.meant(fixed) and not said.purpose and _TAMPER.search(text):
         yield Sign("redirection", "high", text)
         return
