@@ -22,7 +22,7 @@ from heddle.dataplane.mcp.rewriting import app_in
 from heddle.dataplane.mcp.shaping import Shaping, shape
 from heddle.identity.subjects import readings
 from heddle.model.match import Globs, glob_match
-from heddle.model.snapshot_mcp import McpServerSpec, ServerTargetSpec, ToolSpec, VersionedToolSpec
+from heddle.model.snapshot_mcp import McpServerSpec, ServerTargetSpec, ToolSpec, VersionedToolSpec, VersionSpec
 from heddle.wire.mcp import params
 from heddle.wire.mcp.names import exposed, exposed_uri, split_uri
 from heddle.wire.mcp.params import Marked, marked
@@ -134,7 +134,16 @@ class Surface:
             raw, shaping = shape(offer, versioned.name, tool)
             marks = marked(offer.value.get("inputSchema")) if MARK in offer.raw else {}
             found[version.version] = Entry(
-                "tool", versioned.name, part.upstream, offer.key, raw, shaping, part.fallbacks, tool, "", marks
+                "tool",
+                versioned.name,
+                part.upstream,
+                offer.key,
+                raw,
+                shaping,
+                part.fallbacks,
+                tool,
+                self.prefixes[version.target],
+                marks,
             )
         if found:
             self._versions[versioned.name] = versioned, found
@@ -241,17 +250,35 @@ def _renamed(offer: Offer, member: str, name: str) -> bytes:
 
 
 def _drawn(versioned: VersionedToolSpec, found: dict[str, Entry], who: str) -> Entry | None:
-    """The version of a caller: shares by weight, and the same one each time."""
-    weighted = [version for version in versioned.versions if version.weight and version.version in found]
+    """The version of a caller: shares by weight, and the same one each time.
+
+    While its server is not well, or was never there, the others share its callers, and keep their own.
+    """
+    weighted = [version for version in versioned.versions if version.weight]
+    own = found.get(_share(weighted, versioned.name, who))
+    if own is not None and _well(own):
+        return own
+    there = [version for version in weighted if version.version in found]
+    well = [version for version in there if _well(found[version.version])]
+    if own is not None and not well:
+        return own
+    return found.get(_share(well or there, versioned.name, who))
+
+
+def _share(weighted: Sequence[VersionSpec], tool: str, who: str) -> str:
+    """The version whose share a caller falls into; empty when there is none."""
     total = sum(version.weight for version in weighted)
-    if not total:
-        return None
-    point = int.from_bytes(sha256(f"{versioned.name}\0{who}".encode()).digest()[:8], "big") % total
+    point = int.from_bytes(sha256(f"{tool}\0{who}".encode()).digest()[:8], "big") % total if total else 0
     for version in weighted:
         point -= version.weight
         if point < 0:
-            return found[version.version]
-    return None  # pragma: no cover - the weights add up
+            return version.version
+    return ""
+
+
+def _well(entry: Entry) -> bool:
+    """Whether somebody is there to serve it."""
+    return entry.upstream.healthy or any(upstream.healthy for upstream in entry.fallbacks)
 
 
 def _fits(template: str, uri: str) -> bool:
