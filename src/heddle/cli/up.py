@@ -51,8 +51,8 @@ _GRACE = click.option(
 
 
 def default_state_dir() -> Path:
-    """`$XDGSTATE_HOME/heddle`, or `~/.local/state/heddle`."""
-    base = os.environ.get("XDGSTATE_HOME")
+    """`$XDG_STATE_HOME/heddle`, or `~/.local/state/heddle`."""
+    base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "heddle"
 
 

@@ -13,7 +13,7 @@ from heddle.backends.llm import LlmBackend
 from heddle.dataplane.choosing import Choice, build_chooser
 from heddle.dataplane.decode import Decode
 from heddle.dataplane.modellist import PATHS, ModelList, asked_in
-from heddle.dataplane.route import OPENAI, Route
+from heddle.dataplane.route import MCP, OPENAI, Route
 from heddle.model.provider import Spelling
 from heddle.model.snapshot import Snapshot
 from heddle.net.message import Request
@@ -166,6 +166,8 @@ def pick(route: Route, method: str) -> Handler:
     handler = route.methods.get(method)
     if handler is not None:
         return handler
+    if not route.methods and route.dialect == MCP:
+        raise CallError(Reason.NOT_FOUND, "No virtual server is at this path; the usual ones are /mcp and /mcp/NAME.")
     if not route.methods:
         raise CallError(
             Reason.NOT_FOUND,

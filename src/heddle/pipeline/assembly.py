@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from heddle.drivers.bus import Bus
 from heddle.drivers.bus.memory import MemoryBus
@@ -61,3 +62,5 @@ class Tools:
     """Keys that were made at run time."""
     closers: list[Callable[[], None]] = field(default_factory=list)
     """Run when the snapshot that asked for them is dropped (background refreshes, say)."""
+    lasting: dict[str, Any] = field(default_factory=dict)
+    """What outlives snapshots, by who made it: calls that wait for their callers, say."""

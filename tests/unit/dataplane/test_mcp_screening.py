@@ -27,7 +27,7 @@ READ = define("tool", {"name": "read"})
 class Upstream:
     """A target whose lists are looked at again."""
 
-    name, per_caller = "files", True
+    name, per_caller, was_read = "files", True, False
 
     def __init__(self) -> None:
         self.times = 0

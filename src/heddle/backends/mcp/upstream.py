@@ -263,6 +263,11 @@ class Upstream:
         # Looked for at once again: it may be connected any moment, by a page that another worker serves.
         shelf.until_s = 0.0
 
+    @property
+    def was_read(self) -> bool:
+        """Some of its lists are known."""
+        return any(shelf.read is not None for shelf in self._shelves.values())
+
     async def admit_anew(self, admit: Admit | None = None) -> None:
         """What may be shown of what was read has changed; `admit` stands in for the usual."""
         for shelf in list(self._shelves.values()):

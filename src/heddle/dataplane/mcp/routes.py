@@ -11,6 +11,7 @@ from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.endpoint import Endpoint
 from heddle.dataplane.mcp.fronting import Record
+from heddle.dataplane.mcp.lasting import Lasting, lasts
 from heddle.dataplane.mcp.legacy import LegacyFront
 from heddle.dataplane.mcp.modern import ModernFront
 from heddle.dataplane.mcp.parking import Parking
@@ -82,11 +83,16 @@ class _Building:
         self.checks = McpPolicies(policies)
         kv = tools.kv
         self.sessions = Sessions(spec.sessions, tools.sealing, kv("mcp_sessions"), tools.bus, tools.clock.now)
-        self.asking, self.parking = Asking(tools.bus), Parking(tools.sealing, tools.bus)
+        self.asking = Asking(tools.bus)
+        # A call that waits for its caller waits across reloads: nothing of it is under way meanwhile.
+        waiting = tools.lasting.get("mcp.parking")
+        self.parking: Parking = waiting or tools.lasting.setdefault("mcp.parking", Parking(tools.sealing, tools.bus))
         self.replay = Replay(spec.sessions, kv("mcp_replay"))
-        tools.closers += [self.sessions.close, self.asking.close, self.parking.close]
+        tools.closers += [self.sessions.close, self.asking.close]
 
     def _upstream(self, target: McpTargetSpec, session_ttl_s: float) -> Upstream:
+        if lasts(target):
+            return Lasting.of(self.tools).upstream(target, self.tools, session_ttl_s)
         authorizing = self.credentials.authorizing(target.name) if self.credentials is not None else None
         return Upstream(target, build_target(target, self.tools, session_ttl_s, authorizing), self.tools)
 

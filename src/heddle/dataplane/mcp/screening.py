@@ -47,6 +47,7 @@ class Screens:
         self._told: dict[str, set[tuple[str, str, str]]] = {}
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
+        self._looking: set[asyncio.Task[None]] = set()
         tools.closers.append(self.close)
 
     def watch(self, upstream: Upstream) -> None:
@@ -60,6 +61,11 @@ class Screens:
             return await self._admit(upstream.name, catalogue, screen, fresh=False)
 
         upstream.admit, self._again[upstream.name] = admit, again
+        if upstream.was_read:
+            # It lasts from the snapshot before: what was let through then is looked at once more.
+            task = asyncio.ensure_future(upstream.admit_anew(again))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
 
     async def _admit(self, target: str, catalogue: Catalogue, screen: Screen, *, fresh: bool) -> Catalogue:
         if self._task is None:
