@@ -9,6 +9,7 @@ counts only from the session that was asked.
 import asyncio
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,11 +19,14 @@ from heddle.backends.mcp.contract import Params
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.sessions import Session
 from heddle.drivers.bus import Bus
+from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.jsonrpc import INTERNAL_ERROR, Message, RpcError, encode_members, encode_request
 
 WAIT_S = 600.0
 """How long a question waits for its answer."""
 MAX_ASKED = 10_000
+MAX_UNDER_WAY = 500
+"""Requests of one session in one worker."""
 _ANSWER, _CANCEL, _NEWS = "mcp.answer", "mcp.cancel", "mcp.news"
 
 
@@ -66,6 +70,7 @@ class Asking:
         self._nonce = os.urandom(4).hex()
         self._asked: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
         self._running: dict[tuple[str, bytes], Running] = {}
+        self._under_way: Counter[str] = Counter()
         self._followers: dict[str, list[Follower]] = {}
         self._undo = [
             bus.subscribe(_ANSWER, self._hear_answer),
@@ -147,12 +152,20 @@ class Asking:
             follower.news(target)
 
     def begin(self, session: Session, request: bytes, running: Running) -> None:
-        """A request of a session is under way."""
-        self._running[session.carried.id, request] = running
+        """A request of a session is under way. Raises CallError when too many are: they go on without their callers."""
+        ident = session.carried.id
+        if self._under_way[ident] >= MAX_UNDER_WAY:
+            raise CallError(Reason.OVERLOADED, "Too many requests of this session are under way.")
+        self._under_way[ident] += 1
+        self._running[ident, request] = running
 
     def end(self, session: Session, request: bytes) -> None:
         """It is over."""
-        self._running.pop((session.carried.id, request), None)
+        ident = session.carried.id
+        self._running.pop((ident, request), None)
+        self._under_way[ident] -= 1
+        if not self._under_way[ident]:
+            del self._under_way[ident]
 
     def cancel(self, session: Session, request: bytes) -> None:
         """A caller gives up one of its requests."""

@@ -149,7 +149,8 @@ class Feed:
         self.server.watchers.discard(self._changed)
         for task in self._tasks:
             task.cancel()
-        for upstream, caller in self._own:
+        while self._own:
+            upstream, caller = self._own.pop()
             ending = asyncio.ensure_future(upstream.target.end(caller))
             ending.add_done_callback(_logged)
 
@@ -222,7 +223,11 @@ class Listening:
             caller = feed.own_session(upstream) if upstream.target.stateful else self._caller
             keys = tuple(entry.key for entry in group)
             ready.append(feed.watch(upstream, Wanted(uris=keys), caller, group[0].prefix))
-        await stand(ready)
+        try:
+            await stand(ready)
+        except BaseException:
+            feed.close()  # the caller has gone before it heard anything
+            raise
         feed.tell(ACKNOWLEDGED, {"notifications": msgspec.Raw(_encode(honoured))})
 
     def _may(self, entry: Entry) -> bool:
@@ -232,13 +237,27 @@ class Listening:
         )  # fmt: skip
         return self._server.policies.permits(self._exchange, call)
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The events."""
-        feed = self._feed
-        assert feed is not None
-        try:
-            async for said in feed.messages():
-                self._exchange.events += 1
-                yield sse.encode(said) if said else fronting.PING
-        finally:
-            feed.close()
+    def stream(self) -> AsyncIterator[bytes]:
+        """The events. Closing it ends the listening, also where nobody ever read from it."""
+        assert self._feed is not None
+        return _Events(self._feed, self._exchange)
+
+
+class _Events:
+    """What a feed says, as events. A generator that was never begun would not notice its end."""
+
+    __slots__ = ("_exchange", "_feed", "_messages")
+
+    def __init__(self, feed: Feed, exchange: Exchange) -> None:
+        self._feed, self._exchange, self._messages = feed, exchange, feed.messages()
+
+    def __aiter__(self) -> "_Events":
+        return self
+
+    async def __anext__(self) -> bytes:
+        said = await self._messages.__anext__()
+        self._exchange.events += 1
+        return sse.encode(said) if said else fronting.PING
+
+    async def aclose(self) -> None:
+        self._feed.close()

@@ -149,7 +149,10 @@ class LegacyFront:
             except (RpcError, CallError) as error:
                 return fronting.failed(exchange, message.id, error, modern=False)
         events = events and fronting.takes_events(exchange.request)
-        running = self.run(exchange, message, session, hears=events)
+        try:
+            running = self.run(exchange, message, session, hears=events)
+        except CallError as error:
+            return fronting.failed(exchange, message.id, error, modern=False)
         return await self._reply(running, message, session, exchange, events=events)
 
     @staticmethod
@@ -159,7 +162,7 @@ class LegacyFront:
         return fronting.refused(identity or b"null", RpcError(SESSION_NOT_FOUND, "Session not found"), 404)
 
     def run(self, exchange: Exchange, message: Message, session: Session | None, *, hears: bool = True) -> Running:
-        """Begin a request."""
+        """Begin a request. Raises CallError when the session has too many under way."""
         running = Running()
         caller = LegacyCaller(running, self._asking, session, exchange.principal)
         caller.exchange, caller.hears = exchange, hears

@@ -253,3 +253,40 @@ async def test_the_servers_own_stream_tells_what_was_missed_and_goes_on() -> Non
     assert b"prompts/list_changed" in await stream.__anext__()
     await again.body.aclose()  # type: ignore[attr-defined]
     one.close()
+
+
+async def test_a_session_has_not_more_under_way_than_it_may_and_gives_each_place_back(
+    pair: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = pair
+    token = await one.begin(sampling={})
+    monkeypatch.setattr(asking_module, "MAX_UNDER_WAY", 2)
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo"}}
+    for number in range(2):
+        await one.post({**call, "id": number}, mcp_session_id=token)  # its answer is never read
+    assert "Too many requests" in (await one.ask("tools/call", token, name="echo"))["error"]["message"]
+    for number in range(2):
+        told = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
+        await one.post(told, mcp_session_id=token)
+    await asyncio.sleep(0.01)
+    assert one.asking._under_way == {}
+    assert (await one.ask("ping", token))["result"] == {}
+
+
+async def test_listening_ends_with_its_stream_also_where_nobody_read_it(pair: tuple[Worker, Worker]) -> None:
+    one, _ = pair
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"notifications": {"toolsListChanged": True}, "_meta": envelope}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+    fields = {"mcp_protocol_version": "2026-07-28", "mcp_method": "subscriptions/listen"}
+    for read in (0, 1):
+        reply = await one.post(message, **fields)
+        assert not isinstance(reply.body, bytes)
+        assert len(one.server.watchers) == 1
+        for _ in range(read):
+            assert b"acknowledged" in await reply.body.__anext__()
+        await reply.body.aclose()  # type: ignore[attr-defined]
+        assert one.server.watchers == set()
