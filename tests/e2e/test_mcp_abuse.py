@@ -5,6 +5,8 @@ URLs of OAuth discovery that lead elsewhere are refused in `test_mcp_oauth.py`.
 
 import base64
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +23,7 @@ CONFIG = """
 listeners:
   - {{{{name: mcp, address: 127.0.0.1, port: {{port}}, protocol: MCP, limits: {{{{max_body_bytes: 1048576}}}}}}}}
 admin: {{{{port: {{admin_port}}}}}}
+observability: {{{{logging: {{{{output: [{{{{type: file, path: access.log}}}}]}}}}}}}}
 security:
   authentication:
     type: api_key
@@ -693,3 +696,48 @@ def test_a_server_that_breaks_its_word_is_an_rpc_error_of_its_own(rig: Rig) -> N
         assert (got.error["code"], got.error["message"]) == (-32000, "its own words")
     finally:
         del rig.new.handlers["tools/call echo"]
+
+
+# What is written down.
+
+
+def test_each_call_is_written_down_once_however_it_ends_and_no_secret_is(rig: Rig) -> None:
+    alice = rig.caller().begin()
+    hold = threading.Event()
+
+    def slow(_: Asked, message: Message) -> Any:
+        def answer(sock: socket.socket) -> None:
+            hold.wait(10)
+            sock.sendall(reply(200, json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": text("x")}).encode()))
+
+        return answer
+
+    traces = {how: f"{number:032x}" for number, how in enumerate(("good", "denied", "left", "left too"), 0xABC)}
+
+    def fields(how: str) -> dict[str, str | None]:
+        return {"traceparent": f"00-{traces[how]}-00f067aa0ba902b7-00"}
+
+    def of(how: str) -> list[dict[str, object]]:
+        return [one for one in rig.mesh.records() if one.get("trace_id") == traces[how]]
+
+    good = alice.ask("tools/call", {"name": "old__echo", "arguments": {"x": "s3cr3t-argument"}}, **fields("good"))
+    assert good.status == 200
+    assert alice.ask("tools/call", {"name": "old__denied"}, **fields("denied")).status == 200
+    rig.old.handlers["tools/call echo"] = slow
+    calling = {"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": {"name": "old__echo"}}
+    try:
+        stream = alice.open("POST", json.dumps(calling).encode(), **fields("left"))
+        time.sleep(0.3)
+        stream.close()
+        eventually(lambda: of("left"))
+    finally:
+        hold.set()
+        del rig.old.handlers["tools/call echo"]
+    time.sleep(0.5)
+    assert [one.get("reason") for one in of("left")] == ["caller_gone"]
+    eventually(lambda: of("good") and of("denied"))
+    assert [len(of(how)) for how in ("good", "denied")] == [1, 1]
+    assert of("denied")[0]["reason"] == "forbidden"
+    written = (rig.mesh.state / "access.log").read_text() + rig.mesh.log
+    for secret in ("sk-alice", "sk-bob", alice.session, *rig.old.sessions, "s3cr3t-argument"):
+        assert secret not in written
