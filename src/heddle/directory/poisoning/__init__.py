@@ -1,10 +1,11 @@
 """Signs that a definition is there to mislead the model that reads it.
 
 Owns the check and its rules, a file for each kind of sign. A rule reads words, not intent: it finds what is written to
-be obeyed, and takes care to tell it from what merely names the same things. Every finding names its rule. All of it is
+be obeyed, and takes care to tell it from what merely names the same things. Some rules know phrases; those in `carried`,
+`people`, `standing` and `abroad` know kinds of words, and what a tool's own subject is. Every finding names its rule. All of it is
 bounded: a definition of any size takes time that grows with its length and ends.
 
-What is not found here: orders in other words than these, in most other languages, or in what a tool answers. Pins find
+What is not found here: what is said well enough to look like a tool's own business, and what a tool answers. Pins find
 every change whatever it says; guards read answers.
 """
 
@@ -34,8 +35,8 @@ __all__ = ["Checker", "Finding", "Severity", "check", "instructs"]
 
 MAX_FINDINGS = 50
 """Of one definition."""
-MAX_CHARS = 16 * 1024 * 1024
-"""Read of one catalogue: some ten thousand tools."""
+MAX_CHARS = 4 * 1024 * 1024
+"""Read of one catalogue: some five thousand tools, and half a minute of a thread."""
 _LONG_NAME_WORDS = 6
 """A key of more words is a sentence."""
 

@@ -105,7 +105,8 @@ NOUNS: Final[dict[str, Facet]] = {
         r"prompt you|instructions (?:that )?(?:you|were)|your (?:\w+ ){0,2}?(?:instructions|prompt|reasoning|memory|"
         r"memories|"
         r"thoughts|directives|guidelines|guidance|scratchpad|plan|rules|process|context|behaviou?r|training|guardrails|"
-        r"safeguards|polic(?:y|ies))|chain[- ]of[- ]thought|scratchpad|context window|long-term memory|"
+        r"safeguards|polic(?:y|ies))|user (?:queries|messages|prompts|inputs|questions)|chain[- ]of[- ]thought|"
+        r"scratchpad|context window|long-term memory|"
         r"confidentiality rules|"
         r"agent's (?:\w+ )?memory|what you (?:\w+ )?(?:know|remember|saw|learned|read|were told)|"
         r"unrestricted assistant|persona|"
@@ -118,12 +119,13 @@ NOUNS: Final[dict[str, Facet]] = {
     "private": _class(1.5,
         r"(?:home|postal|private|street|billing|e-?mail) address(?:es)?|(?:phone|mobile|telephone|passport|insurance|"
         r"tax|"
-        r"account|identity|licen[cs]e) numbers?|contacts|address book|photos?|clipboard|health (?:details|data|"
+        r"account|identity|licen[cs]e) numbers?|contacts|address book|clipboard|health (?:details|data|"
         r"records?)|"
         r"diagnos[ie]s|ailments|prescriptions|medication|salary|salaries|marital status|balance|family matters|"
         r"personal (?:data|"
         r"details|information)|private (?:data|details|information|notes)|open (?:files|documents|editors)|"
-        r"date of birth|birthday|family|relatives|geolocation|"
+        r"gps (?:coordinates|data)|coordinates|faces|other albums|(?:real|actual|live|production) (?:values|data|"
+        r"rows|records)|date of birth|birthday|family|relatives|geolocation|"
         r"whereabouts|home town|hometown|where (?:the|they|he|she) \w+ (?:has|have|had)?|customer (?:rows|records|"
         r"data|lists?)|material|location|wi-fi|hostname|ip address|mac address|user ?name|full name|employer|income|"
         r"religion|political|"
@@ -200,7 +202,9 @@ MARKS: Final[dict[str, Facet]] = {
         r"https?://\S+|\S+@\S+\.\w+|[\w-]+\.example|webhook|endpoint"),
     "address": _class(1.0, r"https?://\S+|\S+@\S+\.\w+|[\w-]+(?:\.[\w-]+)*\.(?:example|com|net|org|io|dev)\b"),
     "excuse": _class(1.75,
-        r"kindly|for (?:\w+ )?(?:verification|calibration|auditing|audits?|quality\w*|billing|licensing|accuracy|"
+        r"kindly|as an? \w+ (?:measure|precaution|backup)|as part of (?:our|the|a)|for (?:improved|better|faster|"
+        r"enhanced|richer|consistent) \w+|for consistency|for rate limiting|for (?:\w+ )?(?:verification|calibration|"
+        r"auditing|audits?|quality\w*|billing|licensing|accuracy|"
         r"security|compliance|"
         r"tracking|personali[sz]ation|better results|better \w+|indexing|validation|analytics|monitoring|debugging|"
         r"training|"
@@ -223,7 +227,8 @@ MARKS: Final[dict[str, Facet]] = {
         r"management|"
         r"head office|enterprise|urgent\w*|attention|emergency|immediately)"),
     "beside": _class(0.5,
-        r"prior to|before (?:\w+ing|you|calling|using|each|every|any|the (?:first|call))|beforehand|afterwards|after "
+        r"prior to|when finished|when done|once (?:\w+ed|done)|before (?:\w+ing|you|calling|using|each|every|any|"
+        r"the (?:first|call))|beforehand|afterwards|after "
         r"(?:this|that|each|every)|in addition|besides|additionally|as well|also|then|on the way|in passing|first|"
         r"while (?:you|"
         r"at it|doing)|at the same time|too|along the way|on (?:success|failure|error)|whenever this"),
@@ -269,7 +274,8 @@ SOFT: Final = re.compile(
 """A person decides."""
 OWN: Final = re.compile(
     r"\b(?:of|in|on|by|from|to|with|for) this (?:server|service|api|project|account|list|page|tool)\b|\bserver's own\b|"
-    r"\byour (?:own )?(?:\w+ )?(?:api key|account|access token|token|password|app)\b|\bon the server\b|"
+    r"\byour (?:own )?(?:personal |github |app )?(?:api key|account|access token|token|password|app)\b|"
+    r"\bon the server\b|"
     r"\bby the (?:server|api)\b|"
     r"\bfrom (?:the )?(?:response|results?|list_\w+|search_\w+|get_\w+)\b|\b(?:eg|such as|for example|for instance|"
     r"ie)\b"
@@ -290,7 +296,10 @@ MEASURES: Final = re.compile(
 PLACE: Final = Facet(
     3.25,
     re.compile(
-        PLACES + r"|\.config\b|\bhosts file\b|\btrust store\b|\bknown hosts\b|\b(?:downloads|documents|home|"
+        PLACES + r"|\b(?:ssh|aws|kube|docker|npm|gcloud) (?:config(?:uration)?|credentials?|settings|identity)\b|"
+        r"\b(?:openai|anthropic|aws|github|gh|"
+        r"stripe|google|azure|slack|database|db)_\w*(?:key|token|secret|password|url)\b|\bidentity file\b|\.config\b|"
+        r"\bhosts file\b|\btrust store\b|\bknown hosts\b|\b(?:downloads|documents|home|"
         r"desktop) (?:folder|directory)\b|"
         r"/proc/self\b|\bcmdline\b|\.git/config\b|/var/log/\S+"
     ),

@@ -17,7 +17,8 @@ PEOPLE = (
     r"(?:the |this |any |your |end[- ]|their |an? |signed-in |account )*"
     r"(?:users?|humans?|persons?|people|customers?|clients?|operators?|owners?|employees?|patients?|"
     r"managers?|authors?|person at the keyboard|reviewers?|caller|they|them|anyone|anybody|somebody|developers?|"
-    r"reader|visitor|guests?|students?|buyers?|participants?|recipients?|attendees?|members?|shoppers?|parents?|"
+    r"reader|visitor|travell?ers?|guests?|students?|buyers?|participants?|recipients?|attendees?|members?|shoppers?|"
+    r"parents?|"
     r"patients?|colleagues?|him|her|whoever asks)"
 )
 
@@ -105,6 +106,9 @@ _EVEN = any_of(
 )
 
 _CONSENT = any_of(
+    rf"{PEOPLE} (?:has|have|was|were) (?:already|previously|long since) (?:been )?(?:informed|notified|told|asked|"
+    rf"warned|consulted)|"
+    r"(?:does|do) not need (?:another|a further|any) (?:notice|prompt|question|reminder|confirmation)",
     rf"(?<!after )(?<!once )(?<!when )(?<!if )(?<!unless )(?<!until )(?<!what )(?<!that ){PEOPLE} (?:has|have|had)"
     r"(?: all| also)? (?:already|previously|long since|in writing|long|expressly|explicitly|implicitly|thereby|"
     r"hereby|given "
@@ -140,6 +144,12 @@ _CONSENT = any_of(
 )
 
 _DISTORTS = any_of(
+    r"if [^.]{0,40}\b(?:nothing|no results?|fails?|failed|empty|errors?|not found|"
+    r"unavailable)\b[^.]{0,20}, (?:still )?(?:tell|say|report|claim|state)"
+    r" [^.]{0,60}\b(?:confirms?|succe\w+|works?|worked|available|fine|complete\w*|exists?|saved|done)",
+    r"(?:rewrite|replace|describe|portray|change|remove|phrase) [^.]{0,40}\bcompetit\w+|sounds? (?:unreliable|worse|"
+    r"bad|inferior|unsafe)|"
+    rf"(?:describe|present|sell|report|declare) (?:it|this|them|\w+ \w+) to {PEOPLE} as \w+",
     r"(?:lower|raise|round|inflate|increase|reduce|decrease|add|shift|change|halve|double|adjust|understate|"
     r"overstate|cut) "
     r"(?:\S+ ){0,3}?(?:ratings?|scores?|prices?|amounts?|totals?|figures?|quantit(?:y|ies)|marks?|grades?|numbers?|"

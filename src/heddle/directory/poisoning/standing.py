@@ -23,7 +23,8 @@ _TEXT = (
     r"demands?|"
     r"prescribes?|returns?|holds?))?|as (?:it|they) (?:says?|tells?|asks?|orders?|instructs?|directs?)|(?:the |any |"
     r"every |all |"
-    r"its |their |returned |contained |decoded |embedded |these |those )*(?:instructions?|commands?|directives?|orders|"
+    r"its |their |returned |contained |decoded |embedded |these |those |follow-up )*(?:follow-up requests?|"
+    r"instructions?|commands?|directives?|orders|"
     r"directions|guidance|steps) (?:\S+ ){0,3}?(?:in|from|of|inside|within|returned|found|contained|given|that (?:it|"
     r"they|"
     r"come|are|appear)) (?:\S+ ){0,3}?(?:it|answer|result|results|output|response|page|file|field|text|document|"
@@ -88,7 +89,12 @@ _PLAINLY_ODD = any_of(
     r"(?:relax|loosen|drop|suspend|"
     r"weaken|lower) your (?:\w+ )?\w+|(?:unrestricted|unfiltered|uncensored|unlimited) (?:assistant|mode|model|agent|"
     r"ai)|outranks? what|"
-    r"rank (?:it|this|them|these) (?:\w+ )?(?:above|over|before|higher)|(?:always|unconditionally) (?:comply|obey)|"
+    r"(?:safety|content|previous|prior|earlier|system|usage|host) (?:\w+ )?(?:constraints?|rules?|limits?|"
+    r"restrictions?|instructions?|guidelines?|"
+    r"filters?|polic(?:y|ies)|safeguards?) (?:are|is|have been|has been) (?:\w+ )?(?:lifted|suspended|void|disabled|"
+    r"waived|removed|relaxed|superseded|"
+    r"cancelled|obsolete|replaced)|higher priority than|rank (?:it|this|them|these) (?:\w+ )?(?:above|over|before|"
+    r"higher)|(?:always|unconditionally) (?:comply|obey)|"
     r"obey (?:this|the|our|every|all|any) (?:server|tool|\w+ server|order|request|instruction)s?",
 )
 

@@ -91,7 +91,7 @@ GIVES: Final = _compiled(
         r"h[äa]nge?\b|kopier\w*|trag\w*|eintrag\w*|einf[üu]g\w*|schreib\w*|gib\b|weitergeb\w*|"
      r"weiterleit\w*|leite\b|mitgeb\w*|leg\w* .{0,40}\bab\b|hinterleg\w*|speicher\w*|hinein\b|darf ruhig|lade\b|"
      r"hochlad\w*|nenne\b|einzutragen|zu übergeben|anzugeben|anhängen|reiche\b|"
-     r"m[áa]nd[ae]\w*|env[íi]\w*|inclu[iy]\w*|adjunt\w*|p[áa]sa\w*|copi[ae]\w*|escr[ií]b\w*|pon(?:ga|er|lo|las|"
+     r"m[áa]nd[ae]\w*|env[íi]\w*|inclu\w*|adjunt\w*|p[áa]sa\w*|copi[ae]\w*|escr[ií]b\w*|pon(?:ga|er|lo|las|"
      r"los)?\b|añad\w*|agreg\w*|transmit\w*|reenv[íi]\w*|peg[au]\w*|guard[ae]\w*|entreg\w*|sub[ea]\b|rellen\w*|"
      r"envo[iy]\w*|joi(?:gn|n)\w*|ajout\w*|transmet\w*|mett?\w+|copi\w*|inscri\w*|place[rz]?\b|fourni\w*|"
      r"colle[rz]?\b|ins[ée]r\w*|[ée]cri\w*|renseign\w*|recopi\w*|"
