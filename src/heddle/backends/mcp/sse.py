@@ -196,8 +196,13 @@ class SseTarget:
         if opening is None:
             self._trim()
             opening = self._opening[caller.key] = asyncio.ensure_future(self._open(caller))
-            opening.add_done_callback(lambda _: self._opening.pop(caller.key, None))
+            opening.add_done_callback(lambda done: self._opened(caller.key, done))
         return await asyncio.shield(opening)
+
+    def _opened(self, key: str, done: "asyncio.Future[_Stream]") -> None:
+        self._opening.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # who waits for it has it; perhaps nobody does any more
 
     def _trim(self) -> None:
         """Close streams that have idled, and the oldest when there are too many."""
@@ -223,6 +228,9 @@ class SseTarget:
             inbound.close()
             detail = f"The tool server `{self.name}` does not open its stream as it should."
             raise CallError(Reason.UPSTREAM_BROKEN, detail) from exc
+        except BaseException:
+            inbound.close()
+            raise
         reader = asyncio.ensure_future(stream.read(splitter, ready))
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
@@ -304,6 +312,8 @@ class SseTarget:
 
     def close(self) -> None:
         """See `Target`."""
+        for opening in self._opening.values():
+            opening.cancel()
         for stream in self._streams.values():
             stream.close()
         for reader in self._readers:
