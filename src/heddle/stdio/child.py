@@ -6,7 +6,7 @@ its answer comes back under the caller's id. It owns, too, where a message goes 
 - progress, and what names a subscription, to the request it names;
 - what is about the whole server to every session, that a resource was updated to those that want to know;
 - anything else (questions to the client, log messages) to the only request under way; else to its session, on the
-  stream that session holds open, or on its oldest request. When it cannot be told whose it is, because several
+  stream that session holds open, or by its likeliest request. When it cannot be told whose it is, because several
   callers share the server, a question is refused and a message dropped: it may hold what belongs to another.
 
 *Source:* Model Context Protocol 2025-11-25, "Progress", "Cancellation", "Transports"; 2026-07-28, "Subscriptions".
@@ -28,6 +28,7 @@ from heddle.stdio.stderr import Complaints
 from heddle.stdio.stream import Stream, Told
 from heddle.stdio.subscriptions import Subscriptions
 from heddle.wire.errors import ProtocolError
+from heddle.wire.mcp.placing import meant
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_CALLS = 1_024
@@ -71,7 +72,7 @@ class Session:
 class Call:
     """A request under way."""
 
-    __slots__ = ("id", "listens", "modern", "number", "session", "stream", "token")
+    __slots__ = ("id", "listens", "method", "modern", "number", "questions", "session", "stream", "token")
 
     def __init__(self, number: int, message: Message, session: Session) -> None:
         assert isinstance(message.id, int | str)
@@ -83,7 +84,10 @@ class Call:
         self.token = messages.value(meta.get("progressToken"))
         self.modern = messages.VERSION in meta
         """Closing its stream cancels it."""
-        self.listens = message.method == "subscriptions/listen"
+        self.method = message.method if isinstance(message.method, str) else ""
+        self.listens = self.method == "subscriptions/listen"
+        self.questions = 0
+        """Put on its stream and not answered."""
 
 
 class Child:
@@ -114,7 +118,7 @@ class Child:
         self._numbers = 0
         self._subscriptions: Subscriptions[Session] = Subscriptions()
         self._tokens: OrderedDict[int, tuple[Session, Id]] = OrderedDict()
-        self._questions: OrderedDict[Id, Session] = OrderedDict()
+        self._questions: OrderedDict[Id, tuple[Session, Call | None]] = OrderedDict()
         self.reading = asyncio.ensure_future(self._read())
 
     @property
@@ -179,8 +183,8 @@ class Child:
     async def tell(self, message: Message, session: Session) -> None:
         """Pass a notification or a response on. One that is about nothing the child knows is dropped."""
         if message.answers:
-            if isinstance(message.id, int | str) and self._questions.get(message.id) is session:
-                del self._questions[message.id]
+            if isinstance(message.id, int | str) and self._questions.get(message.id, (None,))[0] is session:
+                self._settle(message.id)
                 await self._write(messages.write(message))
             return
         if message.method == "notifications/initialized":
@@ -281,13 +285,13 @@ class Child:
         named = messages.fields(message.params)
         meta = messages.fields(named.get("_meta", msgspec.UNSET))
         if message.method == "notifications/progress":
-            await self._progress(message, _number(named.get("progressToken")))
+            await self._progress(message, messages.number(named.get("progressToken")))
         elif messages.SUBSCRIPTION in meta:
-            call = self._calls.get(_number(meta[messages.SUBSCRIPTION]))
+            call = self._calls.get(messages.number(meta[messages.SUBSCRIPTION]))
             if call is not None:
                 message.params = messages.replaced(message.params, _SUBSCRIPTION, call.id)
                 await call.stream.put(Told(messages.write(message)))
-        elif _concerns_all(message):
+        elif messages.concerns_all(message):
             await self._tell_all(message)
         else:
             await self._place(message)
@@ -317,20 +321,29 @@ class Child:
                 text = "It cannot be told whose call this is about."
                 self._push(messages.failure(message.id, text))  # type: ignore[arg-type]
             return
+        call = self._working(session) if len(self._calls) == 1 or not session.outbox.attached else None
         if message.asks:
             assert isinstance(message.id, int | str)
-            self._questions[message.id] = session
+            self._questions[message.id] = session, call
+            if call is not None:
+                call.questions += 1
             if len(self._questions) > MAX_QUESTIONS:
                 self._questions.popitem(last=False)
-        only = next(iter(self._calls.values())) if len(self._calls) == 1 else None
-        stream = only.stream if only is not None and only.session is session else self._stream_of(session)
+        stream = call.stream if call is not None else session.outbox
         await stream.put(Told(messages.write(message)))
+
+    def _settle(self, question: Id) -> Session | None:
+        """A question is over; whose it was."""
+        session, call = self._questions.pop(question, (None, None))
+        if call is not None:
+            call.questions -= 1
+        return session
 
     def _whose(self, message: Message) -> Session | None:
         """The session a message belongs to; None when that cannot be told."""
         if message.method == "notifications/cancelled":
             asked = messages.value(messages.fields(message.params).get("requestId"))
-            return self._questions.pop(asked, None) if asked is not None else None
+            return self._settle(asked) if asked is not None else None
         sessions = {id(call.session): call.session for call in self._calls.values()}
         if not sessions:
             sessions = {id(session): session for session in self.sessions.values() if session.id}
@@ -338,11 +351,11 @@ class Child:
 
     def _stream_of(self, session: Session) -> Stream:
         """Where a session is told what belongs to none of its requests."""
-        if not session.outbox.attached:
-            for call in self._calls.values():
-                if call.session is session and not call.listens:
-                    return call.stream
-        return session.outbox
+        call = None if session.outbox.attached else self._working(session)
+        return call.stream if call is not None else session.outbox
+
+    def _working(self, session: Session) -> Call | None:
+        return meant(call for call in self._calls.values() if call.session is session and not call.listens)
 
     # The end.
 
@@ -374,18 +387,6 @@ class Child:
         for session in self.sessions.values():
             session.outbox.close()
         self.on_end(self)
-
-
-def _concerns_all(message: Message) -> bool:
-    """It is about the server, and about nobody's call."""
-    method = message.method
-    return isinstance(method, str) and (method.endswith("/list_changed") or method == "notifications/resources/updated")
-
-
-def _number(raw: msgspec.Raw | None) -> int:
-    """The number of a request as the child says it back; 0 is none's."""
-    found = messages.value(raw)
-    return found if isinstance(found, int) else 0
 
 
 def _renamed(raw: msgspec.Raw | msgspec.UnsetType, path: tuple[str, ...], by: Id) -> msgspec.Raw | msgspec.UnsetType:

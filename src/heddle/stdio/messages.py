@@ -119,3 +119,15 @@ def made(method: str, params: dict[str, Any], to: Id | None = None) -> bytes:
 def event(data: bytes) -> bytes:
     """A message as a server-sent event."""
     return b"event: message\ndata: %b\n\n" % data
+
+
+def concerns_all(message: Message) -> bool:
+    """It is about the server, and about nobody's call."""
+    method = message.method
+    return isinstance(method, str) and (method.endswith("/list_changed") or method == "notifications/resources/updated")
+
+
+def number(raw: msgspec.Raw | None) -> int:
+    """The number of a request as the child says it back; 0 is none's."""
+    found = value(raw)
+    return found if isinstance(found, int) else 0

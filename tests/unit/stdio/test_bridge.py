@@ -110,17 +110,32 @@ async def test_with_several_requests_a_question_goes_to_the_open_stream_of_the_s
         assert isinstance((await waiting).body, bytes)
 
 
-async def test_and_without_one_to_the_oldest_request():
+async def test_and_without_one_to_the_newest_request():
     async with serving() as bridge:
         caller = Caller(bridge)
         await caller.initialize()
         waiting = asyncio.ensure_future(caller.tool("slow", s=0.4))
         await asyncio.sleep(0.1)
-        asking = asyncio.ensure_future(caller.tool("ask", prompt="hi"))
-        stream = events(await waiting)
+        stream = events(await caller.tool("ask", prompt="hi"))
         assert await anext(stream) == QUESTION
         await caller.post({"id": "q", "result": 1})
-        assert isinstance((await asking).body, bytes)
+        assert (await anext(stream))["result"]["value"]["result"] == 1
+        assert isinstance((await waiting).body, bytes)
+
+
+async def test_a_question_that_is_not_answered_holds_up_no_other():
+    """Its request may be given up: nobody would see the next question there."""
+    async with serving() as bridge:
+        caller = Caller(bridge)
+        await caller.initialize()
+        given_up = events(await caller.tool("ask", prompt="hi"))
+        assert await anext(given_up) == QUESTION
+        again = events(await caller.tool("ask", id="r", prompt="hi"))
+        assert (await anext(again))["id"] == "r"
+        await caller.post({"id": "r", "result": 1})
+        assert (await anext(again))["result"]["value"]["result"] == 1
+        await caller.post({"id": "q", "result": 2})
+        assert (await anext(given_up))["result"]["value"]["result"] == 2
 
 
 async def test_what_concerns_the_server_goes_to_every_session():

@@ -31,6 +31,7 @@ from heddle.wire.jsonrpc import (
     encode_request,
 )
 from heddle.wire.mcp import meta
+from heddle.wire.mcp.placing import meant
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -43,10 +44,11 @@ _encode = msgspec.json.encode
 class _Asked:
     """A request that waits for its answer on the stream."""
 
-    __slots__ = ("answer", "caller", "request", "token")
+    __slots__ = ("answer", "caller", "method", "questions", "request", "token")
 
     def __init__(self, caller: Caller, request: TargetRequest, token: bytes) -> None:
         self.caller, self.request, self.token = caller, request, token
+        self.method, self.questions = request.method, 0
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
 
@@ -133,16 +135,23 @@ class _Stream:
 
         A log message is about what is being done; anything else is about the server.
         """
-        asked = next(iter(self._asked.values()), None)
+        asked = meant(self._asked.values())
         if self.hear is not None and (asked is None or message.method != "notifications/message"):
             self.hear(message.method, message.params)
         elif asked is not None:
             asked.caller.notify(message.method, message.params)
 
     async def _answer(self, question: Message) -> None:
-        asked = next(iter(self._asked.values()), None)
-        caller = asked.caller if asked is not None else Caller()
-        await self._posted(await answer_question(question, caller), caller)
+        asked = meant(self._asked.values())
+        if asked is None:
+            await self._posted(await answer_question(question, Caller()), Caller())
+            return
+        asked.questions += 1
+        try:
+            answer = await answer_question(question, asked.caller)
+        finally:
+            asked.questions -= 1
+        await self._posted(answer, asked.caller)
 
     def _start(self, work: "asyncio.Future[None] | object") -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
