@@ -30,9 +30,10 @@ FORMER = (
     "dev while blind, fourth: what is led to, not only told; six other languages: 48.1 %, 4.8 % (14:32)",
     "dev while blind, fifth: names of other targets' tools without a separator: 49.0 %, 4.8 % (14:44)",
     "dev while blind, sixth: hidden markup counts only where it speaks to a reader: 49.0 %, 2.9 % (14:45)",
-    "estimate before the new blind half was run: three sets of poisoned definitions, each written by the rules' author "
-    "after the rules of that moment and then tuned on, gave at first sight 44 % of 85, 39 % of 56 and 64 % of 33; weights "
-    "alone, fitted on four fifths of all twins and measured on the fifth, 43 % of 181 at 3.9 % of the benign",
+    "estimate before the new blind half was run: three sets of poisoned definitions, each written by the author of the "
+    "rules after the rules of that moment and then tuned on, gave at first sight 44 % of 85, 39 % of 56, 64 % of 33; "
+    "weights alone, fitted on four fifths of all twins and measured on the fifth, 43 % of 181 at 3.9 % of the benign",
+    "blind, FIRST run: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC, commit 925dfcc)",
 )
 """Figures of earlier rules, told with every later one."""
 

@@ -1,9 +1,9 @@
 """Signs that a definition is there to mislead the model that reads it.
 
 Owns the check and its rules, a file for each kind of sign. A rule reads words, not intent: it finds what is written to
-be obeyed, and takes care to tell it from what merely names the same things. Some rules know phrases; those in `carried`,
-`people`, `standing` and `abroad` know kinds of words, and what a tool's own subject is. Every finding names its rule. All of it is
-bounded: a definition of any size takes time that grows with its length and ends.
+be obeyed, and takes care to tell it from what merely names the same things. Some rules know phrases; those in
+`carried`, `people`, `standing` and `abroad` know kinds of words, and what a tool's own subject is. Every finding names
+its rule. All of it is bounded: a definition of any size takes time that grows with its length and ends.
 
 What is not found here: what is said well enough to look like a tool's own business, and what a tool answers. Pins find
 every change whatever it says; guards read answers.
