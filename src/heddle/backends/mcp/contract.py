@@ -25,8 +25,8 @@ class Caller:
     """On whose behalf a target is asked. Fronts make one per request; this one is the gateway itself."""
 
     principal: Principal = ANONYMOUS
-    token: bytes = b""
-    """The credential that the caller presented: for exchanging, never for passing on."""
+    given_token: bytes | None = None
+    """What `token` is, where it is not the exchange's."""
     key: str = "gateway"
     """What sessions with targets are kept under: the caller's session, or who the caller is where it has none."""
     version: str = LATEST
@@ -41,6 +41,18 @@ class Caller:
     """Sessions with targets that the caller's token carries, by target."""
     beginning: dict[str, str] | None = None
     """While the caller's own session begins: sessions with targets that its token is going to carry."""
+
+    @property
+    def token(self) -> bytes:
+        """The credential that the caller presented, empty for none: for exchanging, never for passing on."""
+        if self.given_token is None and self.exchange is not None:
+            value = self.exchange.request.header(b"authorization") or b""
+            self.given_token = value[7:].strip() if value[:7].lower() == b"bearer " else b""
+        return self.given_token or b""
+
+    @token.setter
+    def token(self, token: bytes) -> None:
+        self.given_token = token
 
     @property
     def modern(self) -> bool:

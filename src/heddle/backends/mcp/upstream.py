@@ -13,6 +13,7 @@ from typing import Any
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
 from heddle.backends.mcp.consenting import with_consent
 from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
+from heddle.backends.mcp.shelves import Pulse, Shelf
 from heddle.backends.mcp.unconnected import CONNECT, connected, is_unconnected, unconnected
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec, StdioSpec
 from heddle.model.snapshot_mcp_auth import (
@@ -48,27 +49,6 @@ _SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.
 Admit = Callable[[Catalogue], Awaitable[Catalogue]]
 
 
-class _Shelf:
-    """The lists for one kind of caller."""
-
-    __slots__ = ("catalogue", "failures", "hangs", "old", "read", "reading", "retried", "retry_at_s", "until_s")
-
-    def __init__(self) -> None:
-        self.read: Catalogue | None = None
-        """As the target lists it."""
-        self.catalogue: Catalogue | None = None
-        """What of that may be shown."""
-        self.until_s = 0.0
-        self.old = True
-        self.failures = 0
-        self.retry_at_s = 0.0
-        self.hangs = False
-        """It did not answer the last time: nobody waits for it the next time."""
-        self.retried = False
-        """It is asked again without anybody asking for it."""
-        self.reading: asyncio.Task[None] | None = None
-
-
 class Upstream:
     """A target and what is known of it. Belongs to one snapshot and one worker."""
 
@@ -81,7 +61,8 @@ class Upstream:
         self.admit: Admit = _as_it_is
         """What of its lists may be shown."""
         self._monotonic = tools.clock.monotonic
-        self._shelves: dict[str, _Shelf] = {}
+        self._pulse = Pulse.of(tools)
+        self._shelves: dict[str, Shelf] = {}
         self._running = 0
         self._plain = not isinstance(spec.auth, OAuthCodeAuth | UserSecretAuth)
         self._failures = 0
@@ -169,7 +150,7 @@ class Upstream:
         if shelf is None:
             if len(self._shelves) >= MAX_SHELVES:
                 del self._shelves[next(iter(self._shelves))]
-            shelf = self._shelves[scope] = _Shelf()
+            shelf = self._shelves[scope] = Shelf()
         now_s = self._monotonic()
         if (shelf.old or now_s >= shelf.until_s) and now_s >= shelf.retry_at_s:
             self._read(shelf, caller, scope)
@@ -185,7 +166,17 @@ class Upstream:
             return None
         return shelf.catalogue
 
-    def _read(self, shelf: _Shelf, caller: Caller, scope: str) -> "asyncio.Task[None]":
+    def known_until_s(self, scope: str = "") -> float:
+        """Monotonic second until which what is known holds, unless the pulse beats before; 0 when nothing is known."""
+        shelf = self._shelves.get(scope)
+        return 0.0 if shelf is None or shelf.old or shelf.catalogue is None else shelf.until_s
+
+    def _differ(self) -> None:
+        """Its lists are other ones from now on."""
+        self.generation += 1
+        self._pulse.beats += 1
+
+    def _read(self, shelf: Shelf, caller: Caller, scope: str) -> "asyncio.Task[None]":
         if shelf.reading is None:
             own = Caller()
             if scope:
@@ -199,7 +190,7 @@ class Upstream:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _refresh(self, shelf: _Shelf, caller: Caller) -> None:
+    async def _refresh(self, shelf: Shelf, caller: Caller) -> None:
         shelf.old = False
         try:
             async with asyncio.timeout(self.spec.timeouts.list_s or None):
@@ -212,7 +203,7 @@ class Upstream:
         finally:
             shelf.reading = None
 
-    async def _take(self, shelf: _Shelf, catalogue: Catalogue) -> None:
+    async def _take(self, shelf: Shelf, catalogue: Catalogue) -> None:
         """Lists were read."""
         again = shelf.failures > 0
         shelf.failures, shelf.retry_at_s, shelf.hangs = 0, 0.0, False
@@ -221,13 +212,13 @@ class Upstream:
         if shelf.read is None or catalogue != shelf.read:
             shelf.read = catalogue
             shelf.catalogue = await self.admit(catalogue)
-            self.generation += 1
+            self._differ()
             if again:
                 for what in _CHANGED.values():
                     self.changed(self, what)
         self._watch()
 
-    def _unread(self, shelf: _Shelf, error: Exception) -> None:
+    def _unread(self, shelf: Shelf, error: Exception) -> None:
         """Lists could not be read: they are, later."""
         pause_s = RETRY_S[min(shelf.failures, len(RETRY_S) - 1)]
         shelf.failures += 1
@@ -245,7 +236,7 @@ class Upstream:
                 shelf.retried = True
                 self._start(self._retry(shelf))
 
-    async def _retry(self, shelf: _Shelf) -> None:
+    async def _retry(self, shelf: Shelf) -> None:
         """Read lists again until it succeeds: callers who miss them are told then, and need not ask."""
         while shelf.failures:
             await asyncio.sleep(RETRY_S[min(shelf.failures - 1, len(RETRY_S) - 1)])
@@ -255,11 +246,11 @@ class Upstream:
                 await asyncio.wait([shelf.reading])
         shelf.retried = False
 
-    def _show_unconnected(self, shelf: _Shelf) -> None:
+    def _show_unconnected(self, shelf: Shelf) -> None:
         """Of a caller without an account there: that is no fault of the target."""
         if shelf.read is not None or shelf.catalogue is None:
             shelf.read, shelf.catalogue = None, unconnected(self.name)
-            self.generation += 1
+            self._differ()
         # Looked for at once again: it may be connected any moment, by a page that another worker serves.
         shelf.until_s = 0.0
 
@@ -273,7 +264,7 @@ class Upstream:
         for shelf in list(self._shelves.values()):
             if shelf.read is not None:
                 shelf.catalogue = await (admit or self.admit)(shelf.read)
-                self.generation += 1
+                self._differ()
 
     def _watch(self) -> None:
         """Begin to listen to what it says by itself, and to look after its health."""
@@ -314,12 +305,13 @@ class Upstream:
 
     def invalidate(self, what: str) -> None:
         """Its lists changed: read them again before they are next shown."""
+        self._pulse.beats += 1
         for scope, shelf in self._shelves.items():
             shelf.old = True
             if not scope and shelf.catalogue is not None:
                 self._start(self._reread(shelf, what))
 
-    async def _reread(self, shelf: _Shelf, what: str) -> None:
+    async def _reread(self, shelf: Shelf, what: str) -> None:
         if shelf.reading is not None:
             # It may have been asked before the change: what it brings is not trusted to be the new list.
             await asyncio.wait([shelf.reading])

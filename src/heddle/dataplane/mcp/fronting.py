@@ -82,13 +82,6 @@ def identify(caller: Caller, exchange: Exchange, prefix: str) -> None:
     caller.exchange = exchange
     caller.principal = exchange.principal
     caller.key = f"{prefix}{caller_id(exchange.principal)}"
-    caller.token = bearer(exchange.request)
-
-
-def bearer(request: Request) -> bytes:
-    """The token that a caller came with, to be exchanged for another; empty when there is none."""
-    value = request.header(b"authorization") or b""
-    return value[7:].strip() if value[:7].lower() == b"bearer " else b""
 
 
 def failure(exchange: Exchange, error: BaseException) -> RpcError:

@@ -166,7 +166,6 @@ class LegacyFront:
         running = Running()
         caller = LegacyCaller(running, self._asking, session, exchange.principal)
         caller.exchange, caller.hears = exchange, hears
-        caller.token = fronting.bearer(exchange.request)
         if session is None:
             fronting.identify(caller, exchange, "caller:")
         else:

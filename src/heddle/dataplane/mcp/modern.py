@@ -216,6 +216,8 @@ class ModernFront:
 
 def _answered(capabilities: dict[str, Any]) -> str:
     """Which questions a client answers, as part of a key: few, whatever it declares."""
+    if not capabilities:
+        return ""
     found = []
     for name in sorted(ANSWERED_BY.values()):
         declared = capabilities.get(name)

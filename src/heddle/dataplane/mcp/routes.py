@@ -10,6 +10,7 @@ from heddle.backends.mcp.build import build_target
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.endpoint import Endpoint
+from heddle.dataplane.mcp.feed import REPLACED
 from heddle.dataplane.mcp.fronting import Record
 from heddle.dataplane.mcp.lasting import Lasting, lasts
 from heddle.dataplane.mcp.legacy import LegacyFront
@@ -69,6 +70,11 @@ class McpRouter:
         restricted = self._restricted.get(path)
         return route if restricted is None or listener in restricted else UNKNOWN
 
+    def replaced(self) -> None:
+        """Another configuration is served from now on: who listens here is told to look, and to listen there."""
+        for server in self.servers.values():
+            server.changed(REPLACED)
+
 
 class _Building:
     """One snapshot's servers, as they are made."""
@@ -106,7 +112,7 @@ class _Building:
 
     def serve(self, spec: McpServerSpec) -> None:
         """Serve one virtual server."""
-        server = VirtualServer(spec, self.upstreams, self.checks, self.tools.sealing)
+        server = VirtualServer(spec, self.upstreams, self.checks, self.tools)
         self.router.servers[spec.name] = server
         if spec.search is not None:
             server.lists.search = FindingTools(spec.search, server.lists)

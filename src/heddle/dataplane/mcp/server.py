@@ -5,14 +5,12 @@ sent in its place, and what of the result callers see. What is forbidden is answ
 *Source:* Model Context Protocol 2025-11-25 and 2026-07-28, "Server features".
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from heddle.backends.mcp.catalogue import Catalogue
 from heddle.backends.mcp.contract import NOTHING, Caller, Params, TargetRequest
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.guarding import guarded
@@ -23,13 +21,13 @@ from heddle.dataplane.mcp.protected import Protected
 from heddle.dataplane.mcp.reaching import Reaching
 from heddle.dataplane.mcp.refusing import each_alone, unknown
 from heddle.dataplane.mcp.rewriting import exposed_in
-from heddle.dataplane.mcp.surface import Entry, Part, Surface, prefix_of
+from heddle.dataplane.mcp.showing import Showing
+from heddle.dataplane.mcp.surface import Entry, Surface
 from heddle.dataplane.mcp.tasks import METHODS, Tasks, named_again, to_target
 from heddle.dataplane.mcp.tracing import passed
-from heddle.drivers.sealing import Sealing
-from heddle.identity.caller import caller_id
 from heddle.model.mcp import Kind, McpCall
 from heddle.model.snapshot_mcp import McpServerSpec
+from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Message, RpcError
@@ -57,18 +55,12 @@ class VirtualServer:
     """One virtual server of a snapshot."""
 
     def __init__(
-        self, spec: McpServerSpec, upstreams: Mapping[str, Upstream], policies: McpPolicies, sealing: Sealing
+        self, spec: McpServerSpec, upstreams: Mapping[str, Upstream], policies: McpPolicies, tools: Tools
     ) -> None:
         self.spec = spec
         self.policies = policies
-        self.tasks = Tasks(spec.name, sealing)
-        self._upstreams = upstreams
-        self._targets = [
-            (target, upstreams[target.target], tuple(upstreams[name] for name in target.fallbacks))
-            for target in spec.targets
-        ]
-        self._per_caller = any(upstream.per_caller for _, upstream, _ in self._targets)
-        self._surfaces: dict[str, Surface] = {}
+        self.tasks = Tasks(spec.name, tools.sealing)
+        self._showing = Showing(spec, upstreams, tools)
         self._reaching = Reaching(policies)
         self.lists = Lists(policies, spec)
         self.protected: Protected | None = None
@@ -78,12 +70,12 @@ class VirtualServer:
 
     def targets(self) -> list[tuple[str, Upstream]]:
         """Its targets in order, each with the prefix of its names."""
-        return [(prefix_of(self.spec, target), upstream) for target, upstream, _ in self._targets]
+        return self._showing.targets
 
     async def set_level(self, params: Params, caller: Caller) -> None:
         """Tell every target of the caller's session what it wants to hear of; those of the newer era are told with
         each call."""
-        surface = self._known(caller) or await self.surface(caller)
+        surface = self._showing.known(caller) or await self._showing.surface(caller)
         told = [
             part.upstream.call(TargetRequest(method="logging/setLevel", params=params), caller)
             for part in surface.parts
@@ -108,52 +100,7 @@ class VirtualServer:
 
     async def surface(self, caller: Caller) -> Surface:
         """What there is, for this kind of caller. Raises CallError when a target is missing that must not be."""
-        surface = self._known(caller)
-        if surface is not None:
-            return surface
-        scope = caller_id(caller.principal) if self._per_caller else ""
-        catalogues = await asyncio.gather(
-            *(upstream.catalogue(caller, scope if upstream.per_caller else "") for _, upstream, _ in self._targets)
-        )
-        catalogues = [
-            catalogue or await self._from_others(fallbacks, caller)
-            for (_, _, fallbacks), catalogue in zip(self._targets, catalogues, strict=True)
-        ]
-        parts = [
-            Part(target, upstream, catalogue, fallbacks)
-            for (target, upstream, fallbacks), catalogue in zip(self._targets, catalogues, strict=True)
-        ]
-        missing = [part.spec.target for part in parts if part.catalogue is None]
-        if missing and (self.spec.on_target_failure == "fail" or len(missing) == len(parts)):
-            names = ", ".join(f"`{name}`" for name in missing)
-            raise CallError(Reason.UPSTREAM_UNREACHABLE, f"The tool server {names} could not be reached.")
-        surface = self._surfaces.get(scope)
-        generation = tuple(part.upstream.generation for part in parts)
-        if surface is None or surface.generation != generation or not surface.shows(catalogues):
-            if len(self._surfaces) > 4_096:
-                self._surfaces.clear()
-            surface = self._surfaces[scope] = Surface(self.spec, parts)
-        return surface
-
-    async def _from_others(self, fallbacks: tuple[Upstream, ...], caller: Caller) -> Catalogue | None:
-        """What those offer that serve the same, while a target was never reached."""
-        for upstream in fallbacks:
-            catalogue = await upstream.catalogue(caller)
-            if catalogue is not None:
-                return catalogue
-        return None
-
-    def _known(self, caller: Caller) -> Surface | None:
-        """What there is, if nothing has to be asked for."""
-        scope = caller_id(caller.principal) if self._per_caller else ""
-        surface = self._surfaces.get(scope)
-        if surface is None or not surface.complete:
-            return None
-        for part, generation in zip(surface.parts, surface.generation, strict=True):
-            upstream = part.upstream
-            if upstream.generation != generation or upstream.known(scope if upstream.per_caller else "") is None:
-                return None
-        return surface
+        return self._showing.known(caller) or await self._showing.surface(caller)
 
     # Methods.
 
@@ -186,7 +133,7 @@ class VirtualServer:
         arguments = message.value.get("arguments")
         if arguments is not None and not isinstance(arguments, dict):
             raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
-        surface = self._known(caller) or await self.surface(caller)
+        surface = self._showing.known(caller) or await self._showing.surface(caller)
         if self.lists.search is not None and name in self.lists.search.tools:
             return await self.lists.search.call(self, surface, turn)
         return await self._perform(surface.tool(name, caller.key), "tool", name, arguments or {}, turn)

@@ -125,7 +125,7 @@ def worker(*targets: FakeTarget, beside: Worker | None = None, spec: Any = None,
         name="s", path="/mcp", targets=tuple(ServerTargetSpec(target=one.name) for one in targets), **(spec or {})
     )
     upstreams = {one.name: upstream(one, tools) for one in targets}
-    server = VirtualServer(server_spec, upstreams, McpPolicies(policies or {}), tools.sealing)
+    server = VirtualServer(server_spec, upstreams, McpPolicies(policies or {}), tools)
     session_spec = McpSessionSpec()
     sessions = Sessions(session_spec, tools.sealing, tools.kv("mcp_sessions"), tools.bus, tools.clock.now)
     asking, parking = Asking(tools.bus), Parking(tools.sealing, tools.bus)
