@@ -166,8 +166,10 @@ class Backend:
 def asking(old: Backend) -> Any:
     """A handler that asks the caller in its stream, and tells as its result what it was answered."""
 
+    numbers = itertools.count(1_000_001)
+
     def handler(_: Asked, message: Message) -> Any:
-        number = message["id"] + 1_000_000
+        number = next(numbers)  # ids of requests are each worker's own, and come again
         question = {"jsonrpc": "2.0", "id": number, "method": "sampling/createMessage", "params": {"messages": []}}
 
         def answer(sock: socket.socket) -> None:
