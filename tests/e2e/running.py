@@ -54,6 +54,7 @@ class RunningMesh:
     admin_port: int
     workers: int = 1
     command: str = "up"
+    arguments: tuple[str, ...] = ()
     grace_s: float = 5.0
     environ: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
@@ -73,7 +74,7 @@ class RunningMesh:
 
     def start(self) -> "RunningMesh":
         command = [sys.executable, "-m", "heddle", self.command, "-f", str(self.config), "--state", str(self.state)]
-        command += ["--workers", str(self.workers), "--grace", str(self.grace_s)]
+        command += ["--workers", str(self.workers), "--grace", str(self.grace_s), *self.arguments]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **self.environ})
         deadline = time.monotonic() + START_S

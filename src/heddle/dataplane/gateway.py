@@ -81,8 +81,10 @@ class Gateway:
 
     def swap(self, runtime: Runtime) -> None:
         """Let new calls meet `runtime`; the former is closed when its last call has ended."""
-        self._former.append(self.runtime)
-        self.runtime = runtime
+        former, self.runtime = self.runtime, runtime
+        self._former.append(former)
+        if former.mcp is not None:
+            former.mcp.replaced()
 
     def inflight(self) -> int:
         """Calls under way. Called now and then: closes former runtimes that have none left."""

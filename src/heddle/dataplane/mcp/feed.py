@@ -25,7 +25,7 @@ from heddle.model.mcp import McpCall
 from heddle.pipeline.errors import CallError
 from heddle.pipeline.exchange import Exchange
 from heddle.wire import sse
-from heddle.wire.jsonrpc import RpcError, encode_members, encode_notification
+from heddle.wire.jsonrpc import RpcError, encode_members, encode_notification, encode_result
 from heddle.wire.mcp import meta
 from heddle.wire.mcp.names import exposed_uri
 
@@ -46,6 +46,8 @@ CHANGED = {
     "prompts": "notifications/prompts/list_changed",
     "resources": "notifications/resources/list_changed",
 }
+REPLACED = "configuration"
+"""What changed when another configuration is served from now on."""
 _encode = msgspec.json.encode
 
 
@@ -60,14 +62,25 @@ class Feed:
         self.lists: frozenset[str] = frozenset(CHANGED)
         self.tag: Params = {}
         """What `_meta` of each message says."""
+        self.lasting = False
+        """Its stream is the session: it outlives the configuration."""
+        self.farewell = b""
+        """The last message of a stream that is ended in order."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._own: list[tuple[Upstream, Caller]] = []
         server.watchers.add(self._changed)
 
     def _changed(self, what: str) -> None:
-        if what in self.lists:
-            self.tell(CHANGED[what], {})
+        for name, method in CHANGED.items():
+            if name in self.lists and what in (name, REPLACED):
+                self.tell(method, {})
+        if what == REPLACED and not self.lasting:
+            # Who listens under a configuration that is gone hears of nothing new, and keeps its targets busy.
+            if self.farewell:
+                self.mail.say(self.farewell)
+            self.mail.done = True
+            self.mail.wake()
 
     def tell(self, method: str, params: Params) -> None:
         """Put a message into the stream."""
@@ -156,9 +169,11 @@ class Feed:
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Encoded messages as they come, empty ones where the stream should say that it is there."""
-        while not self.mail.done:
+        while True:
             for said in self.mail.take():
                 yield said
+            if self.mail.done and not self.mail.said:
+                return
             if await fronting.silence(self.mail):
                 yield b""
 
@@ -203,6 +218,8 @@ class Listening:
         feed = self._feed = Feed(self._server, self._caller, self._exchange)
         feed.lists = frozenset(lists)
         feed.tag = {meta.SUBSCRIPTION_ID: msgspec.Raw(self._identity)}
+        ended = {"resultType": msgspec.Raw(b'"complete"'), "_meta": msgspec.Raw(encode_members(feed.tag))}
+        feed.farewell = encode_result(self._identity, encode_members(ended))
         honoured: dict[str, Any] = {f"{name}ListChanged": True for name in lists}
         if entries:
             honoured["resourceSubscriptions"] = [entry.name for entry in entries]

@@ -98,6 +98,7 @@ class _Talk:
         self._record = record
         self._following = legacy.following(session, exchange)
         self.feed = self._following.feed
+        self.feed.lasting = True
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, body: bytes) -> None:
