@@ -8,7 +8,7 @@ with is a result, its failures included; only a service that cannot be asked is 
 import msgspec
 
 from heddle.backends.mcp.contract import NOTHING, Caller, Described, Hear, Params, TargetRequest, Wanted
-from heddle.backends.mcp.peer import Peer, Place, head
+from heddle.backends.mcp.peer import BARE, Peer, Place, head
 from heddle.model.snapshot_mcp import OpenApiSpec
 from heddle.net.errors import NetError
 from heddle.pipeline.errors import CallError, Reason
@@ -61,6 +61,7 @@ class OpenApiTarget:
         if request.method == "tools/list":
             return self._list
         if request.method in ("server/discover", "ping"):
+            await self._knock(caller)
             return NOTHING
         raise RpcError(METHOD_NOT_FOUND, "Method not found")
 
@@ -92,6 +93,11 @@ class OpenApiTarget:
         kind = next((value for name, value in inbound.headers if name == b"content-type"), b"")
         result = read_answer(operation, inbound.status, kind.decode("latin-1"), body, inbound.headers)
         return _encode(result)
+
+    async def _knock(self, caller: Caller) -> None:
+        """See whether anybody is there: whatever the service answers, it does. Raises CallError."""
+        inbound = await self._peer.send_any("HEAD", b"", BARE, caller)
+        inbound.close()
 
     async def notify(self, method: str, params: Params, caller: Caller) -> None:
         """See `Target`. Nobody is there to be told."""
