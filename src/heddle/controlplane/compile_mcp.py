@@ -5,9 +5,9 @@ Owns the translation. Targets are in `compile_mcp_targets`.
 
 import msgspec
 
-from heddle.controlplane.compile_mcp_auth import compile_credentials
+from heddle.controlplane.compile_mcp_auth import compile_credentials, sealing_keys
 from heddle.controlplane.compile_mcp_targets import Values, compile_target
-from heddle.controlplane.secrets import SecretError, Secrets
+from heddle.controlplane.secrets import Secrets
 from heddle.model.config_mcp import (
     Json,
     McpServer,
@@ -39,9 +39,6 @@ from heddle.model.snapshot_mcp import (
     VersionedToolSpec,
     VersionSpec,
 )
-
-MIN_KEY_CHARS = 32
-"""Characters of a secret that session tokens are sealed with."""
 
 
 def compile_mcp(plan: Plan, secrets: Secrets, report: Report) -> McpSpec:
@@ -154,20 +151,9 @@ def _oauth(oauth: ProtectedResource) -> ResourceServerSpec:
 def _sessions(placed: Placed[McpSessions], secrets: Secrets, report: Report) -> McpSessionSpec:
     """Keys that cannot be had are errors: sessions sealed with others would be good on this machine alone."""
     sessions, place = placed
-    keys: list[str] = []
-    for index, text in enumerate(sessions.keys):
-        here = place.at("keys", index)
-        try:
-            key = secrets.resolve(text, place.source.folder)
-        except SecretError as exc:
-            report.error(here, str(exc))
-            continue
-        if len(key) < MIN_KEY_CHARS:
-            report.error(here, f"is shorter than {MIN_KEY_CHARS} characters", "openssl rand -base64 32 makes one")
-        keys.append(key)
     return McpSessionSpec(
         ttl_s=duration_s(sessions.ttl),
-        keys=tuple(keys),
+        keys=sealing_keys(sessions.keys, place.at("keys"), secrets, report),
         replay_events=sessions.replay_events,
         replay_s=duration_s(sessions.replay),
     )

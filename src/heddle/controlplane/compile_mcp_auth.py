@@ -42,6 +42,7 @@ from heddle.model.snapshot_mcp_auth import (
 )
 
 MIN_KEY_CHARS = 32
+"""Of a secret that session tokens or stored credentials are sealed with."""
 
 
 def compile_target_auth(
@@ -58,26 +59,32 @@ def compile_target_auth(
     return _oauth(auth, had)
 
 
+def sealing_keys(texts: tuple[str, ...], place: Place, secrets: Secrets, report: Report) -> tuple[str, ...]:
+    """Secrets that something is sealed with. One that cannot be had is an error, as what it sealed cannot be read."""
+    keys: list[str] = []
+    for index, text in enumerate(texts):
+        try:
+            key = secrets.resolve(text, place.source.folder)
+        except SecretError as exc:
+            report.error(place.at(index), str(exc))
+            continue
+        if len(key) < MIN_KEY_CHARS:
+            hint = "openssl rand -base64 32 makes one"
+            report.error(place.at(index), f"is shorter than {MIN_KEY_CHARS} characters", hint)
+        keys.append(key)
+    return tuple(keys)
+
+
 def compile_credentials(placed: Placed[Credentials] | None, secrets: Secrets, report: Report) -> CredentialsSpec:
     """What all targets share. Keys of the vault that cannot be had are errors: what is stored could not be read."""
     if placed is None:
         return CredentialsSpec()
     said, place = placed
-    keys: list[str] = []
-    for index, text in enumerate(said.vault_keys):
-        here = place.at("vault_keys", index)
-        try:
-            key = secrets.resolve(text, place.source.folder)
-        except SecretError as exc:
-            report.error(here, str(exc))
-            continue
-        if len(key) < MIN_KEY_CHARS:
-            report.error(here, f"is shorter than {MIN_KEY_CHARS} characters", "openssl rand -base64 32 makes one")
-        keys.append(key)
+    keys = sealing_keys(said.vault_keys, place.at("vault_keys"), secrets, report)
     return CredentialsSpec(
         public_url=said.public_url.rstrip("/"),
         client_name=said.client_name,
-        vault_keys=tuple(keys),
+        vault_keys=keys,
         proof=said.proof,
         keep_s=duration_s(said.keep),
     )

@@ -6,10 +6,10 @@ key that comes from elsewhere proves it of those with access, too, once the proc
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
+from heddle.drivers.keyfile import make_key
 from heddle.drivers.ledger import LedgerError
 from heddle.drivers.ledger.chain import Seal
 
@@ -23,22 +23,8 @@ def prepare(directory: Path, given: str = "") -> Seal:
         return _seal(given.encode())
     path = directory / FILE
     with contextlib.suppress(FileExistsError):
-        _make(path)
+        make_key(path)
     return _seal(read(path))
-
-
-def _make(path: Path) -> None:
-    """A new key, which has its name only once it is whole: another worker may look this very moment."""
-    fresh = path.with_name(f"{FILE}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(fresh, path)
-    finally:
-        fresh.unlink()
 
 
 def read(path: Path) -> bytes:

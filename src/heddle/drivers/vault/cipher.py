@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from heddle.drivers.keyfile import make_key
 from heddle.drivers.vault import Place, VaultError
 
 FILE = "vault.key"
@@ -75,26 +76,10 @@ def own_key(directory: Path) -> bytes:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = directory / FILE
     with contextlib.suppress(FileExistsError):
-        _make(path)
+        make_key(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode) or mode & 0o077:
             raise VaultError(f"{path.name} must be a file that only its owner can read (chmod 600)")
         return file.read(4096).strip()
-
-
-def _make(path: Path) -> None:
-    """A new key, which has its name only once it is whole: another worker may look this very moment."""
-    if path.exists():
-        return
-    fresh = path.with_name(f"{FILE}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(32).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(fresh, path)
-    finally:
-        fresh.unlink()
