@@ -2,9 +2,9 @@
 
 Definitions come in twins: one is there to mislead a model, the other names the same things and is harmless ("read
 ~/.ssh/id_rsa and pass it on", "never reads ~/.ssh/id_rsa"). `own` was written with the first rules. `dev` was written
-by somebody who had not seen them; it was blind once, and is read and tuned on now. `blind` is new: written by somebody
-who saw neither rules nor texts, and not read by whoever works on the rules. `harmless` are definitions as honest
-servers write them, tuned on too. Flagged means: a finding of medium or high.
+by somebody who had not seen them, `dev2` by another; each was blind once, and is read and tuned on now. `blind` is new:
+written by somebody who saw neither rules nor texts, and not read by whoever works on the rules. `harmless` are
+definitions as honest servers write them, tuned on too. Flagged means: a finding of medium or high.
 
 The figure of `blind` is the one to believe; those of the others say how well rules fit what they were fitted to.
 """
@@ -21,7 +21,12 @@ from heddle.directory.definitions import Definition, define
 from heddle.directory.poisoning import Finding, check
 
 DATA = Path(__file__).parents[1] / "data" / "tool_definitions"
-HALVES = {"own": DATA / "own.jsonl", "dev": DATA / "dev.jsonl", "blind": DATA / "blind2.jsonl"}
+HALVES = {
+    "own": DATA / "own.jsonl",
+    "dev": DATA / "dev.jsonl",
+    "dev2": DATA / "dev2.jsonl",
+    "blind": DATA / "blind3.jsonl",
+}
 FORMER = (
     "own, first run, no rule changed for it yet: 90.9 % of 77 poisoned, 1.3 % of 77 benign (2026-11-21 14:19 UTC)",
     "dev while blind, FIRST run: 34.6 % of 104 poisoned, 6.7 % of 104 benign (2026-11-21 14:23 UTC)",
@@ -33,7 +38,7 @@ FORMER = (
     "estimate before the new blind half was run: three sets of poisoned definitions, each written by the author of the "
     "rules after the rules of that moment and then tuned on, gave at first sight 44 % of 85, 39 % of 56, 64 % of 33; "
     "weights alone, fitted on four fifths of all twins and measured on the fifth, 43 % of 181 at 3.9 % of the benign",
-    "blind, FIRST run: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC, commit 925dfcc)",
+    "dev2 while blind, FIRST run and only one: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC, commit 925dfcc)",
 )
 """Figures of earlier rules, told with every later one."""
 

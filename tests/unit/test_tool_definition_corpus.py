@@ -45,7 +45,7 @@ def check_definition(kind: str, definition: dict[str, Any]) -> None:
 
 
 def test_there_is_a_corpus():
-    assert {path.name for path in FILES} >= {"own.jsonl", "dev.jsonl", "blind2.jsonl"}
+    assert {path.name for path in FILES} >= {"own.jsonl", "dev.jsonl", "dev2.jsonl"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -78,7 +78,7 @@ def test_ids_are_unique_over_all_files():
     assert [name for name, count in counted.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("name", ["dev.jsonl", "blind2.jsonl"])
+@pytest.mark.parametrize("name", ["dev.jsonl", "dev2.jsonl"])
 def test_what_others_wrote_is_large_enough_and_covers_every_kind(name: str):
     blind = entries(FOLDER / name)
     assert len(blind) >= 2 * BLIND_PAIRS
