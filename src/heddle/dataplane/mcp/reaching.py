@@ -41,7 +41,7 @@ class Reaching:
     async def _ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
         if not entry.fallbacks:
             return await entry.upstream.call(request, caller)
-        others = [upstream for upstream in entry.fallbacks if self._may_serve(upstream, entry, exchange)]
+        others = [u for u in entry.fallbacks if await self._may_serve(u, entry, caller, exchange)]
         order = sorted((entry.upstream, *others), key=lambda upstream: not upstream.healthy)
         for upstream in order[:-1]:
             try:
@@ -51,9 +51,11 @@ class Reaching:
                     raise
         return await order[-1].call(request, caller)
 
-    def _may_serve(self, upstream: Upstream, entry: Entry, exchange: Exchange) -> bool:
-        """Whether another target has the same, and this caller may have it from there."""
-        catalogue, call = upstream.known(), exchange.mcp
+    async def _may_serve(self, upstream: Upstream, entry: Entry, caller: Caller, exchange: Exchange) -> bool:
+        """Whether another target shows the same, and this caller may have it from there."""
+        call = exchange.mcp
         assert call is not None
-        there = catalogue is None or entry.kind != "tool" or entry.key in catalogue.of("tool")
-        return there and self._policies.allows(exchange, replace(call, target=upstream.name))
+        catalogue = await upstream.catalogue(caller)
+        if catalogue is None or (entry.kind in catalogue.offers and entry.key not in catalogue.of(entry.kind)):
+            return False  # what is withheld there is not had from there
+        return self._policies.allows(exchange, replace(call, target=upstream.name))
