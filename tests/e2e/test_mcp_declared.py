@@ -191,6 +191,43 @@ def test_targets_and_servers_come_and_go_while_sessions_live(tmp_path: Path) -> 
             one.close()
 
 
+RULED = """
+mcp:
+  targets: [{name: a, http: {url: "URL"}}]
+  servers: [{name: SERVER, path: /mcp, targets: [a], authorization: [RULE{action: allow}]}]
+"""
+
+
+def test_a_session_of_the_oldest_transport_obeys_the_configuration_there_is(tmp_path: Path) -> None:
+    with backend(Backend("a")) as a:
+        said = {"URL": a.url, "SERVER": "one"}
+        first, second = (meant(HEAD + RULED, RULE=rule, **said) for rule in ("", "{tools: echo, action: deny}, "))
+        third = meant(HEAD + RULED, RULE="", URL=a.url, SERVER="two")
+        with running_mesh(tmp_path, first) as mesh:
+            ports = {"port": mesh.port, "admin_port": mesh.admin_port}
+            caller = Caller(mesh.port, "none", "/mcp/sse")
+            stream = caller.open("GET")
+            place = stream.until(b"\n\n").decode().partition("data: ")[2].split()[0]
+
+            def call(number: int) -> dict[str, Any]:
+                params = {"name": "echo", "arguments": {}}
+                asked = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+                assert caller.http("POST", json.dumps(asked).encode(), path=place).status == 202
+                stream.until(b'"id":%d' % number)
+                eventually(lambda: any(one.get("id") == number for one in stream.messages()))
+                return next(one for one in stream.messages() if one.get("id") == number)
+
+            assert "result" in call(1)
+            mesh.rewrite(second.format(**ports))
+            assert call(2)["error"]["message"] == "Unknown tool: echo"
+            mesh.rewrite(first.format(**ports))
+            assert "result" in call(3)
+            assert stream.got.count(b"tools/list_changed") >= 2, "it is told each time"
+            mesh.rewrite(third.format(**ports))
+            stream.until(b"\r\n0\r\n\r\n")
+            stream.close()
+
+
 MISTAKES = {
     "no program": ("stdio: {command: [/nowhere/at-all]}", "/nowhere/at-all"),
     "nobody there": ('http: {url: "http://127.0.0.1:9/mcp"}', "could not be reached"),

@@ -84,7 +84,7 @@ class Gateway:
         former, self.runtime = self.runtime, runtime
         self._former.append(former)
         if former.mcp is not None:
-            former.mcp.replaced()
+            former.mcp.replaced(runtime.mcp)
 
     def inflight(self) -> int:
         """Calls under way. Called now and then: closes former runtimes that have none left."""

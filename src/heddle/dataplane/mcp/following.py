@@ -11,6 +11,7 @@ from heddle.backends.mcp.contract import Wanted
 from heddle.backends.mcp.upstream import Upstream
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.feed import Feed, stand
+from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.sessions import NoSession, Session, Sessions
 from heddle.dataplane.mcp.speaking import LegacyCaller
 from heddle.pipeline.errors import CallError
@@ -39,6 +40,10 @@ class Following:
     def introduce(self) -> None:
         """The session's client has said who it is."""
         self._caller.introduce(self._session)
+
+    def into(self, mail: Running) -> None:
+        """Tell everything in a stream that is there already."""
+        self.feed.mail = self._caller.running = mail
 
     async def settled(self) -> None:
         """See `Follower`."""

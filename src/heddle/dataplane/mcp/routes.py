@@ -40,7 +40,7 @@ UNKNOWN = Route("unknown", {}, MCP)
 class McpRouter:
     """All virtual servers, by path and listener."""
 
-    __slots__ = ("_beside", "_pages", "_paths", "_restricted", "servers")
+    __slots__ = ("_beside", "_pages", "_paths", "_restricted", "fronts", "servers")
 
     def __init__(self, credentials: "McpCredentials | None" = None) -> None:
         """`credentials` brings pages of its own."""
@@ -50,6 +50,8 @@ class McpRouter:
         handler = self._pages.handle if self._pages is not None else None
         self._beside = Route("mcp/pages", {"GET": handler, "POST": handler}, MCP) if handler is not None else UNKNOWN
         self.servers: dict[str, VirtualServer] = {}
+        self.fronts: dict[str, SseFront] = {}
+        """Those whose sessions are streams, by server."""
 
     def add(self, path: str, route: Route, listeners: tuple[str, ...]) -> None:
         """Serve `route` at `path`, on these listeners or on all."""
@@ -70,10 +72,12 @@ class McpRouter:
         restricted = self._restricted.get(path)
         return route if restricted is None or listener in restricted else UNKNOWN
 
-    def replaced(self) -> None:
+    def replaced(self, successor: "McpRouter | None") -> None:
         """Another configuration is served from now on: who listens here is told to look, and to listen there."""
         for server in self.servers.values():
             server.changed(REPLACED)
+        for name, front in self.fronts.items():
+            front.hand_over(successor.fronts.get(name) if successor is not None else None)
 
 
 class _Building:
@@ -127,6 +131,7 @@ class _Building:
         self.router.add(spec.path, Route("mcp", served, MCP), spec.listeners)
         if spec.sse:
             front = SseFront(spec.path, legacy, self.sessions, self.tools.bus, self.record)
+            self.router.fronts[spec.name] = front
             stream, messages = {"GET": behind(front.open, protected)}, {"POST": behind(front.post, protected)}
             self.router.add(f"{spec.path}/sse", Route("mcp", stream, MCP), spec.listeners)
             self.router.add(f"{spec.path}{MESSAGES}", Route("mcp", messages, MCP), spec.listeners)

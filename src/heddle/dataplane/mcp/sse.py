@@ -40,6 +40,16 @@ class SseFront:
         """`path` is where the virtual server is."""
         self._path, self._legacy, self._sessions, self._bus = path, legacy, sessions, bus
         self._record = record
+        self._talks: set[_Talk] = set()
+
+    def hand_over(self, successor: "SseFront | None") -> None:
+        """Another configuration is served from now on: sessions go on under it, or end where it has no such server."""
+        while self._talks:
+            talk = self._talks.pop()
+            if successor is None:
+                talk.end()
+            else:
+                talk.move(successor._legacy, successor._talks)
 
     async def open(self, exchange: Exchange) -> Reply:
         """A GET: the stream of a new session. Raises CallError."""
@@ -53,6 +63,8 @@ class SseFront:
 
     async def _stream(self, token: str, session: Session, exchange: Exchange) -> AsyncIterator[bytes]:
         talk = _Talk(self._legacy, session, exchange, self._record)
+        talk.among = self._talks
+        self._talks.add(talk)
         unsubscribe = self._bus.subscribe(_topic(session), talk.take)
         try:
             yield b"event: endpoint\ndata: %b%b?session=%b\n\n" % (
@@ -65,6 +77,7 @@ class SseFront:
                 yield b"event: message\ndata: %b\n\n" % said if said else fronting.PING
         finally:
             unsubscribe()
+            talk.among.discard(talk)
             talk.close()
             self._sessions.change(session, Changing(ended=True))
 
@@ -99,7 +112,24 @@ class _Talk:
         self._following = legacy.following(session, exchange)
         self.feed = self._following.feed
         self.feed.lasting = True
+        self.among: set[_Talk] = set()
+        """All sessions of the front that it belongs to now."""
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def move(self, legacy: LegacyFront, among: "set[_Talk]") -> None:
+        """Go on under another configuration, with what it allows; calls under way end as they began."""
+        former, self._legacy, self.among = self._following, legacy, among
+        among.add(self)
+        self._following = legacy.following(self._session, self._exchange)
+        self._following.into(self.feed.mail)
+        self._following.introduce()
+        self._following.feed.lasting = True
+        former.close()
+
+    def end(self) -> None:
+        """There is nothing to go on with."""
+        self.feed.mail.done = True
+        self.feed.mail.wake()
 
     def take(self, body: bytes) -> None:
         """A message arrived, at this worker or another."""
@@ -141,8 +171,7 @@ class _Talk:
         """An answer, which must not be lost: a caller that does not read loses its stream, and knows."""
         if not self.feed.mail.say(message):
             _log.warning("a session of HTTP+SSE is ended: its caller does not read what it is answered")
-            self.feed.mail.done = True
-            self.feed.mail.wake()
+            self.end()
 
     def _refuse(self, message: Message) -> None:
         _log.warning("a session of HTTP+SSE has too many requests under way; one is refused")
