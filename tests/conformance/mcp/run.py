@@ -22,8 +22,16 @@ from tests.conformance.mcp.servers import KINDS, gateway
 from tests.conformance.mcp.suite import PROGRAM, REQUIREMENTS, Score, score
 from tests.mcp_servers.running import NODE_HOME, ROOT, everything
 
+from heddle import __version__
+
 Failures = dict[str, str]
 PAGE = ROOT / "docs" / "conformance" / "mcp.md"
+WHY = """\
+Servers of the older era ask one question after another and give none of them a name; the newer one asks several at
+once, each under a name of the server's choice. The gateway makes up a name for each question as it comes. A client
+that answers what it was asked gets on, as the functional column says; the suite looks for the names and the number that
+the server would have chosen in the newer era.
+"""
 CLAIMED = "both"
 """The kind of server that the claim is about; the others are measured and shown."""
 
@@ -89,7 +97,7 @@ def versions() -> dict[str, str]:
         "node": node.stdout.strip().removeprefix("v"),
         "mcp": importlib.metadata.version("mcp"),
         "python": platform.python_version(),
-        "heddle": commit.stdout.strip() or importlib.metadata.version("heddle-mesh"),
+        "heddle": commit.stdout.strip() or __version__,
     }
 
 
@@ -125,6 +133,8 @@ def page(saved: dict[str, Any]) -> str:
         if lost:
             lines += ["", f"Lost in front of {KINDS.get(kind, kind)}:", ""]
             lines += [f"- {name}: {why if isinstance(why, str) else '; '.join(why)}" for name, why in lost.items()]
+    if any(one["lost"] for revisions in saved["servers"].values() for one in revisions.values()):
+        lines += ["", *WHY.splitlines()]
     lines += ["", "## Scenarios", "", *_scenarios(saved["servers"][next(iter(saved["servers"]))])]
     return "\n".join(lines) + "\n"
 
