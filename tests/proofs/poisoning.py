@@ -38,9 +38,31 @@ FORMER = (
     "estimate before the new blind half was run: three sets of poisoned definitions, each written by the author of the "
     "rules after the rules of that moment and then tuned on, gave at first sight 44 % of 85, 39 % of 56, 64 % of 33; "
     "weights alone, fitted on four fifths of all twins and measured on the fifth, 43 % of 181 at 3.9 % of the benign",
-    "dev2 while blind, FIRST run and only one: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC, commit 925dfcc)",
+    "dev2 while blind, FIRST run: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC)",
+    "blind, FIRST run and only one: 67.0 % of 100 poisoned, 5.0 % of 100 benign (2026-11-21 15:58 UTC, same rules)",
 )
 """Figures of earlier rules, told with every later one."""
+LEARNED = (
+    "tried and left out: learned weights (2026-11-21, before the third blind half was run; with scikit-learn, outside "
+    "this repository). Logistic regression over sentences: hashed 1- to 3-grams, the word classes of `facets` and "
+    "their pairs, patterns of the rules, mood, place; trained on two authors, measured on the third, with two thirds "
+    "of `harmless` and of 67 definitions of six real servers (the rules flag none of these) as negatives. The best of "
+    "some twenty settings, compared on these same texts: the figures flatter it",
+    "learned, model alone, threshold for 2 % set on the two other authors: own 73 % poisoned at 1.3 % benign, dev 59 "
+    "% at 1.0 %, dev2 61 % at 3.8 %; at most 0.9 % of the harmless and real ones it had not seen. Word n-grams alone: "
+    "38 % at 0 %, 29 % at 2.9 %, 33 % at 2.9 %: the words of one author are not those of the next",
+    "learned, findings of the rules added to its score, on dev2 (own and dev tell nothing here: rules were fitted to "
+    "them): 83 % at the 10.6 % at which the rules alone find 78 %, difference +4 points, 95 % interval -7 to +11; at "
+    "2 % 54 to 57 % against 45 % for the rules counted, difference +12, interval 0 to +27. A threshold for 2 % set on "
+    "half of the twins gave 60 % at 3.7 % on the other half: it does not hold",
+    "not learned, points of `facets` plus rules counted, on dev2: 73 % at 10.6 %, 48 to 50 % at 2 %",
+    "learned from more, measured on dev2 at 10 % and at 2 %: from own 70 % and 52 %, from dev 74 % and 67 %, from "
+    "both 81 % and 62 %, from both and half of dev2 81 % and 52 to 63 %: more texts of this kind do not lead to 90 % "
+    "at 2 %",
+    "why left out: where the rules stand, these texts show no difference; at 2 % the weights are probably better than "
+    "rules, and would find a quarter less than is found now. For that nobody should have to read weights",
+)
+"""What a learned judgement was worth beside the rules."""
 
 
 def cases(path: Path) -> Iterator[dict[str, Any]]:
@@ -89,7 +111,7 @@ def run(folder: Path, size: int) -> Result:
         missed = ", ".join(f"{attack} {count}" for attack, count in sorted(wrong.items()) if count)
         result.notes.append(f"{half}: judged wrongly, by attack class: {missed or 'none'}")
     _run_harmless(result, size)
-    result.notes += FORMER
+    result.notes += [*FORMER, *LEARNED]
     return result
 
 
