@@ -63,6 +63,7 @@ class LegacyFront:
         self._sessions = sessions
         self._asking = asking
         self._replay = replay
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._streams: Counter[str] = Counter()
 
@@ -163,7 +164,8 @@ class LegacyFront:
 
     def run(self, exchange: Exchange, message: Message, session: Session | None, *, hears: bool = True) -> Running:
         """Begin a request. Raises CallError when the session has too many under way."""
-        running = Running()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        running = Running(loop)
         caller = LegacyCaller(running, self._asking, session, exchange.principal)
         caller.exchange, caller.hears = exchange, hears
         if session is None:

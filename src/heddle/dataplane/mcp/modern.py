@@ -26,6 +26,7 @@ from heddle.pipeline.errors import CallError
 from heddle.pipeline.exchange import Exchange
 from heddle.wire import sse
 from heddle.wire.jsonrpc import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     Message,
@@ -56,6 +57,8 @@ class ModernCaller(Caller):
         self.capabilities = b"{}"
         self.client_info = b""
         self.log_level = ""
+        self.quiet = False
+        """It wants to hear of nothing before the result."""
 
     def notify(self, method: str, params: Params) -> None:
         """Into the stream of this request; log messages as far as it wants them."""
@@ -66,6 +69,8 @@ class ModernCaller(Caller):
 
     async def ask(self, method: str, params: Params) -> bytes:
         """Becomes `input_required`; the answer comes with the caller's next request."""
+        if self.quiet:
+            raise RpcError(INTERNAL_ERROR, "The server asks where it was not known to; the next call can be asked.")
         return await self.questions.ask(method, params)
 
 
@@ -83,11 +88,13 @@ class ModernFront:
     def __init__(self, server: VirtualServer, parking: Parking) -> None:
         self._server = server
         self._parking = parking
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def handle(self, exchange: Exchange, message: Message, size: int) -> Reply:
         """Answer one request. CallErrors are answered by whoever calls this."""
         fronting.enter(exchange, self._server, message, LATEST, size)
-        running = Running()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        running = Running(loop)
         caller = ModernCaller(running)
         try:
             self._check(exchange, message, caller)
@@ -97,6 +104,9 @@ class ModernFront:
         except RpcError as error:
             return fronting.failed(exchange, message.id, error, modern=True)
         if parked is None:
+            if caller.quiet and self._server.quiet(caller):
+                return await self._at_once(message, caller, exchange)
+            caller.quiet = False
             running.start(self._answer(message, caller, exchange))
         else:
             running, caller.questions = parked.running, parked.questions
@@ -105,9 +115,9 @@ class ModernFront:
 
     def _check(self, exchange: Exchange, message: Message, caller: ModernCaller) -> None:
         """The envelope. Raises RpcError with the first thing that is wrong."""
-        envelope = meta.read_meta(message.params)
-        version = _member(message, meta.PROTOCOL_VERSION)
-        capabilities = _member(message, meta.CLIENT_CAPABILITIES)
+        envelope, given = meta.read_meta(message.params), message.value.get("_meta")
+        given = given if isinstance(given, dict) else {}
+        version, capabilities = given.get(meta.PROTOCOL_VERSION), given.get(meta.CLIENT_CAPABILITIES)
         if version is None or capabilities is None:
             wanted = ((meta.PROTOCOL_VERSION, version), (meta.CLIENT_CAPABILITIES, capabilities))
             missing = " and ".join(f"`{name}`" for name, value in wanted if value is None)
@@ -129,8 +139,24 @@ class ModernFront:
         # A server of the older era hears once, as its session begins, what the client answers.
         caller.key += _answered(capabilities)
         caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))
-        level = _member(message, meta.LOG_LEVEL)
+        level = given.get(meta.LOG_LEVEL)
         caller.log_level = level if isinstance(level, str) else ""
+        # Progress and log messages come to those alone who ask for them.
+        caller.quiet = not caller.log_level and meta.PROGRESS_TOKEN not in given
+
+    async def _at_once(self, message: Message, caller: ModernCaller, exchange: Exchange) -> Reply:
+        """Where nothing is said before the end, nobody has to wait for it beside the call."""
+        try:
+            result = await self._answer(message, caller, exchange)
+        except Exception as error:
+            return fronting.failed(exchange, message.id, error, modern=True)
+        said = caller.running.take()
+        if said and fronting.takes_events(exchange.request):
+            # By no right, but it is there: it is passed on with the result.
+            exchange.events += len(said)
+            events = [*map(sse.encode, said), sse.encode(encode_result(message.id, result))]
+            return Reply(200, fronting.EVENTS, b"".join(events))
+        return Reply(200, fronting.JSON, encode_result(message.id, result))
 
     async def _answer(self, message: Message, caller: ModernCaller, exchange: Exchange) -> bytes:
         if message.method == "server/discover":
@@ -229,11 +255,6 @@ def _answered(capabilities: dict[str, Any]) -> str:
 def server_info(title: str) -> dict[str, str]:
     """Who the server says it is."""
     return {**_SERVER_INFO, "title": title} if title else _SERVER_INFO
-
-
-def _member(message: Message, name: str) -> Any:
-    given = message.value.get("_meta")
-    return given.get(name) if isinstance(given, dict) else None
 
 
 def unsupported(version: str) -> RpcError:

@@ -20,8 +20,9 @@ class Running:
 
     __slots__ = ("__weakref__", "_loop", "_size", "_task", "_waiter", "done", "error", "result", "said")
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """`loop` is the running one, where it is known: to ask for it takes a system call."""
+        self._loop = loop or asyncio.get_running_loop()
         self._task: EagerTask | None = None
         self._waiter: Waiter | None = None
         self._size = 0

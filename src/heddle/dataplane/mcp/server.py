@@ -72,6 +72,10 @@ class VirtualServer:
         """Its targets in order, each with the prefix of its names."""
         return self._showing.targets
 
+    def quiet(self, caller: Caller) -> bool:
+        """Whether nothing is said to a caller before the end of a call that did not ask for it."""
+        return self._showing.quiet(caller)
+
     async def set_level(self, params: Params, caller: Caller) -> None:
         """Tell every target of the caller's session what it wants to hear of; those of the newer era are told with
         each call."""

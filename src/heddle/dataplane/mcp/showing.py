@@ -29,6 +29,8 @@ class _Held(NamedTuple):
     surface: Surface
     beats: int
     until_s: float
+    quiet: bool
+    """No target asks callers anything, nor tells them what they did not want to hear."""
 
 
 class Showing:
@@ -95,8 +97,14 @@ class Showing:
             untils = [part.upstream.known_until_s(scope if part.upstream.per_caller else "") for part in surface.parts]
             if len(self._held) > MAX_SURFACES:
                 self._held.clear()
-            self._held[scope] = _Held(surface, self._pulse.beats, min(untils, default=math.inf))
+            quiet = not any(upstream.target.stateful for part in surface.parts for upstream in part.every)
+            self._held[scope] = _Held(surface, self._pulse.beats, min(untils, default=math.inf), quiet)
         return surface
+
+    def quiet(self, caller: Caller) -> bool:
+        """Whether it is known that no target asks this caller anything."""
+        held = self._held.get(caller_id(caller.principal) if self._per_caller else "")
+        return held is not None and held.quiet and held.beats == self._pulse.beats
 
     def _look(self, scope: str) -> Surface | None:
         """The same, after a look at each target."""

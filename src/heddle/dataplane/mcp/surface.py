@@ -41,6 +41,11 @@ class Part(NamedTuple):
     catalogue: Catalogue | None
     fallbacks: tuple[Upstream, ...] = ()
 
+    @property
+    def every(self) -> tuple[Upstream, ...]:
+        """The target and those that stand in for it."""
+        return self.upstream, *self.fallbacks
+
 
 class Entry(NamedTuple):
     """One thing that callers see."""
