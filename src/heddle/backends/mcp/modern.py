@@ -20,7 +20,7 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.wire.errors import ProtocolError
 from heddle.wire.jsonrpc import Message, RpcError, encode_members, encode_request
 from heddle.wire.mcp import fields, meta
-from heddle.wire.mcp.results import INPUT_REQUIRED, members, result_type
+from heddle.wire.mcp.results import INPUT_REQUIRED, is_plain, members, result_type
 
 MAX_ROUNDS = 10
 """Questions a server may ask one after the other in one call of a caller of the older era."""
@@ -31,6 +31,13 @@ MAX_NAME_CHARS = 256
 _encode = msgspec.json.encode
 _VERSION = b'"2026-07-28"'
 _GATEWAY = b'{"name":"heddle","version":"1"}'
+_SAID = b'{"%b":%b,"%b":%%b,"%b":%%b}' % (
+    meta.PROTOCOL_VERSION.encode(),
+    _VERSION,
+    meta.CLIENT_CAPABILITIES.encode(),
+    meta.CLIENT_INFO.encode(),
+)
+"""`_meta` of a request with which nothing of a caller's own passes on."""
 
 
 class ModernTarget:
@@ -64,6 +71,8 @@ class ModernTarget:
         """The result. Raises RpcError or CallError."""
         for _ in range(MAX_ROUNDS):
             result = await self._ask(request, caller)
+            if is_plain(result):
+                return result
             try:
                 if result_type(result) != INPUT_REQUIRED:
                     return result
@@ -108,6 +117,9 @@ class ModernTarget:
         return made
 
     def _params(self, request: TargetRequest, caller: Caller) -> bytes:
+        if not (request.meta or caller.log_level):
+            said = _SAID % (caller.capabilities, caller.client_info or _GATEWAY)
+            return encode_members({**request.params, "_meta": msgspec.Raw(said)})
         envelope = dict(request.meta)
         envelope[meta.PROTOCOL_VERSION] = msgspec.Raw(_VERSION)
         envelope[meta.CLIENT_CAPABILITIES] = msgspec.Raw(caller.capabilities)

@@ -138,6 +138,7 @@ class ModernFront:
         caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
         # A server of the older era hears once, as its session begins, what the client answers.
         caller.key += _answered(capabilities)
+        caller.envelope = envelope
         caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))
         level = given.get(meta.LOG_LEVEL)
         caller.log_level = level if isinstance(level, str) else ""

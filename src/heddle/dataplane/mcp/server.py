@@ -216,9 +216,11 @@ class VirtualServer:
             raise unknown(call.kind, call.name) from error
 
     def _request(self, entry: Entry, turn: Turn) -> TargetRequest:
-        message, _, exchange = turn
+        message, caller, exchange = turn
         call = exchange.mcp
         assert call is not None
+        # Guards may have changed what the message said.
+        envelope = caller.envelope if call.params is message.params else None
         params = dict(call.params)
         params.pop("_meta", None)
         member = "uri" if entry.kind == "resource" else "name"
@@ -227,7 +229,7 @@ class VirtualServer:
         return TargetRequest(
             method=message.method,
             params=params,
-            meta=passed(exchange, call.params),
+            meta=passed(exchange, call.params, envelope),
             name=entry.key,
             timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
             extra=_param_fields(entry, call, exchange),

@@ -37,4 +37,6 @@ def read_meta(params: dict[str, msgspec.Raw]) -> Meta:
 
 def of_caller(meta: Meta) -> Meta:
     """What passes on."""
+    if meta.keys() <= CONNECTION:
+        return {}
     return {name: value for name, value in meta.items() if name not in CONNECTION}

@@ -68,6 +68,11 @@ def result_type(result: bytes) -> str:
         raise ProtocolError("The result is no object.") from exc
 
 
+def is_plain(result: bytes) -> bool:
+    """Whether a result is an object that asks nothing, as far as a quick look tells; False says nothing."""
+    return result[:1] == b"{" and b"input_required" not in result and b"\\u" not in result
+
+
 def to_modern(method: str, result: bytes) -> bytes:
     """A result for a modern client. One that says nothing of being kept is not to be kept."""
     told = result_type(result)
