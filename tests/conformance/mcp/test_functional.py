@@ -19,7 +19,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.filterwarnings("ignore:.*deprecated", "ignore:.*is removed as of")
 @pytest.mark.parametrize("revision", REQUIREMENTS)
 async def test_every_scenario_says_what_it_should(url: str, revision: str) -> None:
     scenarios = required(revision)
