@@ -18,6 +18,7 @@ from heddle.model.mcp import McpCall
 from heddle.model.principal import Principal
 from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
+from heddle.pipeline.errors import Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.calls import CallKind, CallSeries, McpSeries, SessionSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
@@ -33,6 +34,7 @@ MAX_KINDS = 16_384
 MAX_KEPT_CHARS = 96
 """Longest model name of a kind that is remembered: a configured name is shorter, and a caller's costs memory."""
 _NOTHING = Usage()
+_REFUSED_WORDS = frozenset((Reason.GUARDED, Reason.GUARD_UNAVAILABLE))
 
 _Ended = tuple[Exchange, int, int, bytes | Listening, float]
 """A call, the status and bytes of its answer, the answer, and the monotonic second at which it was complete."""
@@ -164,7 +166,9 @@ class Recorder:
         record.guards = " ".join([f"{name}={times}" for name, times in exchange.guarded.items()])
         if self._access and self._bodies:
             if call is not None:
-                record.request_body = "" if call.content_type else _text(call.body)
+                # What a guard refused is kept nowhere: it was refused for what it says.
+                unfit = call.content_type or exchange.reason in _REFUSED_WORDS
+                record.request_body = "" if unfit else _text(call.body)
                 record.response_body = _completion(answer, heard) if record.status == 200 else None
             self._spool.access(record)
         if self._traced and exchange.trace.sampled:
