@@ -111,7 +111,5 @@ def expired(message: str) -> ApiError:
 
 def unsupported_media(accepted: Sequence[str]) -> ApiError:
     """415."""
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
-    )
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     return ApiError(415, "UnsupportedMediaType", message)
