@@ -1,120 +1,135 @@
-"""A snapshot as named parts, and parts as a snapshot: what travels when one route changes is that route.
+"""The parts that a snapshot is made of, each of which can be sent alone.
 
-Owns the names: `models/gpt-4` is a member of a list or mapping of the snapshot, `observability` a whole field of it.
-A member carries its rank, because the order of some lists matters; equal ranks are in the order of names. Encoded
-parts are equal when, and only when, what they say is.
-
-Refuses, as `PartError` that names the part and the place in it: what is no part of a snapshot, and what is of another
-type than the snapshot says.
+Owns what kinds of parts there are and how one is encoded: `KIND/NAME` -> MessagePack of a `SnapshotPart`. No part but
+those of kind `secret` has a secret's value: a text that is one stands there as a reference, which `assembly` resolves.
+A part says what it needs and who needs it, so that whoever sends parts to a gateway need not know what is in them.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any
 
 import msgspec
 
-from heddle.model.snapshot import Snapshot
-from heddle.model.snapshot_mcp import McpSpec
+from heddle.model.prices import ModelPrice, PriceTable
+from heddle.model.snapshot import (
+    AdminSpec,
+    Authn,
+    AuthzRule,
+    LimitSpec,
+    ListenerSpec,
+    MediaSpec,
+    ModelSpec,
+    ObservabilitySpec,
+    ProviderSpec,
+)
+from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
+from heddle.model.snapshot_caching import CacheSpec
+from heddle.model.snapshot_guards import GuardSpec
+from heddle.model.snapshot_mcp import McpServerSpec, McpSessionSpec, McpTargetSpec
+from heddle.model.snapshot_mcp_auth import CredentialsSpec
+from heddle.model.snapshot_routes import AgentModelSpec, AgentSpec, RouteSpec
 
-_MCP = "mcp."
-_LISTS = ("listeners", "providers", "models", "authorization", "limits", "budgets", "guards", "caching")
-_MCP_LISTS = ("targets", "servers")
-_MAPPINGS = ("prices", "files")
-
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
-
-
-class PartError(ValueError):
-    """A part that no snapshot can be made of; `path` says which, and where in it."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
-
-
-class _Member(NamedTuple):
-    """One of many."""
-
-    rank: int
-    value: Any
+MARK = "\x00"
+"""Stands before the name of a secret part where its value belongs. No text of a configuration has a NUL."""
 
 
-def _member_decoder(struct: type, field: str) -> "msgspec.msgpack.Decoder[_Member]":
-    """Of `[rank, value]`, the value being what the field holds many of."""
-    holds = get_args(get_type_hints(struct)[field])
-    item = holds[1] if field in _MAPPINGS else holds[0]
-    return msgspec.msgpack.Decoder(tuple[int, item])  # type: ignore[valid-type]
+class ProviderPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider, and which price list holds for it."""
+
+    spec: ProviderSpec
+    prices: str = ""
+    """Name of a part of kind `prices`, without the kind; empty is none."""
 
 
-_MEMBERS = {field: _member_decoder(Snapshot, field) for field in (*_LISTS, *_MAPPINGS)} | {
-    _MCP + field: _member_decoder(McpSpec, field) for field in _MCP_LISTS
+class SettingsPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Gateway's GatewayParameters say of the whole process. None says nothing."""
+
+    trust_domain: str = ""
+    admin: AdminSpec | None = None
+    ledger: LedgerSpec | None = None
+    ledger_enabled: bool | None = None
+    """None is on with any budget."""
+    state: StateSpec | None = None
+    sessions: McpSessionSpec | None = None
+    credentials: CredentialsSpec | None = None
+
+
+class PricesPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices that a Policy states; those of the earlier part come first."""
+
+    prices: tuple[tuple[str, ModelPrice], ...]
+    """(provider as the snapshot calls it, or empty for every one; the price)."""
+
+
+BODIES: dict[str, Any] = {
+    "listener": ListenerSpec,
+    "settings": SettingsPart,
+    "provider": ProviderPart,
+    "prices": PriceTable,
+    "price": PricesPart,
+    "model": ModelSpec,
+    "media": MediaSpec,
+    "authentication": tuple[Authn, ...],
+    "rule": AuthzRule,
+    "limit": LimitSpec,
+    "budget": BudgetSpec,
+    "guard": GuardSpec,
+    "cache": CacheSpec,
+    "observability": ObservabilitySpec,
+    "target": McpTargetSpec,
+    "server": McpServerSpec,
+    "route": RouteSpec,
+    "agent": AgentSpec,
+    "agentmodel": AgentModelSpec,
+    "secret": str,
 }
-"""Fields whose members are parts of their own."""
-_WHOLE = {
-    field: msgspec.msgpack.Decoder(kind)
-    for field, kind in get_type_hints(Snapshot).items()
-    if field not in _MEMBERS and field != "version"
-}
-"""Fields that are one part each; `mcp` is what remains of it without its lists."""
+"""Kind of part -> what it holds."""
 
 
-def member(field: str, name: str, value: object, rank: int = 0) -> tuple[str, bytes]:
-    """One part: a member of `field`, such as `models` or `mcp.targets`."""
-    return f"{field}/{name}", _encode((rank, value))
+class SnapshotPart(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A part as it is sent."""
+
+    order: str = ""
+    """Parts of a kind stand in this order, then by name. Listeners, rules, patterns and guards are met in it."""
+    body: msgspec.Raw
+    """MessagePack of one of `BODIES`."""
+    gateways: tuple[str, ...] = ()
+    """Gateways (`namespace/name`) that it is for; empty is all."""
+    protocols: tuple[str, ...] = ()
+    """It is for gateways that have a listener of one of these protocols; empty is all."""
+    secrets: tuple[str, ...] = ()
+    """Names of the parts of kind `secret` that it refers to."""
 
 
-def whole(field: str, value: object) -> tuple[str, bytes]:
-    """One part: a field that is sent as a whole."""
-    return field, _encode(value)
+class PartError(Exception):
+    """A part that cannot be used. `name` says which; the message quotes no value."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"part {name}: {message}")
+        self.name = name
 
 
-def split(snapshot: Snapshot) -> dict[str, bytes]:
-    """The parts of a snapshot. Its version is none of them: it follows from what they say."""
-    rest = msgspec.structs.replace(snapshot.mcp, **dict.fromkeys(_MCP_LISTS, ()))
-    parts = dict(whole(field, rest if field == "mcp" else getattr(snapshot, field)) for field in _WHOLE)
-    for field in _LISTS:
-        parts.update(_members(field, getattr(snapshot, field)))
-    for field in _MCP_LISTS:
-        parts.update(_members(_MCP + field, getattr(snapshot.mcp, field)))
-    for field in _MAPPINGS:
-        parts.update(member(field, name, value) for name, value in getattr(snapshot, field).items())
-    return parts
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(SnapshotPart)
 
 
-def _members(field: str, values: tuple[Any, ...]) -> Iterator[tuple[str, bytes]]:
-    seen: dict[str, int] = {}
-    for rank, value in enumerate(values):
-        name = str(getattr(value, "name", ""))
-        seen[name] = seen.get(name, 0) + 1
-        yield member(field, name if seen[name] == 1 else f"{name}#{seen[name]}", value, rank)
+def encode_part(part: SnapshotPart) -> bytes:
+    """A part in bytes; the same part has the same bytes."""
+    return _encoder.encode(part)
 
 
-def assemble(parts: Mapping[str, bytes], version: str) -> Snapshot:
-    """The snapshot that parts make. Raises PartError."""
-    found: dict[str, list[tuple[int, str, Any]]] = {field: [] for field in _MEMBERS}
-    fields: dict[str, Any] = {}
-    for path, body in parts.items():
-        field, slash, name = path.partition("/")
-        if slash and field in _MEMBERS:
-            rank, value = _read(_MEMBERS[field], path, body)
-            found[field].append((rank, name, value))
-        elif field in _WHOLE and not slash:
-            fields[field] = _read(_WHOLE[field], path, body)
-        else:
-            raise PartError(path, "is no part of a snapshot that this program knows")
-    for members in found.values():
-        members.sort(key=lambda one: one[:2])
-    fields |= {field: tuple(one[2] for one in found[field]) for field in _LISTS}
-    fields |= {field: {name: value for _, name, value in found[field]} for field in _MAPPINGS}
-    lists = {field: tuple(one[2] for one in found[_MCP + field]) for field in _MCP_LISTS}
-    fields["mcp"] = msgspec.structs.replace(fields.get("mcp", McpSpec()), **lists)
-    return Snapshot(version=version, **fields)
+def encode_body(body: Any) -> msgspec.Raw:
+    """What a part holds, or its plain data."""
+    return msgspec.Raw(_encoder.encode(body))
 
 
-def _read(decoder: "msgspec.msgpack.Decoder[Any]", path: str, body: bytes) -> Any:
+def decode_part(name: str, data: bytes) -> SnapshotPart:
+    """Undo `encode_part`; the body stays as it is. Raises PartError."""
     try:
-        return decoder.decode(body)
+        return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        where, _, place = str(exc).rpartition(" - at `$")
-        raise PartError(path + place.rstrip("`") if where else path, where or str(exc)) from exc
+        raise PartError(name, f"is no part: {str(exc)[:200]}") from exc
+
+
+def kind_of_part(name: str) -> str:
+    """`model` of `model/gpt-4o`."""
+    return name.partition("/")[0]

@@ -16,6 +16,7 @@ from heddle.model.snapshot_caching import CacheSpec
 from heddle.model.snapshot_guards import GuardSpec
 from heddle.model.snapshot_match import MatchSpec
 from heddle.model.snapshot_mcp import McpSpec
+from heddle.model.snapshot_routes import RouteSpec
 from heddle.model.snapshot_timeouts import TimeoutSpec as TimeoutSpec  # noqa: PLC0414 - given on to those who read this
 
 SERVED_PROTOCOLS = frozenset({"HTTP", "MCP"})
@@ -345,6 +346,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     ledger: LedgerSpec = LedgerSpec()
     state: StateSpec = StateSpec()
     mcp: McpSpec = McpSpec()
+    routes: tuple[RouteSpec, ...] = ()
+    """Rules of HTTPRoutes. No listener serves them yet."""
     observability: ObservabilitySpec = ObservabilitySpec()
     prices: dict[str, PriceTable] = {}
     """By provider name; a provider without a table has no known prices."""
