@@ -113,3 +113,8 @@ def unsupported_media(accepted: Sequence[str]) -> ApiError:
     """415."""
     message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     return ApiError(415, "UnsupportedMediaType", message)
+
+
+def too_many_requests(message: str, retry_s: int) -> ApiError:
+    """429: come back after `retry_s` seconds."""
+    return ApiError(429, "TooManyRequests", message, {"retryAfterSeconds": retry_s})
