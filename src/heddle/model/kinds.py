@@ -80,7 +80,7 @@ class Kinds:
         for one in kinds:
             self._by_path[one.group, one.version, one.plural] = one
             self._by_kind[one.api_version, one.kind] = one
-            self._by_resource[one.resource] = one
+            self._by_resource.setdefault(one.resource, one)
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._by_path.values())
@@ -94,7 +94,7 @@ class Kinds:
         return self._by_kind.get((api_version, kind))
 
     def resource(self, name: str) -> Kind | None:
-        """The kind called `plural.group`."""
+        """The kind called `plural.group`; of several versions, the one first named, in which objects are stored."""
         return self._by_resource.get(name)
 
     def versions(self) -> dict[str, tuple[str, ...]]:

@@ -3,28 +3,36 @@
 *Source:* Kubernetes core v1 Secret: `data` is base64, `stringData` is text and wins.
 """
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from heddle.model.config_base import Part, Secret
+from heddle.model.kube import AGE, Served, column, form, rule, rules
 from heddle.model.meta import ObjectMeta
+
+_SEALED = "!has(oldSelf.immutable) || !oldSelf.immutable || (has(self.immutable) && self.immutable && {})"
+_SAME = "(has(self.{0}) ? self.{0} : {{}}) == (has(oldSelf.{0}) ? oldSelf.{0} : {{}})"
 
 
 class SecretResource(Part, frozen=True, kw_only=True):
     """Named secret values. Never printed, stored with resources only where the operator put it."""
 
+    SERVED: ClassVar = Served(
+        "secrets", columns=(column("Type", ".type"), column("Data", ".data", "integer"), AGE), builtin=True
+    )
+    RULES: ClassVar = (rule(_SEALED.format(_SAME.format("data")), "data is immutable when `immutable` is set"),)
     api_version: Literal["v1"]
     """API version."""
     kind: Literal["Secret"]
     """Kind."""
     metadata: ObjectMeta
     """Who the resource is; `api_key_secret` names it by `metadata.name`."""
-    type: str = "Opaque"
+    type: Annotated[str, rules(rule("self == oldSelf", "field is immutable"))] = "Opaque"
     """Kind of secret; not read."""
     immutable: bool = False
-    """Not read."""
-    data: dict[str, Secret] = msgspec.field(default_factory=dict)
+    """Its values can no longer be changed, nor this."""
+    data: dict[str, Annotated[Secret, form("byte")]] = msgspec.field(default_factory=dict)
     """Values in base64; `api-key` is the one read."""
     string_data: dict[str, Secret] = msgspec.field(default_factory=dict)
     """Values as text; wins over `data`."""
@@ -33,6 +41,10 @@ class SecretResource(Part, frozen=True, kw_only=True):
 class ConfigMap(Part, frozen=True, kw_only=True):
     """Named values that are no secrets."""
 
+    SERVED: ClassVar = Served(
+        "configmaps", short_names=("cm",), columns=(column("Data", ".data", "integer"), AGE), builtin=True
+    )
+    RULES: ClassVar = (rule(_SEALED.format(_SAME.format("data")), "data is immutable when `immutable` is set"),)
     api_version: Literal["v1"]
     """API version."""
     kind: Literal["ConfigMap"]
@@ -40,8 +52,8 @@ class ConfigMap(Part, frozen=True, kw_only=True):
     metadata: ObjectMeta
     """Who the resource is; `configmap:NAME/KEY` names it by `metadata.name`."""
     immutable: bool = False
-    """Not read."""
+    """Its values can no longer be changed, nor this."""
     data: dict[str, str] = msgspec.field(default_factory=dict)
     """The values."""
-    binary_data: dict[str, str] = msgspec.field(default_factory=dict)
+    binary_data: dict[str, Annotated[str, form("byte")]] = msgspec.field(default_factory=dict)
     """Not read."""

@@ -6,12 +6,14 @@ the extension point made for it. Fields that are not listed here are refused rat
 *Source:* Gateway API v1, Gateway, GatewayInfrastructure.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from heddle.model.config_base import Address, Hostname, Name, Part, Port
+from heddle.model.kube import AGE, Served, column, condition, shaped
 from heddle.model.meta import Resource
+from heddle.model.resources_status import ResourceStatus
 
 GATEWAY_VERSION: Literal["gateway.networking.k8s.io/v1"] = "gateway.networking.k8s.io/v1"
 
@@ -72,11 +74,23 @@ class GatewaySpec(Part, frozen=True, kw_only=True):
 class Gateway(Resource, frozen=True, kw_only=True):
     """Listeners that share an address."""
 
+    SERVED: ClassVar = Served(
+        "gateways",
+        short_names=("gtw",),
+        categories=("gateway-api",),
+        columns=(
+            column("Class", ".spec.gatewayClassName"),
+            column("Address", ".status.addresses[*].value"),
+            condition("Programmed"),
+            AGE,
+        ),
+        has_status=True,
+    )
     api_version: Literal["gateway.networking.k8s.io/v1"]
     """API group and version."""
     kind: Literal["Gateway"]
     """Kind."""
     spec: GatewaySpec
     """What it is."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""

@@ -3,7 +3,7 @@
 The payload structs are those of the short form, so that both say the same thing and are checked by the same rules.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -19,7 +19,9 @@ from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
+from heddle.model.kube import AGE, Served, column, condition, shaped
 from heddle.model.meta import Resource, TargetRef
+from heddle.model.resources_status import ResourceStatus
 
 _Version = Literal["heddle.dev/v1alpha1"]
 HEDDLE_VERSION: _Version = "heddle.dev/v1alpha1"
@@ -37,39 +39,59 @@ class BackendSpec(Part, frozen=True, kw_only=True):
 class Backend(Resource, frozen=True, kw_only=True):
     """The end of a route: a provider of models, or a tool server."""
 
+    SERVED: ClassVar = Served(
+        "backends",
+        short_names=("be",),
+        categories=("heddle",),
+        columns=(condition("Accepted"), AGE),
+        has_status=True,
+    )
     api_version: _Version
     """API group and version."""
     kind: Literal["Backend"]
     """Kind."""
     spec: BackendSpec
     """What it is."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""
 
 
 class Model(Resource, frozen=True, kw_only=True):
     """A name callers may use, and the backend that it leads to."""
 
+    SERVED: ClassVar = Served(
+        "models",
+        categories=("heddle",),
+        columns=(column("Provider", ".spec.provider"), condition("Accepted"), condition("Ready"), AGE),
+        has_status=True,
+    )
     api_version: _Version
     """API group and version."""
     kind: Literal["Model"]
     """Kind."""
     spec: ModelEntry
     """What it is; `provider` names a Backend."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""
 
 
 class VirtualServer(Resource, frozen=True, kw_only=True):
     """What MCP clients see at one path: tools of several backends, as one server."""
 
+    SERVED: ClassVar = Served(
+        "virtualservers",
+        short_names=("vs",),
+        categories=("heddle",),
+        columns=(column("Path", ".spec.path"), condition("Accepted"), condition("Ready"), AGE),
+        has_status=True,
+    )
     api_version: _Version
     """API group and version."""
     kind: Literal["VirtualServer"]
     """Kind."""
     spec: McpServer
     """What it is; `targets` name Backends with `mcp`."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""
 
 
@@ -103,13 +125,20 @@ class PolicySpec(Part, frozen=True, kw_only=True):
 class Policy(Resource, frozen=True, kw_only=True):
     """One concern around calls: authentication, authorization, a limit, a budget, a guard and others."""
 
+    SERVED: ClassVar = Served(
+        "policies",
+        short_names=("pol",),
+        categories=("heddle",),
+        columns=(column("Targets", ".spec.targetRefs[*].name"), condition("Accepted"), AGE),
+        has_status=True,
+    )
     api_version: _Version
     """API group and version."""
     kind: Literal["Policy"]
     """Kind."""
     spec: PolicySpec
     """What it is."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""
 
 
@@ -142,11 +171,18 @@ class GatewayParametersSpec(Part, frozen=True, kw_only=True):
 class GatewayParameters(Resource, frozen=True, kw_only=True):
     """Further settings of a Gateway, which names it in `infrastructure.parametersRef`."""
 
+    SERVED: ClassVar = Served(
+        "gatewayparameters",
+        short_names=("gwp",),
+        categories=("heddle",),
+        columns=(condition("Accepted"), AGE),
+        has_status=True,
+    )
     api_version: _Version
     """API group and version."""
     kind: Literal["GatewayParameters"]
     """Kind."""
     spec: GatewayParametersSpec
     """The settings."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; written by the control plane."""

@@ -5,13 +5,15 @@ used. Other kinds of this group are not active yet.
 *Source:* kagent 0.10 API `kagent.dev/v1alpha2` RemoteMCPServer; kmcp API `kagent.dev/v1alpha1` MCPServer.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from heddle.model.config_base import Duration, Name, Part, Port, Url
 from heddle.model.config_mcp_targets import Variable
+from heddle.model.kube import AGE, Served, column, condition, shaped
 from heddle.model.meta import Resource
+from heddle.model.resources_status import ResourceStatus
 
 KAGENT_VERSION: Literal["kagent.dev/v1alpha2"] = "kagent.dev/v1alpha2"
 KAGENT_SERVER_VERSION: Literal["kagent.dev/v1alpha1"] = "kagent.dev/v1alpha1"
@@ -80,13 +82,20 @@ class RemoteMCPServerSpec(Part, frozen=True, kw_only=True):
 class RemoteMCPServer(Resource, frozen=True, kw_only=True):
     """A tool server that runs somewhere: becomes a target."""
 
+    SERVED: ClassVar = Served(
+        "remotemcpservers",
+        short_names=("rmcps",),
+        categories=("kagent",),
+        columns=(column("Protocol", ".spec.protocol"), column("URL", ".spec.url"), condition("Accepted")),
+        has_status=True,
+    )
     api_version: Literal["kagent.dev/v1alpha2"]
     """API group and version."""
     kind: Literal["RemoteMCPServer"]
     """Kind."""
     spec: RemoteMCPServerSpec
     """What it is."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; not read."""
 
 
@@ -177,11 +186,18 @@ class MCPServerSpec(Part, frozen=True, kw_only=True):
 class MCPServer(Resource, frozen=True, kw_only=True):
     """A tool server that is started: becomes a target when it is a program."""
 
+    SERVED: ClassVar = Served(
+        "mcpservers",
+        short_names=("mcps", "mcp"),
+        categories=("kagent",),
+        columns=(condition("Ready"), AGE),
+        has_status=True,
+    )
     api_version: Literal["kagent.dev/v1alpha1"]
     """API group and version."""
     kind: Literal["MCPServer"]
     """Kind."""
     spec: MCPServerSpec
     """What it is."""
-    status: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
     """Observed; not read."""
