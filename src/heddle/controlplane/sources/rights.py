@@ -59,12 +59,14 @@ class _Text(NamedTuple):
     value: str
 
 
-def rights_needed(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> list[Need]:
+def rights_needed(new: Mapping[str, Any] | None, old: Mapping[str, Any] | None) -> list[Need]:
     """What the writer of `new` must be allowed to use, in the order of the object; empty when nothing newly appears.
 
     What was there before stays allowed only while every text beside it stays too: a new URL beside an old `${KEY}`
     would send the key elsewhere.
     """
+    if new is None:
+        return []
     version, kind = str(new.get("apiVersion")), str(new.get("kind"))
     if (version, kind) in _DATA:
         return []
@@ -75,7 +77,7 @@ def rights_needed(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> list
     )
     if not changed:
         return []
-    files = _file_places(version, kind)
+    files = file_places(version, kind)
     needs = [*_commands(new)]
     for text in texts:
         needs += _of_text(text, text.place in files)
@@ -138,7 +140,7 @@ def _texts(value: Mapping[str, Any]) -> Iterator[_Text]:
 
 
 @cache
-def _file_places(api_version: str, kind: str) -> frozenset[str]:
+def file_places(api_version: str, kind: str) -> frozenset[str]:
     """Where a kind names files, as its struct declares them."""
     struct = KINDS.get((api_version, kind))
     return frozenset(_declared(types.type_info(struct), "", frozenset())) if struct is not None else frozenset()
