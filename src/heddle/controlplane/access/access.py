@@ -1,0 +1,127 @@
+"""Access as the API server asks for it: one object that knows who a request is from and what it may do.
+
+Owns the order of things: a credential is proven, a role allows, and only then is anything looked at. The index of
+rights follows the store; a decision is made on what the store holds at that moment.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from heddle.controlplane.access import rbac
+from heddle.controlplane.access.authentication import Authentication
+from heddle.controlplane.access.authority import Authority
+from heddle.controlplane.access.caller import ANONYMOUS, Attributes, Caller, Decision, public_path
+from heddle.controlplane.access.escalation import Escalation
+from heddle.controlplane.access.rbac import Rbac
+from heddle.controlplane.access.rules import Rule
+from heddle.controlplane.access.tokens import BearerTokens, LocalTokens
+from heddle.drivers.documents import Key
+
+ACCOUNT_RESOURCE = "serviceaccounts"
+
+
+class Stored(Protocol):
+    """A version of an object, as it is kept."""
+
+    @property
+    def key(self) -> Key:
+        """Which object."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        ...
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The object."""
+        ...
+
+
+class Store(Protocol):
+    """What access needs of the store."""
+
+    @property
+    def version(self) -> int:
+        """Of the last change that reads see."""
+        ...
+
+    def get(self, key: Key) -> Stored | None:
+        """The object, or None."""
+        ...
+
+    def list(self, resource: str, namespace: str | None) -> Sequence[Stored]:
+        """All of a kind."""
+        ...
+
+
+class Access:
+    """Who calls, and what they may."""
+
+    def __init__(self, store: Store, authority: Authority, now: Callable[[], float] = time.time) -> None:
+        """`store` must have been started; `now` is Unix time in seconds."""
+        self.authority = authority
+        self.local_tokens = LocalTokens(authority, now)
+        self.tokens = BearerTokens(authority, self.local_tokens, self._account_uid, now)
+        self.rbac = Rbac()
+        self._store = store
+        self._authentication = Authentication(authority, self.tokens, now)
+        self._escalation = Escalation(self.rbac, self.authorize)
+        self._seen = -1
+        self._versions: dict[Key, int] = {}
+
+    async def authenticate(
+        self, headers: Mapping[str, str], certificate: bytes | None, *, source: str = "", path: str = ""
+    ) -> Caller:
+        """Who a request is from. Raises ApiError 401, 403 (impersonation), 429, 503.
+
+        `headers` have names in lower case, repeated ones joined by commas; `certificate` is that of the client, DER,
+        which TLS has checked and is checked here again; `source` is the address of the peer. Without a credential, a
+        caller for a public `path` is anonymous.
+        """
+        return await self._authentication.caller(headers, certificate, source, path)
+
+    def authorize(self, caller: Caller, asked: Attributes) -> Decision:
+        """Whether the caller may. Nobody may what no binding allows."""
+        if not asked.resource and asked.verb in {"get", "head"} and public_path(asked.path):
+            return Decision(True, "public")
+        if caller.name == ANONYMOUS.name:
+            return Decision(False)
+        self._follow()
+        return self.rbac.decide(caller, asked)
+
+    def admit(self, caller: Caller, asked: Attributes, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        """Last word on a write, of whatever verb: `old` is the object as it is (None: it is made), `new` as it would be
+        stored (None: it is deleted). Raises ApiError 403 where it gives rights that the caller does not have, 422."""
+        if asked.group == rbac.GROUP:
+            self._follow()
+            self._escalation.check(caller, asked, old, new)
+
+    def rules_for(self, caller: Caller, namespace: str) -> list[Rule]:
+        """All rules that hold for the caller in a namespace."""
+        self._follow()
+        return self.rbac.held(caller, namespace)
+
+    def _account_uid(self, namespace: str, name: str) -> str:
+        found = self._store.get(Key(ACCOUNT_RESOURCE, namespace, name))
+        uid = (found.object.get("metadata") or {}).get("uid") if found is not None else None
+        return uid if isinstance(uid, str) else ""
+
+    def _follow(self) -> None:
+        """Take in what the store has of roles and bindings, where something was written since."""
+        version = self._store.version
+        if version == self._seen:
+            return
+        self._seen = version
+        found = {one.key: one for resource in rbac.RESOURCES for one in self._store.list(resource, None)}
+        self._take(one for key, one in found.items() if self._versions.get(key) != one.version)
+        for key in self._versions.keys() - found.keys():
+            self.rbac.remove(key)
+            del self._versions[key]
+
+    def _take(self, changed: Iterable[Stored]) -> None:
+        for one in changed:
+            self._versions[one.key] = one.version
+            self.rbac.put(one.key, one.object)
