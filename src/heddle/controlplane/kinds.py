@@ -18,6 +18,8 @@ from heddle.model.resources_crd import CustomResourceDefinition
 from heddle.model.resources_events import NewerEvent
 from heddle.model.resources_gateway import Gateway
 from heddle.model.resources_heddle import Backend, GatewayParameters, Model, Policy, VirtualServer
+from heddle.model.resources_kagent import Agent
+from heddle.model.resources_kagent_models import ModelConfig, ModelProviderConfig
 from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 from heddle.model.resources_source import Source
 
@@ -36,7 +38,7 @@ _BUILTIN: tuple[AnyStruct, ...] = (
     Lease,
     CustomResourceDefinition,
 )
-_UPSTREAM: tuple[AnyStruct, ...] = (RemoteMCPServer, MCPServer, Gateway)
+_UPSTREAM: tuple[AnyStruct, ...] = (Agent, ModelConfig, RemoteMCPServer, ModelProviderConfig, MCPServer, Gateway)
 """Kinds of others, with their defaults, which are written into objects as they do it."""
 _OWN: tuple[AnyStruct, ...] = (Backend, Model, VirtualServer, Policy, GatewayParameters, Source)
 """Ours. Their defaults stay out of objects: what stands in for a missing field is said by the version that reads it."""

@@ -93,7 +93,7 @@ def most(entries: int) -> msgspec.Meta:
 
 
 def said(**keywords: Any) -> msgspec.Meta:
-    """Keywords of the schema as they are."""
+    """Keywords of the schema as they are; None takes away what the type says."""
     return _said(**keywords)
 
 

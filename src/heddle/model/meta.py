@@ -60,6 +60,26 @@ class Resource(Part, frozen=True, kw_only=True):
     """Who the resource is."""
 
 
+class LabelRequirement(Part, frozen=True, kw_only=True):
+    """A condition on one label."""
+
+    key: str
+    """Name of the label."""
+    operator: Annotated[str, msgspec.Meta(description="`In`, `NotIn`, `Exists` or `DoesNotExist`")]
+    """How it is compared."""
+    values: tuple[str, ...] = ()
+    """With what; none for `Exists` and `DoesNotExist`."""
+
+
+class LabelSelector(Part, frozen=True, kw_only=True):
+    """Objects that have all of these labels. Without any, every object."""
+
+    match_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    """Labels with exactly these values."""
+    match_expressions: tuple[LabelRequirement, ...] = ()
+    """Conditions on labels."""
+
+
 class TargetRef(Part, frozen=True, kw_only=True):
     """What a policy is attached to.
 

@@ -11,7 +11,7 @@ import msgspec
 
 from heddle.model.config_base import Duration, Name, Part, Port, Url
 from heddle.model.config_mcp_targets import Variable
-from heddle.model.kube import AGE, Served, column, condition, shaped
+from heddle.model.kube import AGE, Served, column, condition, rule, shaped
 from heddle.model.meta import Resource
 from heddle.model.resources_status import ResourceStatus
 
@@ -35,6 +35,12 @@ class ValueSource(Part, frozen=True, kw_only=True):
 class HeaderSource(Part, frozen=True, kw_only=True):
     """A field of every request."""
 
+    RULES: ClassVar = (
+        rule(
+            "(has(self.value) && !has(self.valueFrom)) || (!has(self.value) && has(self.valueFrom))",
+            "Exactly one of value or valueFrom must be specified",
+        ),
+    )
     name: Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
     """Name of the field."""
     value: Variable = ""
@@ -44,8 +50,25 @@ class HeaderSource(Part, frozen=True, kw_only=True):
 
 
 class RemoteTls(Part, frozen=True, kw_only=True):
-    """TLS towards a tool server."""
+    """TLS towards a tool server, or a provider of models."""
 
+    RULES: ClassVar = (
+        rule(
+            "!(has(self.caCertSecretKey) && size(self.caCertSecretKey) > 0"
+            " && (!has(self.caCertSecretRef) || size(self.caCertSecretRef) == 0))",
+            "caCertSecretKey requires caCertSecretRef",
+        ),
+        rule(
+            "!(has(self.caCertSecretRef) && size(self.caCertSecretRef) > 0"
+            " && (!has(self.caCertSecretKey) || size(self.caCertSecretKey) == 0))",
+            "caCertSecretRef requires caCertSecretKey",
+        ),
+        rule(
+            "!(has(self.disableSystemCAs) && self.disableSystemCAs && (!has(self.disableVerify) || !self.disableVerify)"
+            " && (!has(self.caCertSecretRef) || size(self.caCertSecretRef) == 0))",
+            "disableSystemCAs requires caCertSecretRef or disableVerify (trust-nothing config rejects every upstream)",
+        ),
+    )
     disable_verify: bool = False
     """`true` is refused: certificates are always verified."""
     ca_cert_secret_ref: str = ""
@@ -59,6 +82,7 @@ class RemoteTls(Part, frozen=True, kw_only=True):
 class RemoteMCPServerSpec(Part, frozen=True, kw_only=True):
     """A tool server that runs somewhere, reached over HTTP."""
 
+    SAID: ClassVar = {"required": ["description", "url"]}
     description: str = ""
     """For people."""
     url: Url
@@ -79,6 +103,24 @@ class RemoteMCPServerSpec(Part, frozen=True, kw_only=True):
     """TLS towards it."""
 
 
+class DiscoveredTool(Part, frozen=True, kw_only=True):
+    """A tool that was found at a server."""
+
+    name: str
+    """Its name."""
+    description: str = ""
+    """What it does, as the server says it."""
+
+
+class RemoteMCPServerStatus(ResourceStatus, frozen=True, kw_only=True):
+    """What was found at a tool server."""
+
+    discovered_tools: tuple[DiscoveredTool, ...] = ()
+    """Its tools."""
+    secret_hash: str = ""
+    """Digest of the Secrets it uses; changes when they do."""
+
+
 class RemoteMCPServer(Resource, frozen=True, kw_only=True):
     """A tool server that runs somewhere: becomes a target."""
 
@@ -95,7 +137,7 @@ class RemoteMCPServer(Resource, frozen=True, kw_only=True):
     """Kind."""
     spec: RemoteMCPServerSpec
     """What it is."""
-    status: Annotated[dict[str, Any], shaped(ResourceStatus)] = msgspec.field(default_factory=dict)
+    status: Annotated[dict[str, Any], shaped(RemoteMCPServerStatus)] = msgspec.field(default_factory=dict)
     """Observed; not read."""
 
 

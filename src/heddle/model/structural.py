@@ -88,7 +88,7 @@ class _Writer:
         made = self.struct(extra["shape"]) if "shape" in extra else self._plain(bare, extra.get("form", ""))
         said = (marks.extra_json_schema or {}) if marks is not None else {}
         made |= {name: value for name, value in said.items() if name != "description"}
-        return made
+        return {name: value for name, value in made.items() if value is not None}
 
     def _plain(self, info: types.Type, form: str) -> Schema:
         if isinstance(info, types.UnionType):
