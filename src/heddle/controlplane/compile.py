@@ -17,7 +17,7 @@ from heddle.controlplane.compile_caching import compile_caching
 from heddle.controlplane.compile_guards import compile_guards
 from heddle.controlplane.compile_mcp import compile_mcp, compile_mcp_rules
 from heddle.controlplane.compile_observability import compile_observability
-from heddle.controlplane.paths import absolute
+from heddle.controlplane.paths import absolute, said_at
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.model.config_base import many
 from heddle.model.config_listeners import Limits, Listener
@@ -61,18 +61,18 @@ def compile_snapshot(plan: Plan, secrets: Secrets, report: Report, prices: Price
     """
     admin = plan.admins[0].value if plan.admins else None
     trust_domain = plan.trust_domains[0].value if plan.trust_domains else "heddle.local"
-    providers = tuple(_provider(placed, secrets, report) for placed in plan.providers)
+    providers = tuple(compile_provider(placed, secrets, report) for placed in plan.providers)
     snapshot = Snapshot(
         version="",
         trust_domain=trust_domain,
-        listeners=tuple(_listener(placed) for placed in plan.listeners),
+        listeners=tuple(compile_listener(placed) for placed in plan.listeners),
         admin=AdminSpec(address=admin.address, port=admin.port) if admin is not None else AdminSpec(),
         providers=providers,
-        media=_media(plan.media[0].value) if plan.media else MediaSpec(),
+        media=compile_media(plan.media[0].value) if plan.media else MediaSpec(),
         models=_models(plan, providers),
         authentication=compile_authentication(plan.authentication, secrets, report),
-        authorization=(*(_rule(placed) for placed in plan.authorization), *compile_mcp_rules(plan)),
-        limits=tuple(_limit(placed.value) for placed in plan.limits),
+        authorization=(*(compile_rule(placed) for placed in plan.authorization), *compile_mcp_rules(plan)),
+        limits=tuple(compile_limit(placed.value) for placed in plan.limits),
         budgets=compile_budgets(plan, secrets, report),
         guards=compile_guards(plan, secrets, report),
         caching=compile_caching(plan),
@@ -114,7 +114,8 @@ def version(snapshot: Snapshot) -> str:
     return hashlib.sha256(msgspec.json.encode(snapshot, order="deterministic")).hexdigest()[:16]
 
 
-def _listener(placed: Placed[Listener]) -> ListenerSpec:
+def compile_listener(placed: Placed[Listener]) -> ListenerSpec:
+    """A listener, its files by absolute path."""
     listener, place = placed
     folder, tls = place.source.folder, listener.tls
     return ListenerSpec(
@@ -148,7 +149,8 @@ def _limits(limits: Limits) -> ListenerLimits:
     )
 
 
-def _provider(placed: Placed[Provider], secrets: Secrets, report: Report) -> ProviderSpec:
+def compile_provider(placed: Placed[Provider], secrets: Secrets, report: Report) -> ProviderSpec:
+    """A provider. A credential that cannot be had is reported, and said in the spec."""
     provider, place = placed
     credential, error = _credential(provider, place, secrets, report)
     return ProviderSpec(
@@ -193,10 +195,11 @@ def _models(plan: Plan, providers: tuple[ProviderSpec, ...]) -> tuple[ModelSpec,
     sole = providers[0].name if len(providers) == 1 else ""
     usual = plan.retries[0].value if plan.retries else Retry()
     ordered = sorted(plan.models, key=lambda placed: is_glob(placed.value.name))
-    return tuple(_model(placed, sole, usual) for placed in ordered)
+    return tuple(compile_model(placed, sole, usual) for placed in ordered)
 
 
-def _model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
+def compile_model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
+    """A model; `sole` is the provider of one that names none, `usual` what holds where it says nothing of retries."""
     model, place = placed
     return ModelSpec(
         name=model.name,
@@ -220,11 +223,12 @@ def _model(placed: Placed[ModelEntry], sole: str, usual: Retry) -> ModelSpec:
         defaults=model.defaults,
         overrides=model.overrides,
         system=model.prompt.system if model.prompt is not None else "",
-        source=f"{place.source.file}:{place.source.line(place.path)}",
+        source=said_at(place),
     )
 
 
-def _media(media: Media) -> MediaSpec:
+def compile_media(media: Media) -> MediaSpec:
+    """What may be fetched."""
     return MediaSpec(
         hosts=media.fetch,
         networks=media.private_networks,
@@ -243,7 +247,8 @@ def _retry(retry: Retry) -> RetrySpec:
     )
 
 
-def _rule(placed: Placed[AuthorizationPolicy]) -> AuthzRule:
+def compile_rule(placed: Placed[AuthorizationPolicy]) -> AuthzRule:
+    """A rule of the global level, or of a listener's."""
     rule, place = placed
     return AuthzRule(
         name=rule.name,
@@ -253,11 +258,12 @@ def _rule(placed: Placed[AuthorizationPolicy]) -> AuthzRule:
         resources=rule.resources,
         when=rule.when,
         mode=rule.mode,
-        source=f"{place.source.file}:{place.source.line(place.path)}",
+        source=said_at(place),
     )
 
 
-def _limit(limit: RateLimit) -> LimitSpec:
+def compile_limit(limit: RateLimit) -> LimitSpec:
+    """A limit."""
     return LimitSpec(
         name=limit.name,
         limit=limit.limit,

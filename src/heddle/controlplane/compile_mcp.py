@@ -7,6 +7,7 @@ import msgspec
 
 from heddle.controlplane.compile_mcp_auth import compile_credentials, sealing_keys
 from heddle.controlplane.compile_mcp_targets import Values, compile_target
+from heddle.controlplane.paths import said_at
 from heddle.controlplane.secrets import Secrets
 from heddle.model.config_mcp import (
     Json,
@@ -62,7 +63,7 @@ def compile_mcp_rules(plan: Plan) -> tuple[AuthzRule, ...]:
             resources=one.rule.about(),
             when=one.rule.when,
             mode=one.rule.mode,
-            source=f"{one.place.source.file}:{one.place.source.line(one.place.path)}",
+            source=said_at(one.place),
         )
         for one in scoped_rules(plan)
     )
@@ -84,7 +85,7 @@ def _server(placed: Placed[McpServer]) -> McpServerSpec:
         listeners=server.listeners,
         oauth=_oauth(server.oauth) if server.oauth is not None else None,
         sse=server.sse,
-        source=f"{place.source.file}:{place.source.line(place.path)}",
+        source=said_at(place),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from heddle.controlplane.api_documents import DocumentError, api_facts, read_api_document
 from heddle.controlplane.compile_mcp_auth import compile_target_auth
-from heddle.controlplane.paths import absolute
+from heddle.controlplane.paths import absolute, said_at
 from heddle.controlplane.secrets import SecretError, Secrets, checked
 from heddle.model.config_base import many
 from heddle.model.config_mcp_targets import Http, McpTarget, OpenApi, Safety, Sse, Stdio, kind_of
@@ -103,7 +103,7 @@ def compile_target(placed: Placed[McpTarget], values: Values, report: Report) ->
         refresh_s=duration_s(target.refresh),
         per_caller=target.per_caller,
         credential_error=values.error,
-        source=f"{place.source.file}:{place.source.line(place.path)}",
+        source=said_at(place),
     )
 
 
