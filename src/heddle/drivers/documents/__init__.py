@@ -44,6 +44,10 @@ class Write(msgspec.Struct, frozen=True):
     author: Author
     time_s: float
     """Unix time."""
+    sealed: bool = False
+    """The body is encrypted; once it is replaced, and watches need it no longer, only its digest is kept."""
+    digest: str = ""
+    """What the history shows in place of a body, hex; empty is SHA-256 of the body."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -57,6 +61,10 @@ class Change(msgspec.Struct, frozen=True):
     deleted: bool = False
     previous: int = 0
     """Version of the object before; 0 when it did not exist."""
+    sealed: bool = False
+    """As it was written."""
+    before: bytes | None = None
+    """Body of the version before. Only `changes` tells, who was there already has it."""
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -66,14 +74,23 @@ class Revision(msgspec.Struct, frozen=True):
     body: bytes | None
     """None where only the digest is kept (Secrets that were replaced), and where it was deleted."""
     sha256: str
-    """Of the body, hex."""
+    """Of the body, hex; of a sealed one, the digest it was written with."""
     deleted: bool
     author: Author
     time_s: float
 
 
+class Retention(msgspec.Struct, frozen=True):
+    """How much of the past is kept. Both are applied when the sequence is compacted, so more is there for a while."""
+
+    revisions: int = 100
+    """Versions of each object, the newest first."""
+    deletions: int = 10_000
+    """Deletions, the newest first: what was deleted longer ago has no history."""
+
+
 class ConflictError(Exception):
-    """A `Write.expected` did not hold; nothing of the batch was written."""
+    """A `Write.expected` did not hold, or there was nothing to delete; nothing of the batch was written."""
 
     def __init__(self, key: Key, current: int) -> None:
         super().__init__(f"{key.resource} {key.namespace}/{key.name} is at version {current}")
@@ -91,14 +108,22 @@ class ExpiredError(Exception):
 
 
 class UnavailableError(Exception):
-    """The store cannot be reached or written now; whether the write happened is not known unless it says so."""
+    """The store cannot be reached or written now. The text is for an operator."""
+
+    def __init__(self, why: str, *, unknown: bool = False) -> None:
+        super().__init__(f"{why}; whether it was written is not known" if unknown else why)
+        self.unknown = unknown
+        """The write may have happened, or may not. Otherwise it has not."""
 
 
 class Documents(Protocol):
     """A store of documents."""
 
     async def open(self) -> None:
-        """Connect, and migrate. Raises UnavailableError, or ValueError for a store of a newer program."""
+        """Connect, and migrate.
+
+        Raises UnavailableError; ValueError for a store that is damaged, of a newer program, or no store of ours.
+        """
         ...
 
     async def close(self) -> None:
@@ -106,29 +131,42 @@ class Documents(Protocol):
         ...
 
     async def write(self, writes: Sequence[Write]) -> list[Change]:
-        """Make all changes or none, on disk when this returns. Raises ConflictError, UnavailableError."""
+        """Make all changes or none, on disk when this returns; each has the number after the one before.
+
+        To delete what does not exist is a conflict. Raises ConflictError, UnavailableError; ValueError for what no
+        store could keep.
+        """
         ...
 
     async def snapshot(self) -> tuple[int, list[Change]]:
         """Every object there is, and the version of the sequence they are at."""
         ...
 
-    async def changes(self, after: int, limit: int) -> list[Change]:
-        """Changes with a greater version, in order. Raises ExpiredError."""
+    async def changes(self, after: int, limit: int, resource: str = "") -> list[Change]:
+        """Changes with a greater version, in order, without a gap; of one resource where it is named.
+
+        Raises ExpiredError, UnavailableError.
+        """
         ...
 
     async def latest(self) -> int:
         """The version of the last commit, also of other replicas."""
         ...
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Call `told` when there may be new changes, also of other replicas."""
+    def on_change(self, told: Callable[[Sequence[Change]], None]) -> None:
+        """Call `told`, in the event loop, with changes in the order of their commits, before `write` returns them.
+
+        Without any: there may be some that are not at hand, such as another replica's.
+        """
         ...
 
     async def revisions(self, key: Key) -> list[Revision]:
-        """Every version of an object that is kept, the newest first."""
+        """Every version of an object that is kept, the newest first. Raises UnavailableError."""
         ...
 
     async def compact(self, before: int) -> None:
-        """Forget the order of changes up to this version; the history of objects stays."""
+        """Forget the order of changes up to this version; the history of objects stays, as far as it is kept.
+
+        Raises UnavailableError.
+        """
         ...
