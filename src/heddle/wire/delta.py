@@ -14,6 +14,7 @@ Collision-Free Hashing" (1997), section 5 (AdHash); ours is `docs/reference/port
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -32,6 +33,8 @@ HEARTBEAT_S = 15.0
 _LENGTH = struct.Struct("!I")
 _MASK = (1 << 256) - 1
 
+_Short = Annotated[str, msgspec.Meta(max_length=64)]
+_Name = Annotated[str, msgspec.Meta(max_length=320)]
 Parts = Mapping[str, bytes]
 """A state: name -> what stands there, encoded."""
 
@@ -47,19 +50,17 @@ class MismatchError(DeltaError):
 class Interest(msgspec.Struct, frozen=True):
     """Which Gateway a process serves: it is sent what that needs, and nothing else."""
 
-    gateway: str
-    """`namespace/name` of the Gateway resource."""
-    gateway_class: str = ""
-    """Its class, where the process serves one only; empty takes any."""
+    gateway: _Name
+    """`namespace/name` of the Gateway resource; `*` is all of them, on a machine that runs the whole mesh."""
 
 
 class Point(msgspec.Struct, frozen=True):
     """Where in a history a state stands."""
 
-    lineage: str = ""
+    lineage: _Short = ""
     """Of the store it comes from: versions of different ones do not compare."""
     version: int = 0
-    digest: str = ""
+    digest: _Short = ""
     """Of the state, 64 hex digits; empty when nothing is held."""
 
     @property
@@ -71,9 +72,9 @@ class Point(msgspec.Struct, frozen=True):
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Gateway: who I am, and what I hold. Answered by Welcome, Busy or Refused."""
 
-    name: str
-    node: str
-    program: str
+    name: _Name
+    node: _Name
+    program: _Short
     """Version of the program."""
     interest: Interest
     held: Point = Point()
@@ -96,6 +97,10 @@ class Reject(msgspec.Struct, frozen=True, tag="reject"):
     message: str
     path: str = ""
     """The part, and where in it; empty when it is about the whole."""
+
+
+class Who(msgspec.Struct, frozen=True, tag="who"):
+    """A process without anything: which authority is yours? Answered by Authority, which proves nothing by itself."""
 
 
 class Resync(msgspec.Struct, frozen=True, tag="resync"):
@@ -146,6 +151,13 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     message: str
 
 
+class Authority(msgspec.Struct, frozen=True, tag="authority"):
+    """Control plane: what its certificate is verified with, to be compared with the digest in a token."""
+
+    bundle: bytes
+    """PEM."""
+
+
 class Joined(msgspec.Struct, frozen=True, tag="joined"):
     """Control plane: your certificate."""
 
@@ -173,8 +185,8 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
     removed: tuple[str, ...] = ()
 
 
-FromGateway = Hello | Ack | Reject | Resync | Join | Renew | Ping
-ToGateway = Welcome | Busy | Refused | Joined | Full | Delta | Ping
+FromGateway = Hello | Ack | Reject | Resync | Who | Join | Renew | Ping
+ToGateway = Welcome | Busy | Refused | Authority | Joined | Full | Delta | Ping
 
 _from_gateway = msgspec.msgpack.Decoder(FromGateway)
 _to_gateway = msgspec.msgpack.Decoder(ToGateway)
@@ -273,7 +285,7 @@ class Held(msgspec.Struct, frozen=True):
         """
         if isinstance(update, Full):
             return _checked(Held(update.to, update.parts), digest_of(update.parts))
-        if update.base != self.at:
+        if update.base.digest != self.at.digest:
             raise MismatchError(f"a change of version {update.base.version}, where {self.at.version} is held")
         known = {name: self.parts[name] for name in (*update.changed, *update.removed) if name in self.parts}
         missing = [name for name in update.removed if name not in known]
