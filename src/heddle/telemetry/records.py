@@ -15,6 +15,8 @@ from heddle.model.principal import ANONYMOUS, Principal
 
 MAX_TEXT_CHARS = 256
 """Longest string of a caller that a record keeps."""
+MAX_LISTED = 64
+"""Most groups, and most changed fields, that a record keeps."""
 MAX_BODY_CHARS = 65_536
 """Longest prompt or completion that a record keeps, where bodies are recorded at all."""
 
@@ -123,7 +125,8 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     """One decision that somebody may have to answer for. `id` and `time` are filled in when it is written."""
 
     kind: str
-    """`authn`, `authz`, `limit`, `guard`, `budget`, `ledger`, `config`, `admin`, `key` or `definition`."""
+    """`authn`, `authz`, `limit`, `guard`, `budget`, `ledger`, `config`, `admin`, `key`, `definition`, or `api`: a
+    request of the resource API."""
     outcome: str
     """`allow`, `deny`, `would_deny` (a policy in audit mode), `applied`, `rejected`, or `error`; of a key
     what was done to it."""
@@ -138,6 +141,13 @@ class AuditRecord(msgspec.Struct, kw_only=True):
     policy: str = ""
     """What decided: a rule, a limit, a kind of credential."""
     detail: str = ""
+    groups: tuple[str, ...] = ()
+    """Of a caller of the resource API."""
+    verb: str = ""
+    code: int = 0
+    """Status that the resource API answered with; 0 elsewhere."""
+    changes: tuple[str, ...] = ()
+    """Paths of the fields that were changed, never their values."""
     trace_id: str = ""
     count: int = 1
     """How many equal decisions this line stands for; repeats of a refusal are written together."""
@@ -162,6 +172,10 @@ class _AuditLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     resource: str = ""
     policy: str = ""
     detail: str = ""
+    groups: tuple[str, ...] = ()
+    verb: str = ""
+    code: int = 0
+    changes: tuple[str, ...] = ()
     trace_id: str = ""
     count: int = 1
 
@@ -252,6 +266,10 @@ def encode_audit(record: AuditRecord) -> bytes:
             resource=clip(record.resource),
             policy=clip(record.policy),
             detail=clip(record.detail),
+            groups=tuple(map(clip, record.groups[:MAX_LISTED])),
+            verb=clip(record.verb),
+            code=record.code,
+            changes=tuple(map(clip, record.changes[:MAX_LISTED])),
             trace_id=clip(record.trace_id),
             count=record.count,
         )
@@ -291,4 +309,6 @@ def _scrubbed(record: msgspec.Struct) -> msgspec.Struct:
 
 
 def _printable(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_printable, value))
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

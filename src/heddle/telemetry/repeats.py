@@ -17,7 +17,7 @@ WINDOW_S = 1.0
 MAX_KEYS = 512
 """Kinds of refusal told apart within a window; what comes beyond is counted together."""
 
-_COUNTED_KINDS = frozenset({"authn", "authz", "limit", "admin"})
+_COUNTED_KINDS = frozenset({"authn", "authz", "limit", "admin", "api"})
 _WRITTEN_OUTCOMES = frozenset({"allow", "applied", "rejected"})
 _Key = tuple[object, ...]
 

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from heddle.controlplane.access import rbac
-from heddle.controlplane.access.authentication import Authentication
+from heddle.controlplane.access.audit import UNKNOWN, Audit, Occasion
+from heddle.controlplane.access.authentication import Authentication, TokenRefusedError
 from heddle.controlplane.access.authority import Authority
 from heddle.controlplane.access.caller import ANONYMOUS, Attributes, Caller, Decision, public_path
 from heddle.controlplane.access.escalation import Escalation
 from heddle.controlplane.access.rbac import Rbac
 from heddle.controlplane.access.rules import Rule
-from heddle.controlplane.access.tokens import BearerTokens, LocalTokens
+from heddle.controlplane.access.tokens import BearerTokens, LocalTokens, token_request
 from heddle.drivers.documents import Key
+from heddle.telemetry.records import AuditRecord
+from heddle.wire.kube.status import ApiError
 
 ACCOUNT_RESOURCE = "serviceaccounts"
 
@@ -57,16 +60,29 @@ class Store(Protocol):
         ...
 
 
+def unwritten(record: AuditRecord) -> None:
+    """For who keeps no audit records, such as a test."""
+    del record
+
+
 class Access:
     """Who calls, and what they may."""
 
-    def __init__(self, store: Store, authority: Authority, now: Callable[[], float] = time.time) -> None:
-        """`store` must have been started; `now` is Unix time in seconds."""
+    def __init__(
+        self,
+        store: Store,
+        authority: Authority,
+        now: Callable[[], float] = time.time,
+        audit: Callable[[AuditRecord], None] = unwritten,
+    ) -> None:
+        """`store` must have been started; `now` is Unix time in seconds; `audit` keeps a record, as `Spool.audit`
+        does."""
         self.authority = authority
         self.local_tokens = LocalTokens(authority, now)
         self.tokens = BearerTokens(authority, self.local_tokens, self._account_uid, now)
         self.rbac = Rbac()
         self._store = store
+        self._audit = Audit(audit)
         self._authentication = Authentication(authority, self.tokens, now)
         self._escalation = Escalation(self.rbac, self.authorize)
         self._seen = -1
@@ -79,9 +95,13 @@ class Access:
 
         `headers` have names in lower case, repeated ones joined by commas; `certificate` is that of the client, DER,
         which TLS has checked and is checked here again; `source` is the address of the peer. Without a credential, a
-        caller for a public `path` is anonymous.
+        caller for a public `path` is anonymous. Refusals are audited here.
         """
-        return await self._authentication.caller(headers, certificate, source, path)
+        try:
+            return await self._authentication.caller(headers, certificate, source, path)
+        except ApiError as exc:
+            self._audit.request(None, Attributes("", path=path), exc.code, 0, Occasion(source, why=exc.message))
+            raise
 
     def authorize(self, caller: Caller, asked: Attributes) -> Decision:
         """Whether the caller may. Nobody may what no binding allows."""
@@ -89,6 +109,9 @@ class Access:
             return Decision(True, "public")
         if caller.name == ANONYMOUS.name:
             return Decision(False)
+        if asked.resource == "namespaces" and asked.name and not (asked.group or asked.namespace):
+            # A namespace stands in itself: who may read all in it may read it.
+            asked = asked._replace(namespace=asked.name)
         self._follow()
         return self.rbac.decide(caller, asked)
 
@@ -99,10 +122,32 @@ class Access:
             self._follow()
             self._escalation.check(caller, asked, old, new)
 
+    def audit(self, caller: Caller, asked: Attributes, code: int, version: int = 0, at: Occasion = UNKNOWN) -> None:
+        """Have it written down that a request was answered with `code`, where that is to be: call it for each.
+
+        `version` is what a write made, 0 where nothing. Writes, refusals and reads of Secrets are kept.
+        """
+        self._audit.request(caller, asked, code, version, at)
+
     def rules_for(self, caller: Caller, namespace: str) -> list[Rule]:
         """All rules that hold for the caller in a namespace."""
         self._follow()
         return self.rbac.held(caller, namespace)
+
+    async def review_token(self, token: str) -> Caller | None:
+        """Who a bearer token is of; None when it proves nothing here. Raises ApiError 503."""
+        credential = token.encode("utf-8", "replace")
+        try:
+            return self.tokens.known(credential) or await self.tokens.verify(credential)
+        except TokenRefusedError:
+            return None
+
+    def token_for(self, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Answer a POST to `serviceaccounts/{name}/token`: a TokenRequest with its token. Raises ApiError 400, 404.
+
+        The API server has authorized `create` of `serviceaccounts/token`.
+        """
+        return token_request(self.local_tokens, (namespace, name), self._account_uid(namespace, name), body)
 
     def _account_uid(self, namespace: str, name: str) -> str:
         found = self._store.get(Key(ACCOUNT_RESOURCE, namespace, name))

@@ -11,6 +11,7 @@ tokens (prefixes), bound service account tokens.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -27,7 +28,7 @@ from heddle.identity.jwks import KeySource, Load
 from heddle.identity.shape import peek
 from heddle.identity.tokens import Claims, Issuer, claim_text, lookup
 from heddle.model.snapshot import IssuerSpec, JwksSpec
-from heddle.wire.kube.status import ApiError
+from heddle.wire.kube.status import ApiError, bad_request, not_found
 
 LOCAL_ISSUER = "https://control-plane.heddle.local"
 AUDIENCE = "heddle.dev/control-plane"
@@ -174,6 +175,33 @@ class BearerTokens:
             namespace, name, uid = proven.account
             if not uid or self._account_uid(namespace, name) != uid:
                 raise TokenRefusedError("the token's ServiceAccount is gone")
+
+
+class _TokenRequest(msgspec.Struct, frozen=True, rename="camel"):
+    audiences: list[str] = []
+    expiration_seconds: float | None = None
+    bound_object_ref: dict[str, Any] | None = None
+
+
+def token_request(local: LocalTokens, place: tuple[str, str], uid: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A TokenRequest, answered for the ServiceAccount at `place` (empty `uid`: it is not there). Raises ApiError."""
+    if not uid:
+        raise not_found("", "serviceaccounts", place[1])
+    try:
+        spec = msgspec.convert(body.get("spec") or {}, _TokenRequest)
+    except msgspec.ValidationError as exc:
+        raise bad_request(f"the TokenRequest cannot be read: {str(exc).replace('$', 'spec')}") from exc
+    if spec.bound_object_ref is not None:
+        raise bad_request("spec.boundObjectRef: tokens are bound to their ServiceAccount only")
+    wanted_s = 3_600.0 if spec.expiration_seconds is None else spec.expiration_seconds
+    if not wanted_s >= MIN_ACCOUNT_TTL_S:
+        raise bad_request(f"spec.expirationSeconds: a token lives for {MIN_ACCOUNT_TTL_S:.0f} seconds at least")
+    token, ends_s = local.for_account(place, uid, spec.audiences, wanted_s)
+    ends = datetime.fromtimestamp(ends_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    asked = {"audiences": spec.audiences or [AUDIENCE], "expirationSeconds": int(min(wanted_s, MAX_ACCOUNT_TTL_S))}
+    meta = {"name": place[1], "namespace": place[0], "creationTimestamp": None}
+    made = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": meta}
+    return made | {"spec": asked, "status": {"token": token, "expirationTimestamp": ends}}
 
 
 def check_issuer(issuer: TokenIssuer) -> None:
