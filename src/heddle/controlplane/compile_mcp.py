@@ -46,7 +46,7 @@ def compile_mcp(plan: Plan, secrets: Secrets, report: Report) -> McpSpec:
     """Everything about MCP but rules. What cannot be had is reported."""
     return McpSpec(
         targets=tuple(compile_target(placed, Values(plan, secrets, report), report) for placed in plan.targets),
-        servers=tuple(_server(placed) for placed in servers_of(plan)),
+        servers=tuple(compile_server(placed) for placed in servers_of(plan)),
         sessions=_sessions(plan.sessions[0], secrets, report) if plan.sessions else McpSessionSpec(),
         credentials=compile_credentials(plan.credentials[0] if plan.credentials else None, secrets, report),
     )
@@ -69,7 +69,8 @@ def compile_mcp_rules(plan: Plan) -> tuple[AuthzRule, ...]:
     )
 
 
-def _server(placed: Placed[McpServer]) -> McpServerSpec:
+def compile_server(placed: Placed[McpServer]) -> McpServerSpec:
+    """A virtual server, without its rules."""
     server, place = placed
     search = ToolSearch() if server.search is True else server.search or None
     return McpServerSpec(

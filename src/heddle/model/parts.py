@@ -2,7 +2,7 @@
 
 Owns what kinds of parts there are and how one is encoded: `KIND/NAME` -> MessagePack of a `SnapshotPart`. No part but
 those of kind `secret` has a secret's value: a text that is one stands there as a reference, which `assembly` resolves.
-A part says what it needs and who needs it, so that whoever sends parts to a gateway need not know what is in them.
+A part says which secrets it needs; who needs the part is known where it was compiled, and not told to gateways.
 """
 
 from typing import Any
@@ -92,10 +92,6 @@ class SnapshotPart(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Parts of a kind stand in this order, then by name. Listeners, rules, patterns and guards are met in it."""
     body: msgspec.Raw
     """MessagePack of one of `BODIES`."""
-    gateways: tuple[str, ...] = ()
-    """Gateways (`namespace/name`) that it is for; empty is all."""
-    protocols: tuple[str, ...] = ()
-    """It is for gateways that have a listener of one of these protocols; empty is all."""
     secrets: tuple[str, ...] = ()
     """Names of the parts of kind `secret` that it refers to."""
 

@@ -39,7 +39,7 @@ def check_mcp(plan: Plan, report: Report) -> None:
     check_targets(plan, report)
     check_servers(plan, report)
     _check_listeners(plan, report)
-    _check_scoped(plan, report)
+    check_scoped_rules(plan, report)
     _check_levels(plan, report)
     names = _Names(
         server=tuple(server.name for server, _ in servers_of(plan)),
@@ -71,7 +71,8 @@ def _check_listeners(plan: Plan, report: Report) -> None:
             report.warning(place, f"no virtual server is served on listener `{listener.name}`")
 
 
-def _check_scoped(plan: Plan, report: Report) -> None:
+def check_scoped_rules(plan: Plan, report: Report) -> None:
+    """The rules of virtual servers and targets."""
     names: dict[str, Place] = {rule.name: place for rule, place in plan.authorization}
     callers = Callers(entry for entry, _ in plan.authentication)
     deciding: dict[str, list[Scoped]] = {}

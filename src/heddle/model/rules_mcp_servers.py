@@ -43,6 +43,13 @@ def check_servers(plan: Plan, report: Report) -> None:
     _check_unused(plan, report)
 
 
+def check_server(placed: Placed[McpServer], targets: dict[str, McpTarget], report: Report) -> None:
+    """One virtual server alone, with those of its targets that there are."""
+    if placed.value.oauth is not None:
+        _check_oauth(placed.value.oauth, placed.place.at("oauth"), Plan(), report)
+    _Server(placed, targets, report, declared=True).check()
+
+
 def _check_paths(plan: Plan, report: Report) -> None:
     """Two servers at one path of one listener: the second would never be reached."""
     taken: list[tuple[str, McpServer]] = []
