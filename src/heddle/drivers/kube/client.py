@@ -49,6 +49,11 @@ def path_of(kind: Kind, namespace: str = "", name: str = "", subresource: str = 
     return "/" + "/".join(parts)
 
 
+def spoken(why: str) -> str:
+    """A reason as a header carries it: percent-encoded where it is not plain text."""
+    return quote(why[:500], safe=" :/@#.,-_()+=")
+
+
 class Api:
     """One API server. Belongs to one event loop."""
 
@@ -127,7 +132,7 @@ class Api:
         meta = value["metadata"]
         headers = {"content-type": "application/apply-patch+yaml"}
         if why := more.pop("why", ""):
-            headers[WHY] = quote(why[:500], safe=" :/@#.,-_()")
+            headers[WHY] = spoken(why)
         query = {"fieldManager": field_manager, "fieldValidation": "Strict", **more}
         path = path_of(kind, meta.get("namespace", ""), meta["name"], subresource)
         made = await self.send("PATCH", path, query, value, headers)

@@ -1,0 +1,140 @@
+"""One source brought into the store: what it declares is applied, what it no longer declares is pruned.
+
+Owns the order, and what failure means: an object that is refused stays as it was, harms no other, and is tried again.
+Only what the source owns is ever pruned, and nothing of a file that cannot be read now.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from heddle.controlplane.sources.declared import DECLARED_IN, Declaration, place_of
+from heddle.drivers.documents import Key
+from heddle.model.kinds import Kind
+from heddle.model.problem import Place, Problem
+from heddle.wire.kube.status import ApiError
+
+_FIRST = ("Namespace", "CustomResourceDefinition", "Secret", "ConfigMap", "ServiceAccount", "ClusterRole", "Role")
+"""Kinds that others stand in or refer to."""
+
+
+class Owned(NamedTuple):
+    """An object in the store that the source owns."""
+
+    key: Key
+    kind: Kind
+    file: str
+    """File that declared it when it was last applied."""
+
+
+class Writer(Protocol):
+    """The API, as one source writes to it. Raises ApiError for what is refused, ConnectionError and TimeoutError when
+    nobody knows."""
+
+    async def apply(self, kind: Kind, value: Mapping[str, Any], why: str) -> None:
+        """Server-side apply as the source, its name being the field manager, never by force."""
+        ...
+
+    async def delete(self, kind: Kind, key: Key, why: str) -> None:
+        """Delete an object; none there is no error."""
+        ...
+
+    async def owned(self) -> list[Owned]:
+        """Everything that the source owns."""
+        ...
+
+    async def record(self, value: Mapping[str, Any]) -> None:
+        """Write the Source object, its status included, as the control plane."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What came of bringing a source in."""
+
+    applied: int
+    pruned: int
+    problems: list[Problem]
+    """What was refused, with file and line."""
+
+
+class Sync:
+    """One source. Remembers what was applied, so that an unchanged object costs nothing."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._applied: dict[Key, bytes] = {}
+        self._owned: dict[Key, Owned] | None = None
+
+    def forget(self) -> None:
+        """Look again at what is there, and apply everything again."""
+        self._applied.clear()
+        self._owned = None
+
+    async def bring(self, declared: Sequence[Declaration], keep: Iterable[str] = (), why: str = "") -> Outcome:
+        """Apply and prune. `keep` are files that cannot be read now: what they declared before stays."""
+        if self._owned is None:
+            self._owned = {one.key: one for one in await self._writer.owned()}
+        unique, problems = _unique(declared)
+        applied = 0
+        for one in sorted(unique.values(), key=_order):
+            content = msgspec.json.encode(one.value)
+            if self._applied.get(one.key) == content:
+                continue
+            problem = await self._apply(one, why)
+            if problem is None:
+                applied += 1
+                self._applied[one.key] = content
+                self._owned[one.key] = Owned(one.key, one.kind, one.value["metadata"]["annotations"][DECLARED_IN])
+            else:
+                self._applied.pop(one.key, None)
+                problems.append(problem)
+        pruned = 0
+        kept = set(keep)
+        for gone in [one for key, one in self._owned.items() if key not in unique and one.file not in kept]:
+            problem = await self._prune(gone, why)
+            if problem is None:
+                pruned += 1
+                del self._owned[gone.key]
+                self._applied.pop(gone.key, None)
+            else:
+                problems.append(problem)
+        return Outcome(applied, pruned, problems)
+
+    async def _apply(self, one: Declaration, why: str) -> Problem | None:
+        try:
+            await self._writer.apply(one.kind, one.value, why)
+        except ApiError as exc:
+            return _problem(place_of(exc, one), exc.message)
+        return None
+
+    async def _prune(self, gone: Owned, why: str) -> Problem | None:
+        try:
+            await self._writer.delete(gone.kind, gone.key, why)
+        except ApiError as exc:
+            if exc.code == 404:
+                return None
+            where = f"{gone.kind.kind} {gone.key.name}"
+            return Problem("error", gone.file, 0, "", f"{where} is no longer declared, and cannot be deleted: {exc}")
+        return None
+
+
+def _order(one: Declaration) -> int:
+    return _FIRST.index(one.kind.kind) if one.kind.kind in _FIRST else len(_FIRST)
+
+
+def _problem(place: Place, message: str) -> Problem:
+    return Problem("error", place.source.file, place.source.line(place.path), place.path, message)
+
+
+def _unique(declared: Sequence[Declaration]) -> tuple[dict[Key, Declaration], list[Problem]]:
+    """The first declaration of each object; the others are problems."""
+    found: dict[Key, Declaration] = {}
+    problems: list[Problem] = []
+    for one in declared:
+        first = found.setdefault(one.key, one)
+        if first is not one:
+            where = f"{first.source.file}:{first.source.line(first.place().path)}"
+            message = f"there is already a {one.kind.kind} `{one.key.name}`, at {where}"
+            problems.append(_problem(one.place("metadata.name"), message))
+    return found, problems
