@@ -96,7 +96,7 @@ def _gateways(config: Config, source: Source, name: str) -> tuple[list[Declared]
 
 def _gateway_listener(listener: Listener) -> GatewayListener:
     protocol = "HTTPS" if listener.tls is not None and listener.protocol == "HTTP" else PROTOCOLS[listener.protocol]
-    return GatewayListener(name=listener.name, port=listener.port, protocol=protocol)  # type: ignore[arg-type]
+    return GatewayListener(name=listener.name, port=listener.port, protocol=protocol)
 
 
 def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]:

@@ -23,10 +23,10 @@ from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
 from heddle.model.expand import PROTOCOLS
 from heddle.model.kagent import remote_target, started_target
-from heddle.model.problem import Place, Report, Source, camel
+from heddle.model.problem import Place, Report, Source, camel, quote
 from heddle.model.resources import Declared
 from heddle.model.resources_core import ConfigMap, SecretResource
-from heddle.model.resources_gateway import Gateway, GatewayListener
+from heddle.model.resources_gateway import AllowedRoutes, Gateway, GatewayListener, GatewaySpec
 from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerParameters, Model, Policy, VirtualServer
 from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 
@@ -145,11 +145,16 @@ def _gateway(
             one.place("spec.gatewayClassName"), f"gateways of class `{spec.gateway_class_name}` are left alone"
         )
         return
+    _check_served(one, spec, report)
     address = spec.addresses[0].value if spec.addresses else "127.0.0.1"
     infrastructure = spec.infrastructure
     ref = infrastructure.parameters_ref if infrastructure is not None else None
     for index, entry in enumerate(spec.listeners):
         place = one.place(f"spec.listeners[{index}]")
+        if entry.protocol not in _SHORT_PROTOCOLS:
+            hint = f"known are {', '.join(_SHORT_PROTOCOLS)}"
+            report.error(place.at("protocol"), f"{quote(entry.protocol)} is no protocol that is served here", hint)
+            continue
         settings = parameters.pop((ref.name, entry.name), None) if ref is not None else None
         own: ListenerSettings = settings.value if settings is not None else ListenerSettings()
         if (entry.protocol == "HTTPS") != (own.tls is not None and entry.protocol in ("HTTP", "HTTPS")):
@@ -157,6 +162,24 @@ def _gateway(
                 place.at("protocol"), "HTTPS and `tls` go together", "give the listener `tls` in its GatewayParameters"
             )
         plan.listeners.append(Placed(_listener(entry, address, own), place))
+
+
+def _check_served(one: Declared, spec: GatewaySpec, report: Report) -> None:
+    """What the Gateway API allows, and a mesh that is set up by files does not have."""
+    if len(spec.addresses) > 1:
+        report.error(one.place("spec.addresses"), "expected at most 1 item")
+    for index, address in enumerate(spec.addresses):
+        if address.type != "IPAddress":
+            report.error(one.place(f"spec.addresses[{index}].type"), f"expected `IPAddress`, got {quote(address.type)}")
+    ref = spec.infrastructure.parameters_ref if spec.infrastructure is not None else None
+    if ref is not None and (ref.group, ref.kind) != ("heddle.dev", "GatewayParameters"):
+        report.error(one.place("spec.infrastructure.parametersRef"), "expected a GatewayParameters of heddle.dev")
+    for index, listener in enumerate(spec.listeners):
+        place = one.place(f"spec.listeners[{index}]")
+        if listener.tls is not None:
+            report.error(place.at("tls"), "is not read here", "give the listener `tls` in its GatewayParameters")
+        if listener.allowed_routes != AllowedRoutes():
+            report.warning(place.at("allowed_routes"), "is not used: there are no routes of other namespaces here")
 
 
 def _listener(entry: GatewayListener, address: str, own: ListenerSettings) -> Listener:

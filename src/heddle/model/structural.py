@@ -73,8 +73,10 @@ class _Writer:
 
     def _field(self, field: types.Field, doc: str) -> Schema:
         made = self.of(field.type)
+        marks = unwrap(field.type)[1]
         described: Schema = {"description": doc} if doc else {}
-        if "default" not in made and self._defaults and (plain := _written(field)) is not None:
+        marked = marks is not None and "default" in (marks.extra_json_schema or {})
+        if not marked and self._defaults and (plain := _written(field)) is not None:
             described["default"] = plain
         elif not self._defaults:
             made.pop("default", None)
