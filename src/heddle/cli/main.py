@@ -16,6 +16,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("heddle.cli.config_commands:validate", "Check configuration; every problem with file and line."),
     "schema": ("heddle.cli.config_commands:schema", "Print the JSON Schema of the configuration."),
     "explain": ("heddle.cli.config_commands:explain", "Explain a configuration field."),
+    "kubeconfig": (
+        "heddle.cli.kubeconfig:kubeconfig",
+        "Write credentials for the resource API, as kubectl reads them.",
+    ),
     "keys": ("heddle.cli.keys:keys", "Make, limit, rotate and revoke virtual keys."),
     "usage": ("heddle.cli.usage:usage", "Show what was used and what it cost."),
     "ledger": ("heddle.cli.ledger:ledger", "Check the record of what was used."),

@@ -170,6 +170,11 @@ def read_request(pem: bytes) -> tuple[ec.EllipticCurvePublicKey, str, tuple[str,
     return key, names[0] if names else "", tuple(groups)
 
 
+def serial_of(pem: bytes) -> str:
+    """The serial number of a certificate, in hexadecimal."""
+    return f"{x509.load_pem_x509_certificate(pem).serial_number:x}"
+
+
 def check_names(name: str, groups: tuple[str, ...]) -> None:
     """CertificateError unless a user can be called so."""
     if len(groups) > MAX_GROUPS:

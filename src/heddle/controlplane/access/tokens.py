@@ -10,7 +10,7 @@ tokens (prefixes), bound service account tokens.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey
 from heddle.controlplane.access.authentication import TokenRefusedError
 from heddle.controlplane.access.authority import Authority
 from heddle.controlplane.access.caller import ACCOUNT, ACCOUNTS, AUTHENTICATED, RESERVED_GROUPS, SYSTEM, Caller
+from heddle.controlplane.access.certificates import check_names
 from heddle.identity.errors import TokenError, UnavailableError
 from heddle.identity.jwks import KeySource, Load
 from heddle.identity.shape import peek
@@ -81,11 +82,16 @@ class LocalTokens:
             leeway_s=5.0,
         )
 
-    def for_user(self, name: str, groups: Iterable[str], ttl_s: float) -> str:
-        """A token for a user, who has these groups. Whoever calls this decides about names. Raises ValueError."""
+    def for_user(self, name: str, groups: Sequence[str], ttl_s: float) -> tuple[str, str]:
+        """A token for a user, who has these groups, and its id. Whoever calls this decides about names.
+
+        Raises ValueError."""
         if not 0 < ttl_s <= MAX_TOKEN_TTL_S:
             raise ValueError("a token lives for a year at most")
-        return self._signed({"sub": name, "groups": list(groups), "aud": AUDIENCE}, ttl_s)
+        check_names(name, tuple(groups))
+        token_id = uuid4().hex
+        claims = {"sub": name, "groups": list(groups), "aud": AUDIENCE, "jti": token_id}
+        return self._signed(claims, ttl_s), token_id
 
     def for_account(
         self, place: tuple[str, str], uid: str, audiences: Iterable[str], ttl_s: float
