@@ -64,6 +64,12 @@ APPROVALS: dict[str, str] = {
 }
 """Where it is kept which definitions of tools were approved: built with a path and a clock."""
 
+DOCUMENTS: dict[str, str] = {
+    "sqlite": "heddle.drivers.documents.sqlite:SqliteDocuments",
+    "postgres": "heddle.drivers.documents.postgres:PostgresDocuments",
+}
+"""Where resources are kept: built with the path of a file, or the address of a database."""
+
 SINKS: dict[str, str] = {
     "stdout": "heddle.drivers.sinks.stream:StdoutSink",
     "file": "heddle.drivers.sinks.stream:FileSink",
@@ -85,9 +91,14 @@ def load(group: str, name: str) -> Any:
 
 
 def _table(group: str) -> dict[str, str]:
-    built_in = {"policies": POLICIES, "providers": PROVIDERS, "sinks": SINKS, "guards": GUARDS, "approvals": APPROVALS}[
-        group
-    ]
+    built_in = {
+        "policies": POLICIES,
+        "providers": PROVIDERS,
+        "sinks": SINKS,
+        "guards": GUARDS,
+        "approvals": APPROVALS,
+        "documents": DOCUMENTS,
+    }[group]
     return {**_installed(group), **built_in}
 
 

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 
 from heddle.drivers.documents import Author, Change, Documents, Key, Retention, Write
-from heddle.drivers.documents.sqlite import FILE, SqliteDocuments
 
 ALICE = Author("alice", "kubectl", "create", "because")
 KEEP = Retention(revisions=3, deletions=2)
@@ -52,7 +50,3 @@ async def eventually(check: Callable[[], bool], within_s: float = 5.0) -> None:
     while not check():
         assert asyncio.get_running_loop().time() < until, "it did not happen"
         await asyncio.sleep(0.005)
-
-
-def sqlite(directory: Path) -> Open:
-    return lambda: SqliteDocuments(directory / FILE, KEEP)

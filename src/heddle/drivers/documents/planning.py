@@ -5,14 +5,15 @@ batch is written whole or not at all, and one that is refused harms none beside 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from heddle.drivers.documents import Author, Change, ConflictError, Key, Write
+from heddle.drivers.documents import Author, Change, ConflictError, Key, Revision, Write
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Four times what the resource API lets in."""
-MAX_NAME_CHARS = 1024
+MAX_KEY_BYTES = 1024
+"""Of resource, namespace and name together; an index of PostgreSQL takes 2.7 kB."""
 
 
 class Body(NamedTuple):
@@ -39,13 +40,6 @@ class Row(NamedTuple):
     verb: str
     why: str
     time_s: float
-
-
-class Batch(NamedTuple):
-    """What became of one writer's changes."""
-
-    changes: list[Change]
-    rows: list[Row]
 
 
 class Plan:
@@ -108,18 +102,29 @@ def _row(change: Change, write: Write) -> Row:
     )
 
 
+def revisions(rows: Iterable[Sequence[Any]]) -> list[Revision]:
+    """A history, the newest first: version, body, digest, deleted, sealed, the author's four, time.
+
+    Of what was sealed, only the newest shows its body, also while watches still need the others.
+    """
+    made: list[Revision] = []
+    for version, body, digest, deleted, sealed, user, agent, verb, why, time_s in rows:
+        shown = None if sealed and made else body
+        made.append(Revision(version, shown, digest, bool(deleted), Author(user, agent, verb, why), time_s))
+    return made
+
+
 def check(writes: Sequence[Write]) -> None:
     """Raises ValueError for what a driver cannot keep, before it can harm those it would be written with."""
     for write in writes:
         if write.body is not None and not 0 < len(write.body) <= MAX_BODY_BYTES:
             raise ValueError(f"an object has 1 to {MAX_BODY_BYTES} bytes, not {len(write.body)}")
-        for text in write.key:
-            if len(text) > MAX_NAME_CHARS:
-                raise ValueError(f"a name has at most {MAX_NAME_CHARS} characters")
-        for text in (*write.key, write.digest, *_texts(write.author)):
-            # Also no lone surrogate: `isprintable` is false for them, but so it is for a line break in `why`.
-            if "\0" in text or not _encodes(text):
-                raise ValueError("a text has a character that cannot be stored")
+        texts = (*write.key, write.digest, *_texts(write.author))
+        # No lone surrogate either.
+        if not all("\0" not in text and (text.isascii() or _encodes(text)) for text in texts):
+            raise ValueError("a text has a character that cannot be stored")
+        if sum(len(text.encode()) for text in write.key) > MAX_KEY_BYTES:
+            raise ValueError(f"resource, namespace and name have at most {MAX_KEY_BYTES} bytes")
 
 
 def _texts(author: Author) -> tuple[str, ...]:
@@ -127,8 +132,6 @@ def _texts(author: Author) -> tuple[str, ...]:
 
 
 def _encodes(text: str) -> bool:
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:

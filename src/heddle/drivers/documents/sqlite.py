@@ -10,6 +10,7 @@ succeeds again ends that; nothing has to be restarted. A second process on the f
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import queue
 import sqlite3
@@ -21,25 +22,29 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from heddle.drivers.documents import Change, ConflictError, Key, Retention, Revision, UnavailableError, Write
+from heddle.drivers.documents import Change, Key, Retention, Revision, UnavailableError, Write
+from heddle.drivers.documents.groups import (
+    COMPACT_STEP,
+    MAX_GROUP,
+    Batch,
+    Outcome,
+    answer,
+    changes_of,
+    fail,
+    planned,
+    refuse,
+    settle,
+)
 from heddle.drivers.documents.planning import Plan, check
 from heddle.drivers.documents.sqlite_file import SqliteFile, make_file
+
+_log = logging.getLogger("heddle.documents")
 
 FILE = "resources.db"
 LOCK_WAIT_S = 5.0
 """How long the process before us may take to end."""
-_GROUP = 512
-"""Batches of one transaction."""
-_COMPACT_STEP = 1_000
-"""Changes that are compacted in one transaction, so that writes get their turn."""
 
 _T = TypeVar("_T")
-_Outcome = list[Change] | Exception
-
-
-class _Batch(NamedTuple):
-    writes: Sequence[Write]
-    done: asyncio.Future[list[Change]]
 
 
 class _Job(NamedTuple):
@@ -55,7 +60,7 @@ class SqliteDocuments:
     def __init__(self, path: Path, retention: Retention = Retention()) -> None:  # noqa: B008 - frozen
         """Touches nothing."""
         self._path, self._retention = path, retention
-        self._queue: queue.SimpleQueue[_Batch | _Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Batch | _Job | None] = queue.SimpleQueue()
         self._told: list[Callable[[Sequence[Change]], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -120,7 +125,7 @@ class SqliteDocuments:
         """See `Documents`."""
         check(writes)
         done: asyncio.Future[list[Change]] = self._running().create_future()
-        self._queue.put(_Batch(writes, done))
+        self._queue.put(Batch(writes, done))
         return await done
 
     async def compact(self, before: int) -> None:
@@ -128,7 +133,7 @@ class SqliteDocuments:
         oldest = (await self._read(SqliteFile.sequence))[1]
         before = min(before, self._latest)
         while oldest < before:
-            oldest = min(oldest + _COMPACT_STEP, before)
+            oldest = min(oldest + COMPACT_STEP, before)
             done: asyncio.Future[None] = self._running().create_future()
             self._queue.put(_Job(partial(SqliteFile.compact, until=oldest, retention=self._retention), done))
             await done
@@ -144,28 +149,35 @@ class SqliteDocuments:
         open_ = True
         while open_:
             taken = self._take()
-            batches = [one for one in taken if isinstance(one, _Batch)]
-            if batches:
+            batches = [one for one in taken if isinstance(one, Batch)]
+            try:
                 self._commit(batches)
+            except Exception:
+                # No error is known that ends here; if there is one, others must not wait for ever.
+                _log.exception("a group of writes failed")
+                self._disconnect()
+                self._answer(partial(fail, batches, f"{self._path.name} cannot be written", True))
             for job in [one for one in taken if isinstance(one, _Job)]:
                 self._work(job)
             open_ = None not in taken
         self._disconnect()
 
-    def _take(self) -> list[_Batch | _Job | None]:
+    def _take(self) -> list[Batch | _Job | None]:
         """What waits, or what comes first: whoever waits while the disk is flushed is in the next transaction."""
         taken = [self._queue.get()]
         with contextlib.suppress(queue.Empty):
-            while len(taken) < _GROUP:
+            while len(taken) < MAX_GROUP:
                 taken.append(self._queue.get_nowait())
         return taken
 
-    def _commit(self, batches: list[_Batch]) -> None:
+    def _commit(self, batches: list[Batch]) -> None:
+        if not batches:
+            return
         committing = False
         try:
             file = self._connected()
             plan = Plan(self._version, self._versions, file.body)
-            outcomes = [_planned(plan, batch.writes) for batch in batches]
+            outcomes = planned(plan, batches)
             if plan.rows:
                 file.begin()
                 file.insert(plan.rows, plan.version)
@@ -173,7 +185,7 @@ class SqliteDocuments:
                 file.commit()
         except (sqlite3.Error, OSError) as exc:
             self._disconnect()
-            self._answer(partial(_fail, batches, f"{self._path.name} cannot be written: {_reason(exc)}", committing))
+            self._answer(partial(fail, batches, f"{self._path.name} cannot be written: {_reason(exc)}", committing))
             if committing:
                 # It may be in the file nevertheless.
                 with contextlib.suppress(sqlite3.Error, OSError):
@@ -193,9 +205,9 @@ class SqliteDocuments:
         except (sqlite3.Error, OSError) as exc:
             self._disconnect()
             failed = UnavailableError(f"{self._path.name} cannot be written: {_reason(exc)}")
-            self._answer(partial(_refuse, job.done, failed))
+            self._answer(partial(refuse, job.done, failed))
         else:
-            self._answer(partial(_settle, job.done, None))
+            self._answer(partial(settle, job.done, None))
 
     def _connected(self, *, check: bool = False) -> SqliteFile:
         """The connection; a new one begins with what is in the file, whatever became of the one before."""
@@ -229,16 +241,12 @@ class SqliteDocuments:
 
     # Back in the event loop
 
-    def _deliver(self, batches: Sequence[_Batch], outcomes: Sequence[_Outcome]) -> None:
-        changes = [change for outcome in outcomes if isinstance(outcome, list) for change in outcome]
+    def _deliver(self, batches: Sequence[Batch], outcomes: Sequence[Outcome]) -> None:
+        changes = changes_of(outcomes)
         if changes:
             self._latest = changes[-1].version
             self._tell(changes)
-        for batch, outcome in zip(batches, outcomes, strict=True):
-            if isinstance(outcome, list):
-                _settle(batch.done, outcome)
-            else:
-                _refuse(batch.done, outcome)
+        answer(batches, outcomes)
 
     def _look_again(self, version: int) -> None:
         self._latest = max(self._latest, version)
@@ -282,28 +290,6 @@ class SqliteDocuments:
                     self._reader.close()
             self._reader = None
             raise UnavailableError(f"{self._path.name} cannot be read: {_reason(exc)}") from exc
-
-
-def _planned(plan: Plan, writes: Sequence[Write]) -> _Outcome:
-    try:
-        return plan.add(writes)
-    except ConflictError as exc:
-        return exc
-
-
-def _fail(batches: Sequence[_Batch], why: str, unknown: bool) -> None:
-    for batch in batches:
-        _refuse(batch.done, UnavailableError(why, unknown=unknown))
-
-
-def _settle(done: asyncio.Future[_T], value: _T) -> None:
-    if not done.done():
-        done.set_result(value)
-
-
-def _refuse(done: asyncio.Future[_T], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)
 
 
 def _locked(path: Path, until: float) -> int:

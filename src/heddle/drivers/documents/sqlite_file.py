@@ -12,10 +12,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from heddle.drivers.documents import Author, Change, ExpiredError, Key, Retention, Revision
-from heddle.drivers.documents.planning import Body, Row
+from heddle.drivers.documents import Change, ExpiredError, Key, Retention, Revision
+from heddle.drivers.documents.planning import Body, Row, revisions
 
 _MIGRATIONS = (
     """
@@ -202,7 +201,7 @@ class SqliteFile:
             f" WHERE {_KEY} ORDER BY version DESC LIMIT ?",
             (*key, limit),
         ).fetchall()
-        return list(revisions(rows))
+        return revisions(rows)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -212,13 +211,6 @@ class SqliteFile:
             yield
         finally:
             self._db.execute("ROLLBACK")
-
-
-def revisions(rows: Sequence[Any]) -> Iterator[Revision]:
-    """Rows of a history; of what was sealed, only the newest has its body."""
-    for number, (version, body, digest, deleted, sealed, user, agent, verb, why, time_s) in enumerate(rows):
-        shown = None if sealed and number else body
-        yield Revision(version, shown, digest, bool(deleted), Author(user, agent, verb, why), time_s)
 
 
 def make_file(path: Path) -> None:
