@@ -10,7 +10,7 @@ kube-apiserver 1.36 (`tests/golden/kubernetes-api`).
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from heddle.wire.kube.defaults import default
+from heddle.wire.kube.defaults import default, drop_empty_metadata
 from heddle.wire.kube.fieldsets import Fields, difference, intersection, paths, union
 from heddle.wire.kube.owners import (
     APPLY,
@@ -76,6 +76,7 @@ def apply(
     _settle(owners, key, changed, removed, force=force)
     result: dict[str, Any] = copied(merged)
     default(result, structure)
+    drop_empty_metadata(result)
     if live is not None and same_fields(owners, known) and same(result, base):
         return live
     _set_owners(result, owners)

@@ -51,6 +51,21 @@ def _default_entries(value: dict[str, Any], structure: Structure, additional: St
             default(found, additional)
 
 
+def drop_empty_metadata(value: dict[str, Any]) -> None:
+    """Take empty labels, annotations, finalizers and owners out of the metadata, in place, as objects are stored.
+
+    After their owners are reckoned: an applier keeps the labels that it emptied.
+    """
+    metadata = value.get("metadata")
+    if type(metadata) is dict:
+        for name in _DROPPED:
+            if name in metadata and not metadata[name]:
+                del metadata[name]
+
+
+_DROPPED = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
+
+
 def prune(value: Any, structure: Structure) -> list[str]:
     """Take out, in place, what the schema does not know; the paths of it, such as `spec.tools[0].y`, in order."""
     removed: list[str] = []

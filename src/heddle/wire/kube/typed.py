@@ -321,15 +321,15 @@ def _interleaved(old: list[Any], befores: list[str], afters: list[str], together
 
 
 def without(value: Any, fields: Fields, structure: Structure) -> Any:
-    """A value without these fields; null when nothing of it is left."""
+    """A value without these fields: a map that is emptied stays, a list that is emptied is ABSENT."""
     form = form_of(value, structure)
     if form == "scalar":
         return value
     if not value or is_leaf(structure, form):
-        return None
+        return ABSENT
     if form == "map":
-        return _map_without(value, fields, structure) or None
-    return _list_without(value, fields, structure) or None
+        return _map_without(value, fields, structure)
+    return _list_without(value, fields, structure) or ABSENT
 
 
 def _map_without(value: Any, fields: Fields, structure: Structure) -> dict[str, Any]:
@@ -338,7 +338,9 @@ def _map_without(value: Any, fields: Fields, structure: Structure) -> dict[str, 
         step = f"f:{name}"
         if not holds(fields, step):
             below = fields.get(step)
-            made[name] = without(item, below, structure.below(name) or ANY) if below else item
+            left = without(item, below, structure.below(name) or ANY) if below else item
+            if left is not ABSENT:
+                made[name] = left
     return made
 
 
@@ -379,4 +381,4 @@ def pruned(merged: Any, last: Fields, managed: Fields, structure: Structure) -> 
     kept = with_named(fields_of(cut, structure), structure)
     cut = without(merged, difference(whole, union(kept, with_named(managed, structure))), structure)
     left = with_named(fields_of(cut, structure), structure)
-    return without(merged, intersection(difference(whole, left), owned), structure) or {}
+    return without(merged, intersection(difference(whole, left), owned), structure)
