@@ -43,6 +43,11 @@ def structural_schema(struct: AnyStruct, *, defaults: bool = True, nullable: boo
     return made
 
 
+def bare_schema(struct: AnyStruct) -> Schema:
+    """The schema of a struct that is no kind."""
+    return _Writer(defaults=False, nullable=False).struct(struct)
+
+
 class _Writer:
     """Writes one schema. There are no references in one, so a struct inside itself is left open."""
 
