@@ -88,7 +88,7 @@ class Escalation:
             raise forbidden(GROUP, asked.resource, name, str(exc)) from exc
         if lacking:
             listed = "; ".join(said(one) for one in lacking[:_SHOWN])
-            more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+            more = " and more" if len(lacking) > _SHOWN else ""
             why = f"{_who(caller)} is attempting to grant permissions not currently held: {listed}{more}"
             raise forbidden(GROUP, asked.resource, name, why)
 
