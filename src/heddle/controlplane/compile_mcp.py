@@ -47,7 +47,7 @@ def compile_mcp(plan: Plan, secrets: Secrets, report: Report) -> McpSpec:
     return McpSpec(
         targets=tuple(compile_target(placed, Values(plan, secrets, report), report) for placed in plan.targets),
         servers=tuple(compile_server(placed) for placed in servers_of(plan)),
-        sessions=_sessions(plan.sessions[0], secrets, report) if plan.sessions else McpSessionSpec(),
+        sessions=compile_sessions(plan.sessions[0], secrets, report) if plan.sessions else McpSessionSpec(),
         credentials=compile_credentials(plan.credentials[0] if plan.credentials else None, secrets, report),
     )
 
@@ -150,8 +150,9 @@ def _oauth(oauth: ProtectedResource) -> ResourceServerSpec:
     )
 
 
-def _sessions(placed: Placed[McpSessions], secrets: Secrets, report: Report) -> McpSessionSpec:
-    """Keys that cannot be had are errors: sessions sealed with others would be good on this machine alone."""
+def compile_sessions(placed: Placed[McpSessions], secrets: Secrets, report: Report) -> McpSessionSpec:
+    """Sessions of callers. Keys that cannot be had are errors: those sealed with others are good on this machine
+    alone."""
     sessions, place = placed
     return McpSessionSpec(
         ttl_s=duration_s(sessions.ttl),

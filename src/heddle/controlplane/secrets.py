@@ -77,7 +77,7 @@ class Secrets:
         if key == _KEY and self._environ.get(variable):
             return self._from_environ(variable)
         if name in self._declared:
-            return _from_resource(name, self._declared[name], key)
+            return secret_value(name, self._declared[name], key)
         places = f"{path}, ${variable}" if key == _KEY else str(path)
         message = f"secret `{name}` is in none of {places} and a Secret resource"
         raise SecretError(message, f"secret `{name}` was not found")
@@ -105,7 +105,8 @@ class Secrets:
         return _decoded(content.removesuffix(b"\n").removesuffix(b"\r"), f"file {path}", lines=lines)
 
 
-def _from_resource(name: str, resource: SecretResource, key: str) -> str:
+def secret_value(name: str, resource: SecretResource, key: str) -> str:
+    """The value under `key` of a Secret called `name`. Raises SecretError."""
     what = f"Secret `{name}`"
     if key in resource.string_data:
         return checked(resource.string_data[key], what)

@@ -14,8 +14,9 @@ import msgspec
 
 from heddle.model.parts import BODIES, MARK, PartError, SettingsPart, decode_part, kind_of_part
 from heddle.model.prices import PriceTable
-from heddle.model.snapshot import AdminSpec, ListenerSpec, MediaSpec, ObservabilitySpec, Snapshot
+from heddle.model.snapshot import AdminSpec, ListenerSpec, MediaSpec, ModelSpec, ObservabilitySpec, Snapshot
 from heddle.model.snapshot_budgets import LedgerSpec, StateSpec
+from heddle.model.snapshot_match import MatchSpec
 from heddle.model.snapshot_mcp import McpServerSpec, McpSessionSpec, McpSpec, ServerTargetSpec
 from heddle.model.snapshot_mcp_auth import CredentialsSpec
 
@@ -70,6 +71,8 @@ class Assembly:
         """What the parts make; `version` is what it is called."""
         settings: list[SettingsPart] = list(self._kinds["settings"].values())
         lists: dict[str, Any] = {field: self._kinds[kind].values() for field, kind in _LISTS.items()}
+        if not lists["models"] and "declared/models" in self._kinds["declared"].by_name:
+            lists["models"] = self._no_models()
         return Snapshot(
             version=version,
             trust_domain=next((one.trust_domain for one in settings if one.trust_domain), "heddle.local"),
@@ -128,7 +131,8 @@ class Assembly:
     def _mcp(self, settings: list[SettingsPart]) -> McpSpec:
         targets, servers = self._kinds["target"].values(), self._kinds["server"].values()
         listeners = any(one.protocol == "MCP" for one in self._kinds["listener"].values())
-        if not servers and (targets or listeners):
+        declared = "declared/servers" in self._kinds["declared"].by_name
+        if not servers and not declared and (targets or listeners):
             offered = tuple(ServerTargetSpec(target=one.name) for one in targets)
             servers = (McpServerSpec(name="default", path="/mcp", targets=offered),)
         return McpSpec(
@@ -137,6 +141,13 @@ class Assembly:
             sessions=_first((one.sessions for one in settings), McpSessionSpec()),
             credentials=_first((one.credentials for one in settings), CredentialsSpec()),
         )
+
+    def _no_models(self) -> tuple[ModelSpec, ...]:
+        """Models were declared and none can be served. A list without any would open every name of a sole provider, so
+        there is one that is nobody's."""
+        providers = self._kinds["provider"].values()
+        nobody = MatchSpec(users=(MARK,))
+        return tuple(ModelSpec(name=MARK, provider=one.spec.name, access=nobody) for one in providers[:1])
 
     def _prices(self) -> dict[str, PriceTable]:
         stated = [entry for part in self._kinds["price"].values() for entry in part.prices]

@@ -77,12 +77,14 @@ BODIES: dict[str, Any] = {
     "observability": ObservabilitySpec,
     "target": McpTargetSpec,
     "server": McpServerSpec,
+    "declared": bool,
     "route": RouteSpec,
     "agent": AgentSpec,
     "agentmodel": AgentModelSpec,
     "secret": str,
 }
-"""Kind of part -> what it holds."""
+"""Kind of part -> what it holds. `declared/models` and `declared/servers` are there when one was declared, even if none
+can be served: what stands in for none at all (every model of the sole provider, a server of all tools) must not."""
 
 
 class SnapshotPart(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

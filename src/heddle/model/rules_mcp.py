@@ -41,6 +41,11 @@ def check_mcp(plan: Plan, report: Report) -> None:
     _check_listeners(plan, report)
     check_scoped_rules(plan, report)
     _check_levels(plan, report)
+    check_policies(plan, report)
+
+
+def check_policies(plan: Plan, report: Report) -> None:
+    """What models, rules, limits, budgets, guards and caching say of calls of tools."""
     names = _Names(
         server=tuple(server.name for server, _ in servers_of(plan)),
         target=tuple(target.name for target, _ in plan.targets),
