@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 
 from heddle.controlplane.access.audit import Occasion
 from heddle.controlplane.access.caller import Caller, what_is_refused
-from heddle.controlplane.api import answer, changing, deleting, options, reading, watching, writing
+from heddle.controlplane.api import answer, changing, deleting, history, options, reading, watching, writing
 from heddle.controlplane.api.answer import NOT_FOUND, Answer, ReaderTooSlowError, Stream
 from heddle.controlplane.api.core import Call, Core
 from heddle.controlplane.api.discovery import Discovery
@@ -144,6 +144,10 @@ class ResourceApi:
         kind = target.kind
         if f"{kind.resource}/{target.subresource}" in self.core.hooks.virtual and method == "POST":
             return await _reviewed(call)
+        if target.subresource in history.METHODS:
+            if method not in history.METHODS[target.subresource]:
+                raise _not_allowed(method)
+            return await (history.history(call) if target.subresource == history.HISTORY else history.rollback(call))
         if target.subresource != "status" or not kind.has_status:
             raise not_found(kind.group, kind.plural, target.name)
         if method not in {"GET", "HEAD", "PUT", "PATCH"}:

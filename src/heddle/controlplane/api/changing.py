@@ -230,6 +230,8 @@ def _prepare(call: Call, options: WriteOptions, old: Stored, change: Change) -> 
         now = metadata.timestamp(call.core.hooks.clock())
         edit = Edit(options.owner, "Update", kind.api_version, call.target.subresource, now)
         meta["managedFields"] = track(old.object, new, edit, call.core.structure(kind))
+    if not meta.get("managedFields"):
+        meta.pop("managedFields", None)
     return warnings
 
 

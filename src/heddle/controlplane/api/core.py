@@ -35,8 +35,8 @@ class Core:
         return found
 
     def stored_kind(self, kind: Kind) -> Kind:
-        """The kind whose form is kept, where two share their objects."""
-        return self.kinds.resource(kind.storage) or kind if kind.storage else kind
+        """The kind whose form is kept, where several share their objects."""
+        return self.kinds.resource(kind.stored_as) or kind
 
     def namespace(self, name: str) -> Object | None:
         """The namespace as it is."""

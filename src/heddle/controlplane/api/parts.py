@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from heddle.controlplane.access.audit import Occasion
 from heddle.controlplane.access.caller import Attributes, Caller, Decision
-from heddle.drivers.documents import Key, Write
+from heddle.drivers.documents import Key, Revision, Write
 
 Object = dict[str, Any]
 """An object as plain JSON. One that is stored is never changed."""
@@ -101,6 +101,10 @@ class Store(Protocol):
 
     async def write(self, writes: Sequence[Write]) -> Sequence[Any]:
         """All or none, on disk when this returns. Raises ConflictError, UnavailableError."""
+        ...
+
+    async def revisions(self, key: Key) -> Sequence[Revision]:
+        """Every version that is kept, the newest first. Raises UnavailableError."""
         ...
 
     def watch(self, resource: str, namespace: str | None, after: int) -> Any:

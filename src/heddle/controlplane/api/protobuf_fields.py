@@ -66,8 +66,8 @@ MESSAGES: dict[str, str] = {
     # events.k8s.io/v1
     "events.k8s.io.Event": (
         "1:metadata:ObjectMeta 2:eventTime:MicroTime 3:series:EventSeries 4:reportingController:s "
-        "5:reportingInstance:s 6:action:s 7:reason:s 8:regarding:ObjectReference 9:related:ObjectReference 10:note:s 11:type:s "
-        "12:deprecatedSource:EventSource 13:deprecatedFirstTimestamp:Time 14:deprecatedLastTimestamp:Time "
+        "5:reportingInstance:s 6:action:s 7:reason:s 8:regarding:ObjectReference 9:related:ObjectReference 10:note:s "
+        "11:type:s 12:deprecatedSource:EventSource 13:deprecatedFirstTimestamp:Time 14:deprecatedLastTimestamp:Time "
         "15:deprecatedCount:i"
     ),
     # coordination.k8s.io/v1

@@ -4,6 +4,7 @@ Owns the order in which a write is prepared, admitted, stored and answered, for 
 """
 
 from typing import Any
+from urllib.parse import unquote
 
 from heddle.controlplane.api import answer, bodies, builtin, checking, forms, metadata, naming, views
 from heddle.controlplane.api.core import Call
@@ -19,6 +20,9 @@ NAME_ATTEMPTS = 8
 """How many generated names may be taken already."""
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 """Annotation in which people write why; what it says at a write is kept with the version."""
+WHY = "x-heddle-why"
+"""Header, percent-encoded, in which programs say it for one write; before the annotation, which stays."""
+MAX_WHY_CHARS = 1024
 
 encode = answer.encode
 
@@ -186,17 +190,17 @@ def admit(call: Call, old: Object | None, new: Object | None, *, dry_run: bool) 
 async def store(call: Call, new: Object, expected: int, options: WriteOptions, now_s: float) -> Stored:
     """Write a version. Raises ConflictError, UnavailableError."""
     meta = new["metadata"]
-    author = Author(call.caller.name, options.owner, call.asked.verb, change_cause(meta))
+    author = Author(call.caller.name, options.owner, call.asked.verb, why(call, meta))
     key = call.key_of(meta["name"])
     made = await call.core.store.write([Write(key, encode(new), expected, author, now_s)])
     stored: Stored = made[0]
     return stored
 
 
-def change_cause(meta: dict[str, Any]) -> str:
+def why(call: Call, meta: dict[str, Any] | None = None) -> str:
     """What the writer says about the version."""
-    said: str = (meta.get("annotations") or {}).get(CHANGE_CAUSE, "")
-    return said[:1024]
+    said = unquote(call.request.headers.get(WHY, "")) or (((meta or {}).get("annotations")) or {}).get(CHANGE_CAUSE, "")
+    return "".join(char for char in str(said) if char.isprintable())[:MAX_WHY_CHARS]
 
 
 def written(call: Call, made: Stored | Object, code: int, warnings: list[str]) -> answer.Answer:
@@ -210,7 +214,7 @@ def written(call: Call, made: Stored | Object, code: int, warnings: list[str]) -
 
 async def erase(call: Call, old: Stored, owner: str) -> int:
     """Delete a version for good; the version of the deletion. Raises ConflictError, UnavailableError."""
-    author = Author(call.caller.name, owner, call.asked.verb)
+    author = Author(call.caller.name, owner, call.asked.verb, why(call))
     change = Write(old.key, None, old.version, author, call.core.hooks.clock())
     made = await call.core.store.write([change])
     return int(made[0].version)
