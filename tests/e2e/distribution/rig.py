@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from heddle.controlplane.access.authority import Authority
-from heddle.controlplane.distribution import Distribution, Listening, Part, Settled, part_of, serve
+from heddle.controlplane.distribution import Distribution, Listening, Part, Settled, serve
 from heddle.controlplane.distribution.joining import Joining
 from heddle.dataplane.subscription.client import About, RejectedError, Subscription
 from heddle.dataplane.subscription.identity import Identity
@@ -21,24 +21,27 @@ EDGE = Interest("default/edge")
 INNER = Interest("default/inner")
 
 
-def listener(name: str, gateway: str, protocol: str = "HTTP") -> tuple[str, Part]:
-    body = encode_body(ListenerSpec(name=name, address="127.0.0.1", port=8080, protocol=protocol))
-    return f"listener/{name}", part_of(f"listener/{name}", encode_part(SnapshotPart(body=body)), (gateway,))
+def part(name: str, body: object, *gateways: str, secrets: tuple[str, ...] = ()) -> tuple[str, Part]:
+    """For these gateways, or for all."""
+    data = encode_part(SnapshotPart(body=encode_body(body), secrets=secrets))
+    return name, Part(data, frozenset(gateways) if gateways else None)
 
 
-def model(name: str, *gateways: str, provider: str = "p") -> tuple[str, Part]:
-    body = encode_body(ModelSpec(name=name, provider=provider))
-    return f"model/{name}", part_of(f"model/{name}", encode_part(SnapshotPart(body=body)), gateways)
+def listener(name: str, *gateways: str) -> tuple[str, Part]:
+    return part(f"listener/{name}", ListenerSpec(name=name, address="127.0.0.1", port=8080, protocol="HTTP"), *gateways)
+
+
+def model(name: str, *gateways: str) -> tuple[str, Part]:
+    return part(f"model/{name}", ModelSpec(name=name, provider="p"), *gateways)
 
 
 def provider(name: str, secret: str, *gateways: str) -> tuple[str, Part]:
-    body = encode_body({"spec": {"name": name, "type": "openai", "credential": "\0" + secret}})
-    data = encode_part(SnapshotPart(body=body, secrets=(secret,)))
-    return f"provider/{name}", part_of(f"provider/{name}", data, gateways)
+    body = {"spec": {"name": name, "type": "openai", "credential": "\0" + secret}}
+    return part(f"provider/{name}", body, *gateways, secrets=(secret,))
 
 
-def secret(name: str, value: str) -> tuple[str, Part]:
-    return f"secret/{name}", part_of(f"secret/{name}", encode_part(SnapshotPart(body=encode_body(value))))
+def secret(name: str, value: str, *gateways: str) -> tuple[str, Part]:
+    return part(f"secret/{name}", value, *gateways)
 
 
 class FakeSource:

@@ -52,9 +52,9 @@ PARTS = [
     model("e", "default/edge"),
     model("i", "default/inner"),
     provider("p", "secret/s", "default/edge"),
-    secret("s", "hush-edge"),
+    secret("s", "hush-edge", "default/edge"),
     provider("q", "secret/t", "default/inner"),
-    secret("t", "hush-inner"),
+    secret("t", "hush-inner", "default/inner"),
 ]
 
 
@@ -103,7 +103,7 @@ async def test_what_concerns_others_is_not_even_told(plane: Plane, edge: Gateway
     await following(edge)
     await until(lambda: plane.record("edge-1").current)
     before = edge.subscription.held
-    plane.change(secret("t", "hush-inner-2"), model("i2", "default/inner"))
+    plane.change(secret("t", "hush-inner-2", "default/inner"), model("i2", "default/inner"))
     plane.change(model("b"))
     await until(lambda: "b" in edge.models)
     assert len(edge.runs) == 2

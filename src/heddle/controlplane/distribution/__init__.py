@@ -9,6 +9,6 @@ and decides nothing about what a gateway needs: parts come with their audience.
 from heddle.controlplane.distribution.listening import Distribution, Listening, serve
 from heddle.controlplane.distribution.roll import GatewayRecord, Roll
 from heddle.controlplane.distribution.states import Settled, Source
-from heddle.controlplane.distribution.views import Part, part_of
+from heddle.controlplane.distribution.views import Part
 
-__all__ = ["Distribution", "GatewayRecord", "Listening", "Part", "Roll", "Settled", "Source", "part_of", "serve"]
+__all__ = ["Distribution", "GatewayRecord", "Listening", "Part", "Roll", "Settled", "Source", "serve"]

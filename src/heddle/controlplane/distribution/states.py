@@ -61,14 +61,14 @@ class States:
 
     def publish(self, settled: Settled) -> list[View]:
         """Take over a change; the views that it moved."""
-        fresh = {name: part for name, part in settled.changed.items() if part is not None}
         self.version = max(self.version, settled.version)
         self.published = True
-        touched = {name: self._parts.get(name) for name in settled.changed}
-        self._parts.update(fresh)
-        for name in settled.changed.keys() - fresh.keys():
-            self._parts.pop(name, None)
-        return [view for view in self._views.values() if view.follow(self.version, touched, self._parts)]
+        for name, part in settled.changed.items():
+            if part is None:
+                self._parts.pop(name, None)
+            else:
+                self._parts[name] = part
+        return [view for view in self._views.values() if view.follow(self.version, settled.changed)]
 
     def sweep(self, followed: Collection[int], now_s: float) -> None:
         """Drop the views that nobody has followed for long; `followed` are the ids of those that somebody does."""

@@ -4,19 +4,15 @@ A view moves only when one of its own parts does, so that a change is news to th
 of a view's recent past is sent what changed since, whoever is not everything; a frame is made for the first who asks
 and is the same bytes for the thousandth.
 
-Owns which parts a Gateway needs: those that are for it, or for all, where it has a listener they can be met on, and the
-secrets that these refer to. No other secret is ever in its view.
+Owns that a Gateway is shown parts that are for it, and no other. Whom a part is for, secrets included, the compiler
+says.
 """
 
-from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-import msgspec
-
-from heddle.model.parts import decode_part, kind_of_part
-from heddle.model.snapshot import ListenerSpec
 from heddle.wire.delta import Delta, Full, Point, encode, hexed, moved
 
 EVERYTHING = "*"
@@ -25,35 +21,20 @@ STEPS = 256
 """Changes that are remembered; at most ten per second are made, and a gateway that missed more is sent everything."""
 STEP_NAMES = 20_000
 """Names of parts in all of them together."""
-SECRET = "secret"  # noqa: S105
-LISTENER = "listener"
-
-_listener = msgspec.msgpack.Decoder(ListenerSpec)
 
 
 class Part(NamedTuple):
-    """A part, and what has to be known of it to find who needs it."""
+    """A part, and who needs it."""
 
     data: bytes
-    gateways: frozenset[str]
-    """Empty is all."""
-    protocols: frozenset[str]
-    """Empty is any."""
-    secrets: tuple[str, ...]
-    listens: str
-    """Protocol, of a listener."""
-    is_secret: bool
+    audience: frozenset[str] | None = None
+    """Gateways, as `namespace/name`; None is every one."""
 
     def is_for(self, gateway: str) -> bool:
-        """Whether it concerns a Gateway, as far as that depends on neither listeners nor references."""
-        return not self.gateways or gateway == EVERYTHING or gateway in self.gateways
-
-
-def part_of(name: str, data: bytes, gateways: Iterable[str] = (), protocols: Iterable[str] = ()) -> Part:
-    """A part as the compiler made it, and whom it says it is for; nobody named is everybody. Raises PartError."""
-    part, kind = decode_part(name, data), kind_of_part(name)
-    listens = _listener.decode(part.body).protocol if kind == LISTENER else ""
-    return Part(data, frozenset(gateways), frozenset(protocols), part.secrets, listens, kind == SECRET)
+        """Whether a Gateway needs it; `*` needs what anybody does."""
+        if self.audience is None:
+            return True
+        return bool(self.audience) if gateway == EVERYTHING else gateway in self.audience
 
 
 class _Step(NamedTuple):
@@ -77,10 +58,6 @@ class View:
         """Frames that were made so far."""
         self.unused_s: float | None = None
         """Since when nobody follows it, as far as was looked."""
-        self._protocols: Counter[str] = Counter()
-        """Of its listeners."""
-        self._references: Counter[str] = Counter()
-        """Name of a secret -> how many of its parts refer to it."""
         self._digest = 0
         self._steps: deque[_Step] = deque()
         self._names = 0
@@ -89,66 +66,20 @@ class View:
 
     def fill(self, version: int, parts: Mapping[str, Part]) -> None:
         """Begin with all parts there are."""
-        self._recount(parts)
-        self._move(version, {name: part.data for name, part in parts.items() if self._needs(name, part)}, ())
+        self._move(version, {name: part.data for name, part in parts.items() if part.is_for(self.gateway)}, ())
         self.at = Point(self.at.lineage, version, self.at.digest)
 
-    def follow(self, version: int, touched: Mapping[str, Part | None], parts: Mapping[str, Part]) -> bool:
-        """Take over a change: name -> the part before, and all as they are now. False when it concerns only others."""
-        met = set(self._protocols)
-        mine = [name for name, old in touched.items() if self._concerned(old) or self._concerned(parts.get(name))]
-        secrets: set[str] = set()
-        for name in mine:
-            secrets |= self._count(touched[name], -1) | self._count(parts.get(name), 1)
-        if met != set(self._protocols):
-            # Another protocol is served, or one less: any part may be needed now that was not.
-            self._recount(parts)
-            return self._turn(version, {*parts, *self.parts}, parts)
-        return self._turn(version, {*mine, *secrets, *(name for name in touched if name in self.parts)}, parts)
-
-    def _turn(self, version: int, names: Iterable[str], parts: Mapping[str, Part]) -> bool:
+    def follow(self, version: int, touched: Mapping[str, Part | None]) -> bool:
+        """Take over parts as they are now, None for those that are gone. False when they concern only others."""
         changed: dict[str, bytes] = {}
         removed: list[str] = []
-        for name in names:
-            part = parts.get(name)
-            if part is not None and self._needs(name, part):
+        for name, part in touched.items():
+            if part is not None and part.is_for(self.gateway):
                 if self.parts.get(name) != part.data:
                     changed[name] = part.data
             elif name in self.parts:
                 removed.append(name)
         return self._move(version, changed, removed)
-
-    def _concerned(self, part: Part | None) -> bool:
-        if part is None:
-            return False
-        return part.is_secret or part.is_for(self.gateway)
-
-    def _needs(self, name: str, part: Part) -> bool:
-        if part.is_secret:
-            return self._references[name] > 0
-        return part.is_for(self.gateway) and self._meets(part)
-
-    def _meets(self, part: Part) -> bool:
-        return not part.protocols or any(self._protocols[one] for one in part.protocols)
-
-    def _count(self, part: Part | None, by: int) -> set[str]:
-        """Count what a part brings or takes; the secrets it refers to."""
-        if part is None or part.is_secret or not part.is_for(self.gateway):
-            return set()
-        if part.listens:
-            self._protocols[part.listens] += by
-            if not self._protocols[part.listens]:
-                del self._protocols[part.listens]
-        if not self._meets(part):
-            return set()
-        for secret in part.secrets:
-            self._references[secret] += by
-        return set(part.secrets)
-
-    def _recount(self, parts: Mapping[str, Part]) -> None:
-        mine = [part for part in parts.values() if not part.is_secret and part.is_for(self.gateway)]
-        self._protocols = Counter(part.listens for part in mine if part.listens)
-        self._references = Counter(secret for part in mine if self._meets(part) for secret in part.secrets)
 
     def _move(self, version: int, changed: Mapping[str, bytes], removed: Collection[str]) -> bool:
         if not changed and not removed:

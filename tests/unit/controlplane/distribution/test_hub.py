@@ -71,7 +71,7 @@ class Rig:
 
     def publish(self, text: str, *gateways: str) -> None:
         self.version += 1
-        self.hub.publish(Settled(self.version, {"model/a": part("model/a", text, *gateways)}))
+        self.hub.publish(Settled(self.version, {"model/a": part(text, *gateways)}))
 
     def greet(
         self, name: str = "g", serial: str = "01", node: str = "n", **said: object
