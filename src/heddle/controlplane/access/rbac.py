@@ -181,7 +181,7 @@ def role_of(binding: Object, namespace: str) -> Place | None:
     if not isinstance(ref, dict):
         return None
     kind, name = ref.get("kind"), ref.get("name")
-    if ref.get("apiGroup", GROUP) not in {"", GROUP} or not isinstance(name, str) or not name:
+    if ref.get("apiGroup", GROUP) not in ("", GROUP) or not isinstance(name, str) or not name:
         return None
     if kind == "ClusterRole":
         return ("", name)
@@ -209,7 +209,8 @@ def _holds(expression: Object, labels: dict[str, str]) -> bool:
 
 
 def _role(found: Object) -> _Role:
-    labels = (found.get("metadata") or {}).get("labels") or {}
+    metadata = found.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
     rule = found.get("aggregationRule")
     selectors = rule.get("clusterRoleSelectors") if isinstance(rule, dict) else None
     usable = tuple(one for one in selectors if isinstance(one, dict)) if isinstance(selectors, list) else ()
@@ -230,8 +231,8 @@ def _subject(found: Object, namespace: str) -> Subject | None:
         return None
     if kind == "ServiceAccount" and group == "":
         within = found.get("namespace") or namespace
-        return ("User", f"{ACCOUNT}{within}:{name}") if within else None
-    return (kind, name) if kind in {"User", "Group"} and group in {"", GROUP} else None
+        return ("User", f"{ACCOUNT}{within}:{name}") if within and isinstance(within, str) else None
+    return (kind, name) if kind in ("User", "Group") and group in ("", GROUP) else None
 
 
 def _why(subject: Subject, binding: _Binding) -> str:
