@@ -17,10 +17,10 @@ import yaml
 from heddle.cli.state import StartError, open_directory, write_private
 from heddle.cli.up import STATE, default_state_dir
 from heddle.controlplane.access.authority import Authority, AuthorityError
-from heddle.controlplane.access.caller import ADMINS, MASTERS, SYSTEM
+from heddle.controlplane.access.caller import ADMINS, SYSTEM
 from heddle.controlplane.access.certificates import CertificateError, serial_of
 from heddle.controlplane.access.tokens import LocalTokens
-from heddle.model.formats import duration_s
+from heddle.model.formats import complaint, duration_s
 
 FILE = "kubeconfig"
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -108,18 +108,14 @@ def _authority(state: Path) -> Authority:
 
 def _who(about: dict[str, Any]) -> Who:
     user, groups = about["user"], tuple(about["groups"])
-    try:
-        ttl_s = duration_s(about["ttl"])
-    except ValueError:
-        raise click.BadParameter("expected a duration, such as 8h or 30d", param_hint="--ttl") from None
+    if complaint("duration", about["ttl"]):
+        raise click.BadParameter("expected a duration, such as 8h or 30d", param_hint="--ttl")
     for name in (user, *groups):
         if name.startswith(SYSTEM):
             raise click.ClickException(f"`{name}`: names that begin with `{SYSTEM}` are given by the control plane")
-    if MASTERS in groups:
-        raise click.ClickException(f"the group `{MASTERS}` means nothing here; an administrator's is `{ADMINS}`")
     if not user and not groups:
         groups = (ADMINS,)
-    return Who(user or _login(), groups, ttl_s)
+    return Who(user or _login(), groups, duration_s(about["ttl"]))
 
 
 def _login() -> str:
