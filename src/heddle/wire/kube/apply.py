@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from heddle.wire.kube.defaults import default, drop_empty_metadata
 from heddle.wire.kube.fieldsets import Fields, difference, intersection, paths, union
+from heddle.wire.kube.last_applied import KUBECTL, keep_applied, kept_as_applied
 from heddle.wire.kube.owners import (
     APPLY,
     MAX_MANAGER,
@@ -31,7 +32,7 @@ from heddle.wire.kube.status import ApiError, Cause, apply_conflict, bad_request
 from heddle.wire.kube.structure import Structure
 from heddle.wire.kube.typed import compare, fields_of, merge, pruned
 from heddle.wire.kube.typing_errors import check_typed
-from heddle.wire.kube.values import copied, same
+from heddle.wire.kube.values import copied, refuse_deep, same
 
 BEFORE = "before-first-apply"
 """Owner of all fields of an object that had no owners when it was first applied to."""
@@ -73,10 +74,13 @@ def apply(
             managed = union(managed, owned.fields)
         merged = pruned(merged, last.fields, managed, structure)
     changed, removed = compare(base, merged, structure)
-    _settle(owners, key, changed, removed, force=force)
+    excused = kept_as_applied(base, structure) if edit.manager == KUBECTL and live is not None and not force else {}
+    _settle(owners, key, (changed, removed), excused, force=force)
     result: dict[str, Any] = copied(merged)
     default(result, structure)
     drop_empty_metadata(result)
+    if edit.manager == KUBECTL:
+        keep_applied(result, config)
     if live is not None and same_fields(owners, known) and same(result, base):
         return live
     _set_owners(result, owners)
@@ -90,6 +94,7 @@ def track(
 
     An empty list is no managedFields. A `new` whose managedFields are `[]` or `[{}]` forgets all owners.
     """
+    refuse_deep(new)
     owners = _given(old, new, edit)
     if not owners and old is not None:
         return []
@@ -106,14 +111,11 @@ def _updated(
     if not changed and not removed:
         return owners
     made = dict(owners)
-    held = made.get(key)
-    _settle(made, None, changed, removed, force=True)
+    _settle(made, None, (changed, removed), {}, force=True)
     taken = without_nameless(changed)
     if taken:
         left = made[key].fields if key in made else {}
         made[key] = mine._replace(fields=union(taken, left))
-    elif held is not None and key in made:
-        made[key] = made[key]
     return capped(made)
 
 
@@ -128,10 +130,14 @@ def _within(fields: Fields, subresource: str, structure: Structure) -> Fields:
 
 def _configuration(config: dict[str, Any], edit: Edit, structure: Structure) -> dict[str, Any]:
     """The part of what was sent that this endpoint applies."""
-    metadata = config.get("metadata")
+    if type(config) is not dict:
+        raise bad_request("a configuration that is applied is an object")
+    metadata, version = config.get("metadata"), config.get("apiVersion")
+    if not config.get("kind"):
+        group, _, plain = str(version or "").rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{plain}, Kind=")
     if type(metadata) is dict and metadata.get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    version = config.get("apiVersion")
     if version != edit.api_version:
         specified = f"Specified patch version: {version}, expected: {edit.api_version}"
         raise bad_request(f"Incorrect version specified in apply patch. {specified}")
@@ -181,7 +187,7 @@ def _bare(value: Mapping[str, Any]) -> dict[str, Any]:
 def _given(old: Mapping[str, Any] | None, new: Mapping[str, Any], edit: Edit) -> Owners:
     """The owners before a write: those that it states itself, or else those of the object."""
     entries = _entries(new)
-    if not edit.subresource and entries is not None and entries is not _entries(old):
+    if not edit.subresource and entries is not None and entries != _entries(old):
         if not entries or entries == [{}]:
             return {}
         try:
@@ -201,23 +207,28 @@ def _entries(value: Mapping[str, Any] | None) -> Any:
     return metadata.get("managedFields") if type(metadata) is dict else None
 
 
-def _settle(owners: Owners, writer: Owner | None, changed: Fields, removed: Fields, *, force: bool) -> None:
-    """Take from all others, in place, what the writer changed or removed. ApiError 409 unless it is forced."""
+def _settle(
+    owners: Owners, writer: Owner | None, differences: tuple[Fields, Fields], excused: Fields, *, force: bool
+) -> None:
+    """Take from all others, in place, what the writer changed or removed. ApiError 409 where nothing excuses it."""
+    changed, removed = differences
     conflicts: dict[Owner, Fields] = {}
     for owner, owned in owners.items():
         if owner != writer and changed:
             contested = intersection(owned.fields, changed)
             if contested:
                 conflicts[owner] = contested
-    if conflicts and not force:
-        raise _conflict(conflicts)
+    if not force:
+        refused = {owner: difference(contested, excused) for owner, contested in conflicts.items()}
+        refused = {owner: contested for owner, contested in refused.items() if contested}
+        if refused:
+            raise _conflict(refused)
     for owner, owned in list(owners.items()):
+        left = owned.fields
         if owner != writer:
-            left = difference(owned.fields, conflicts.get(owner, {}))
-            left = difference(left, removed)
-            if left is not owned.fields:
-                owners[owner] = owned._replace(fields=left)
-        if not owners[owner].fields:
+            left = difference(difference(left, conflicts.get(owner, {})), removed)
+            owners[owner] = owned._replace(fields=left)
+        if not left:
             del owners[owner]
 
 

@@ -8,8 +8,6 @@ kube-apiserver. A schema that cannot be run is refused when it is compiled.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from heddle.wire.kube.checks_scalar import (
     bound_check,
     enum_check,
@@ -21,6 +19,7 @@ from heddle.wire.kube.checks_scalar import (
 )
 from heddle.wire.kube.formats import SchemaError
 from heddle.wire.kube.report import Check, Path, Report, dotted, shown, type_of
+from heddle.wire.kube.values import encoded
 
 __all__ = ["SchemaError", "compile_check"]
 
@@ -166,10 +165,10 @@ def _list_type(schema: Mapping[str, Any], _: int) -> Check | None:
             mark = identity(item)
             if mark is None:
                 continue
-            encoded = msgspec.json.encode(mark, order="sorted")
-            if encoded in seen:
+            spelt = encoded(mark)
+            if spelt in seen:
                 report.add("FieldValueDuplicate", f"Duplicate value: {shown(mark)}", (path, index))
-            seen.add(encoded)
+            seen.add(spelt)
 
     return check
 
@@ -205,7 +204,7 @@ def _unique(schema: Mapping[str, Any], _: int) -> Check | None:
         return None
 
     def check(value: Any, path: Path | None, report: Report) -> None:
-        if type(value) is list and len({msgspec.json.encode(one, order="sorted") for one in value}) < len(value):
+        if type(value) is list and len({encoded(one) for one in value}) < len(value):
             report.invalid(None, path, "shouldn't contain duplicates")
 
     return check

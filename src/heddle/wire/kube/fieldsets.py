@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from heddle.wire.kube.values import MAX_DEPTH, encoded
+
 Fields = dict[str, Any]
 """A set of fields."""
 
 ITSELF = "."
-MAX_DEPTH = 96
 
 _LEAF: Fields = {}
 _MEMBER: Fields = {ITSELF: _LEAF}
@@ -107,17 +108,19 @@ def shown_step(step: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return encoded(value).decode()
 
 
 def key_step(keys: dict[str, Any]) -> str:
     """The step to an item of a list map."""
-    return "k:" + msgspec.json.encode(keys, order="sorted").decode()
+    return "k:" + encoded(keys).decode()
 
 
 def value_step(value: Any) -> str:
     """The step to an item of a set."""
-    return "v:" + msgspec.json.encode(value).decode()
+    if type(value) is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return f'v:"{value}"'
+    return "v:" + encoded(value).decode()
 
 
 def parse(written: Any, depth: int = 0) -> Fields:

@@ -8,11 +8,9 @@ refuses patches of too many operations, and such that grow an object by copying 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from heddle.wire.kube.status import ApiError, bad_request
 from heddle.wire.kube.strategic import strategic_patch
-from heddle.wire.kube.values import ABSENT, MAX_DEPTH, copied, same
+from heddle.wire.kube.values import ABSENT, MAX_DEPTH, copied, encoded, same
 
 __all__ = ["json_patch", "merge_patch", "strategic_patch"]
 
@@ -124,7 +122,7 @@ def _do(root: dict[str, Any], name: str, path: str, operation: Mapping[str, Any]
     else:
         value = copied(_find(root, operation["from"]))
         _put(root, path, value, insert=True)
-        return len(msgspec.json.encode(value))
+        return len(encoded(value))
     return 0
 
 

@@ -7,9 +7,8 @@ Owns the bound on causes and on the values that are repeated in them.
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from heddle.wire.kube.status import Cause
+from heddle.wire.kube.values import encoded
 
 MAX_CAUSES = 64
 """Causes that are told of one object."""
@@ -57,7 +56,7 @@ def dotted(path: "Path | None") -> str:
 
 def shown(value: Any) -> str:
     """A value as messages repeat it, cut when it is long."""
-    text = msgspec.json.encode(value, order="sorted").decode()
+    text = encoded(value).decode()
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
 
 

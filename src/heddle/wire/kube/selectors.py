@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import re2
 
-from heddle.wire.kube.status import ApiError, bad_request
+from heddle.wire.kube.status import bad_request
 
 MAX_CHARS = 16 * 1024
 """Of a selector."""
@@ -66,7 +66,7 @@ def parse_labels(text: str) -> LabelSelector:
 def parse_fields(text: str) -> tuple[tuple[str, str, str], ...]:
     """A field selector as (path, `=` or `!=`, value). ApiError 400. Which paths there are is not known here."""
     _bounded(text)
-    return tuple(_term(term) for term in _terms(text) if term)
+    return tuple(_term(term, text) for term in _terms(text) if term)
 
 
 def _bounded(text: str) -> None:
@@ -271,35 +271,31 @@ def _terms(text: str) -> list[str]:
     return [*terms, term]
 
 
-def _term(term: str) -> tuple[str, str, str]:
+def _term(term: str, text: str) -> tuple[str, str, str]:
     for index, char in enumerate(term):
         if char == "\\":
             break
         for sign in ("!=", "==", "="):
             if term.startswith(sign, index):
                 path, value = term[:index], term[index + len(sign) :]
-                return path, "!=" if sign == "!=" else "=", _unescaped(value, term)
-    raise bad_request(f"invalid selector: '{term}'; can't understand '{term}'")
+                return path, "!=" if sign == "!=" else "=", _unescaped(value)
+    raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
 
 
-def _unescaped(value: str, term: str) -> str:
+def _unescaped(value: str) -> str:
     made, escaped = "", False
     for char in value:
         if escaped:
             if char not in {"\\", ",", "="}:
-                raise _invalid_escape(term)
+                raise bad_request(f"invalid field selector: invalid escape sequence: \\{char}")
             made += char
             escaped = False
         elif char == "\\":
             escaped = True
         elif char in {",", "="}:
-            raise bad_request(f"invalid selector: '{term}'; unescaped '{char}' in the value")
+            raise bad_request(f"invalid field selector: unescaped character in value: {char}")
         else:
             made += char
     if escaped:
-        raise _invalid_escape(term)
+        raise bad_request("invalid field selector: invalid escape sequence: \\")
     return made
-
-
-def _invalid_escape(term: str) -> ApiError:
-    return bad_request(f"invalid selector: '{term}'; invalid escape sequence")

@@ -8,11 +8,9 @@ Which lists are merged, and by what, stands in the schema; the others are replac
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from heddle.wire.kube.status import ApiError, bad_request
 from heddle.wire.kube.structure import ANY, Structure
-from heddle.wire.kube.values import MAX_DEPTH, copied
+from heddle.wire.kube.values import MAX_DEPTH, copied, encoded
 
 DIRECTIVE = "$patch"
 RETAIN = "$retainKeys"
@@ -175,7 +173,7 @@ def _identity(item: Any, key: str) -> bytes | None:
 
 
 def _mark(value: Any) -> bytes:
-    return msgspec.json.encode(value, order="sorted")
+    return encoded(value)
 
 
 def _keyless(key: str) -> ApiError:

@@ -50,15 +50,18 @@ class Structure:
     )
 
     def __init__(self, schema: Mapping[str, Any], *, has_status: bool = True) -> None:
-        whole = _as_resource(schema)
-        self.check: Check | None = compile_check(whole)
         self.has_status: bool = has_status
-        self._read(whole, 0)
+        try:
+            whole = _as_resource(schema)
+            self.check: Check | None = compile_check(whole)
+            self._read(whole, 0)
+        except (TypeError, AttributeError, KeyError) as exc:
+            raise SchemaError(f"the schema is malformed: {exc}") from exc
 
     def _read(self, schema: Mapping[str, Any], depth: int) -> None:
         if depth > MAX_DEPTH:
             raise SchemaError(f"the schema is nested more than {MAX_DEPTH} levels deep")
-        self.type: str = schema.get("type", "")
+        self.type: str = schema.get("type") or _implied_type(schema)
         self.form: str = {"object": "map", "array": "list"}.get(self.type, "scalar")
         """`map`, `list` or `scalar`: how it is merged. Where `deduced`, the value says it instead."""
         self.nullable: bool = bool(schema.get("nullable"))
@@ -80,7 +83,7 @@ class Structure:
         self.properties: dict[str, Structure] = {}
         self.properties.update({name: _below(one, depth) for name, one in properties.items()})
         additional = schema.get("additionalProperties")
-        untyped = not self.type and not properties and not self.int_or_string
+        untyped = not self.type and not self.int_or_string
         self.open: bool = bool(schema.get("x-kubernetes-preserve-unknown-fields")) or additional is True or untyped
         self.additional: Structure | None = None
         if isinstance(additional, Mapping):
@@ -110,6 +113,13 @@ class Structure:
     def below(self, name: str) -> "Structure | None":
         """What stands at a field of a map; None where there is no such field."""
         return self.properties.get(name) or self.additional
+
+
+def _implied_type(schema: Mapping[str, Any]) -> str:
+    """The type of a schema that states none but says what is below."""
+    if schema.get("properties") or isinstance(schema.get("additionalProperties"), Mapping):
+        return "object"
+    return "array" if isinstance(schema.get("items"), Mapping) else ""
 
 
 def _below(schema: Mapping[str, Any], depth: int) -> Structure:

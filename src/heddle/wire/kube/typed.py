@@ -275,7 +275,10 @@ def _merge_lists(old: list[Any], config: list[Any], structure: Structure) -> lis
     for step, item in zip(befores, old, strict=True):
         # Of an item that is there twice nothing can be kept.
         theirs[step] = None if step in theirs else item
-    made = _interleaved(old, befores, afters, lambda step: _together(theirs, ours, step, structure))
+    if befores == afters and len(theirs) == len(befores):
+        made = [merge(one, other, structure.items or ANY) for one, other in zip(old, config, strict=True)]
+    else:
+        made = _interleaved(old, befores, afters, lambda step: _together(theirs, ours, step, structure))
     unchanged = len(made) == len(old) and all(one is other for one, other in zip(made, old, strict=True))
     return old if unchanged else made
 

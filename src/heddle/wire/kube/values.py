@@ -5,11 +5,14 @@ whatever is changed in place is copied here first; a value nested deeper than `M
 *Source:* RFC 8259; Kubernetes API conventions, "Objects".
 """
 
+import json
 from typing import Any
+
+import msgspec
 
 from heddle.wire.kube.status import bad_request
 
-MAX_DEPTH = 96
+MAX_DEPTH = 100
 """Levels of a document; Kubernetes' own kinds have about twenty."""
 
 
@@ -55,3 +58,23 @@ def same(one: Any, other: Any) -> bool:
             return False
         return all(same(item, beside) for item, beside in zip(one, other, strict=True))
     return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON, keys in order: equal values are equal bytes, but for `1` and `1.0`."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        # Half of a pair of surrogates, which JSON can spell and UTF-8 cannot.
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def refuse_deep(value: Any) -> None:
+    """ApiError 400 for a value that is nested too deeply to be walked."""
+    level: list[Any] = [value] if type(value) in _NESTED else []
+    for _ in range(MAX_DEPTH + 1):
+        below = [item for one in level for item in (one.values() if type(one) is dict else one)]
+        level = [item for item in below if type(item) in _NESTED]
+        if not level:
+            return
+    raise bad_request(f"the document is nested more than {MAX_DEPTH} levels deep")
