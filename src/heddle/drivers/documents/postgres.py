@@ -9,6 +9,7 @@ and how it is to be trusted, is the DSN's to say (`sslmode`, `sslrootcert`, `tar
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -206,17 +207,26 @@ class PostgresDocuments:
             connection = None
             try:
                 connection = await self._link.connect(CONNECT_S)
-                await connection.add_listener(sql.CHANNEL, self._heard)
-                # Nobody told us what happened while we were not listening.
-                self._tell(())
-                while True:
-                    await asyncio.sleep(PING_S)
-                    await connection.execute("SELECT 1", timeout=PING_S)
+                await self._listen_on(connection)
             except self._link.errors:
                 await asyncio.sleep(RETRY_S)
             finally:
                 if connection is not None:
                     connection.terminate()
+
+    async def _listen_on(self, connection: Any) -> None:
+        """Until the connection is lost."""
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        await connection.add_listener(sql.CHANNEL, self._heard)
+        # Nobody told us what happened while we were not listening.
+        self._tell(())
+        while not lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PING_S):
+                    await lost.wait()
+            if not lost.is_set():
+                await connection.execute("SELECT 1", timeout=PING_S)
 
     def _heard(self, _connection: Any, pid: int, _channel: str, _version: object) -> None:
         if self._writer is None or self._writer.is_closed() or pid != self._writer.get_server_pid():

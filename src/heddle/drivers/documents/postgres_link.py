@@ -108,6 +108,6 @@ def _shown(dsn: str) -> str:
     """Host, port and name."""
     try:
         parts = urlsplit(dsn)
-        return f"{parts.hostname or ''}:{parts.port or 5432}{parts.path}"
+        return f"{parts.hostname}:{parts.port or 5432}{parts.path}" if parts.hostname else ""
     except ValueError:
         return ""

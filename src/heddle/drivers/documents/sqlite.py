@@ -83,12 +83,13 @@ class SqliteDocuments:
         self._loop = asyncio.get_running_loop()
         try:
             await self._loop.run_in_executor(self._readers, self._open)
-        except (OSError, sqlite3.Error) as exc:
+        except (OSError, sqlite3.OperationalError) as exc:
             self._unlock()
             raise UnavailableError(f"{self._path.name} cannot be opened: {_reason(exc)}") from exc
-        except ValueError as exc:
+        except (ValueError, sqlite3.DatabaseError) as exc:
             self._unlock()
-            raise ValueError(f"{self._path.name}: {exc}") from exc
+            what = "" if isinstance(exc, ValueError) else "it is damaged, put a copy in its place: "
+            raise ValueError(f"{self._path.name}: {what}{exc}") from exc
         self._latest = self._version
         self._thread = threading.Thread(target=self._run, name="documents-writer", daemon=True)
         self._thread.start()

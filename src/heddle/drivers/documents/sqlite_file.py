@@ -59,16 +59,11 @@ class SqliteFile:
     # Before use
 
     def prepare(self) -> None:
-        """Check the file and bring it to this version. Raises ValueError for one that is not ours to use."""
-        try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError):
-                raise
-            found = str(exc)
+        """Check the file and bring it to this version. Raises ValueError for one of a newer program."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise ValueError(f"the file is damaged ({found}); put a copy in its place")
+            raise sqlite3.DatabaseError(found)
         if self._format() < len(_MIGRATIONS):
             with self.transaction():
                 self._migrate()
