@@ -1,0 +1,210 @@
+"""The store, compiled: what changes there becomes what gateways are sent, and what they say becomes conditions there.
+
+Owns the following of the store (each kind that is compiled, from one version on, nothing twice) and the writing of
+statuses, which is given up for nothing but a newer status: an object that somebody else writes at the same moment is
+read again. Gateways' verdicts are told to the compiler, by the objects that a rejected part was made of.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol
+
+from heddle.controlplane.access.caller import CONTROL_PLANE
+from heddle.controlplane.compiling import RESOURCES, Compiler, Programmed
+from heddle.controlplane.distribution.roll import GatewayRecord
+from heddle.controlplane.distribution.states import Settled
+from heddle.controlplane.distribution.views import EVERYTHING, Part
+from heddle.drivers.documents import Author, ConflictError, ExpiredError, Key, UnavailableError, Write
+
+_log = logging.getLogger("heddle.distribution")
+
+GATEWAYS = "gateways.gateway.networking.k8s.io"
+BATCH = 200
+"""Most statuses that are written at a time."""
+SAY_S = 0.05
+"""Between two writes of statuses."""
+RETRY_S = 0.5
+
+
+class _Stored(Protocol):
+    @property
+    def key(self) -> Key: ...
+
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def object(self) -> dict[str, Any]: ...
+
+
+class _Watch(Protocol):
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """What is compiled, and where statuses are written."""
+
+    @property
+    def version(self) -> int:
+        """Of the last change that reads see."""
+        ...
+
+    def get(self, key: Key) -> _Stored | None:
+        """The object, or None."""
+        ...
+
+    def list(self, resource: str, namespace: str | None = None) -> Sequence[_Stored]:
+        """All of a kind."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> object:
+        """All or none. Raises ConflictError, UnavailableError."""
+        ...
+
+    def watch(self, resource: str, namespace: str | None, after: int) -> _Watch:
+        """Changes after a version."""
+        ...
+
+
+class Compiled:
+    """A `Source` for `serve`."""
+
+    def __init__(self, store: Store, compiler: Compiler, now: Callable[[], float]) -> None:
+        """`now` is Unix time in seconds. Reads everything there is."""
+        self._store = store
+        self._compiler = compiler
+        self._now = now
+        self._first = True
+        self._unsaid: dict[Key, dict[str, Any]] = {}
+        """Statuses to be written."""
+        self._to_say = asyncio.Event()
+        self._blamed: dict[str, tuple[Key, ...]] = {}
+        """Gateway -> the objects that it was last said to reject something of."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when `settle` may find something; `Distribution.changed`."""
+        self._positions = dict.fromkeys(RESOURCES, store.version)
+        for resource in RESOURCES:
+            self._read(resource)
+
+    @property
+    def lineage(self) -> str:
+        """Which store it is: the uid of a namespace that is made once and never deleted, as of Kubernetes' clusters."""
+        for name in ("kube-system", "default"):
+            stored = self._store.get(Key("namespaces", "", name))
+            if stored is not None:
+                return str(stored.object.get("metadata", {}).get("uid", ""))[:64]
+        return ""
+
+    async def settle(self) -> Settled | None:
+        """Compile what changed."""
+        version = self._store.version
+        delta = self._compiler.settle()
+        said = self._compiler.conditions(self._now())
+        if said:
+            self._unsaid.update(said)
+            self._to_say.set()
+        if not self._first and not delta.changed and not delta.removed:
+            return None
+        self._first = False
+        changed: dict[str, Part | None] = {name: Part(*published) for name, published in delta.changed.items()}
+        return Settled(version, changed | dict.fromkeys(delta.removed))
+
+    def heard(self, record: GatewayRecord) -> None:
+        """What a gateway runs or rejects has changed: for `Roll.on_change`."""
+        blamed = self._compiler.makers(record.error_path) if record.error else ()
+        for key in self._blamed.pop(record.name, ()):
+            if key not in blamed:
+                self._compiler.programmed(key, None)
+        if record.error:
+            said = f"gateway {record.name}: {record.error}"
+            self._verdict(blamed or self._served(record), Programmed(False, "Rejected", said[:1024]))
+            self._blamed[record.name] = blamed
+        elif record.current:
+            self._verdict(self._served(record), Programmed(True, "Programmed"))
+        self.changed()
+
+    def _verdict(self, keys: Sequence[Key], verdict: Programmed) -> None:
+        for key in keys:
+            self._compiler.programmed(key, verdict)
+
+    def _served(self, record: GatewayRecord) -> Sequence[Key]:
+        if record.gateway == EVERYTHING:
+            return [stored.key for stored in self._store.list(GATEWAYS)]
+        namespace, _, name = record.gateway.partition("/")
+        return [Key(GATEWAYS, namespace, name)]
+
+    async def run(self) -> None:
+        """Follow the store and write statuses, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for resource in RESOURCES:
+                tasks.create_task(self._follow(resource))
+            tasks.create_task(self._say())
+
+    def _read(self, resource: str) -> set[Key]:
+        found = set()
+        for stored in self._store.list(resource):
+            self._compiler.change(stored.key, stored.object)
+            found.add(stored.key)
+        return found
+
+    async def _follow(self, resource: str) -> None:
+        known = {stored.key for stored in self._store.list(resource)}
+        while True:
+            watch = self._store.watch(resource, None, self._positions[resource])
+            try:
+                async for event in watch:
+                    stored = event.stored
+                    gone = event.kind == "DELETED"
+                    (known.discard if gone else known.add)(stored.key)
+                    self._compiler.change(stored.key, None if gone else stored.object)
+                    self._positions[resource] = stored.version
+                    self.changed()
+            except ExpiredError:
+                # We were too slow for too long: read it all again, and what is no more is gone.
+                self._positions[resource] = self._store.version
+                now = self._read(resource)
+                for key in known - now:
+                    self._compiler.change(key, None)
+                known = now
+                self.changed()
+            except UnavailableError as exc:
+                _log.warning("%s cannot be followed, trying again: %s", resource, exc)
+            finally:
+                watch.close()
+            await asyncio.sleep(RETRY_S)
+
+    async def _say(self) -> None:
+        """Write statuses, until cancelled."""
+        while True:
+            await self._to_say.wait()
+            with contextlib.suppress(UnavailableError):
+                await self._say_some()
+            if not self._unsaid:
+                self._to_say.clear()
+            await asyncio.sleep(SAY_S)
+
+    async def _say_some(self) -> None:
+        said = dict(list(self._unsaid.items())[:BATCH])
+        writes = {key: write for key, status in said.items() if (write := self._write(key, status)) is not None}
+        try:
+            await self._store.write(list(writes.values()))
+        except ConflictError as exc:
+            # Of a batch none is written: this one waits for what changed it to be seen, the others go first.
+            self._unsaid[exc.key] = self._unsaid.pop(exc.key, said[exc.key])
+            return
+        for key, status in said.items():
+            if self._unsaid.get(key) is status:
+                del self._unsaid[key]
+
+    def _write(self, key: Key, status: dict[str, Any]) -> Write | None:
+        stored = self._store.get(key)
+        if stored is None or stored.object.get("status") == status:
+            return None
+        metadata = {name: value for name, value in stored.object["metadata"].items() if name != "resourceVersion"}
+        body = json.dumps({**stored.object, "metadata": metadata, "status": status}, separators=(",", ":")).encode()
+        return Write(key, body, stored.version, Author(CONTROL_PLANE.name, "compiler", "update"), self._now())

@@ -1,0 +1,76 @@
+"""Everything about gateways that a control-plane process runs, as one thing to start and to stop.
+
+Owns the order: what is in the store is compiled before the first gateway is answered, so that none is ever sent an
+empty state because nothing had been read yet. Whoever has sources starts this once each was brought in.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from heddle.controlplane.access.authority import Authority
+from heddle.controlplane.compiling import Compiler, Surroundings
+from heddle.controlplane.distribution.compiled import Compiled, Store
+from heddle.controlplane.distribution.joining import Joining
+from heddle.controlplane.distribution.listening import Distribution, Listening, serve
+from heddle.controlplane.distribution.reporting import Reporting
+from heddle.controlplane.prices import price_table
+
+_log = logging.getLogger("heddle.distribution")
+
+ROOT = "default"
+"""Namespace whose policies hold for the whole mesh."""
+
+
+class Gateways:
+    """What serves gateways with the state of a store."""
+
+    def __init__(self, store: Store, authority: Authority, state_dir: Path, listening: Listening) -> None:
+        self._store = store
+        self._authority = authority
+        self._state_dir = state_dir
+        self._listening = listening
+        self._tasks: list[asyncio.Task[None]] = []
+        self.distribution: Distribution | None = None
+        """Set by `start`."""
+
+    async def start(self, environ: Mapping[str, str] | None = None, folder: str = "") -> None:
+        """Compile and serve. `environ` and `folder` are what `${NAME}` and relative paths mean; the folder is absolute.
+
+        Raises OSError, AuthorityError.
+        """
+        around = Surroundings(
+            environ=os.environ if environ is None else environ,
+            folder=folder or os.getcwd(),
+            prices=price_table,
+            now_s=time.time,
+            root=ROOT,
+        )
+        compiled = Compiled(self._store, Compiler(around), time.time)
+        joining = Joining(self._state_dir, self._authority)
+        self.distribution = distribution = await serve(compiled, self._authority, joining, self._listening)
+        compiled.changed = distribution.changed
+        reporting = Reporting(distribution.roll, self._store, time.time)
+        distribution.roll.on_change(compiled.heard)
+        self._tasks = [asyncio.create_task(_surviving(run)) for run in (compiled.run, reporting.run)]
+
+    async def stop(self) -> None:
+        """Gateways run on with what they have. Harmless before `start`."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.distribution is not None:
+            await self.distribution.close()
+
+
+async def _surviving(run: Callable[[], Awaitable[None]]) -> None:
+    """A failure that nobody foresaw ends nothing: it is logged, and begun again."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            _log.exception("something about gateways failed, and begins again")
+            await asyncio.sleep(1.0)
