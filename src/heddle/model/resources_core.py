@@ -11,8 +11,13 @@ from heddle.model.config_base import Part, Secret
 from heddle.model.kube import AGE, Served, column, form, rule, rules
 from heddle.model.meta import ObjectMeta
 
-_SEALED = "!has(oldSelf.immutable) || !oldSelf.immutable || (has(self.immutable) && self.immutable && {})"
-_SAME = "(has(self.{0}) ? self.{0} : {{}}) == (has(oldSelf.{0}) ? oldSelf.{0} : {{}})"
+_SAME = "(has(self.data) ? self.data : {}) == (has(oldSelf.data) ? oldSelf.data : {})"
+_SEAL = rule(
+    f"!has(oldSelf.immutable) || !oldSelf.immutable || (has(self.immutable) && self.immutable && {_SAME})",
+    "field is immutable when `immutable` is set",
+    reason="FieldValueForbidden",
+    fieldPath=".data",
+)
 
 
 class SecretResource(Part, frozen=True, kw_only=True):
@@ -21,7 +26,7 @@ class SecretResource(Part, frozen=True, kw_only=True):
     SERVED: ClassVar = Served(
         "secrets", columns=(column("Type", ".type"), column("Data", ".data", "integer"), AGE), builtin=True
     )
-    RULES: ClassVar = (rule(_SEALED.format(_SAME.format("data")), "data is immutable when `immutable` is set"),)
+    RULES: ClassVar = (_SEAL,)
     api_version: Literal["v1"]
     """API version."""
     kind: Literal["Secret"]
@@ -44,7 +49,7 @@ class ConfigMap(Part, frozen=True, kw_only=True):
     SERVED: ClassVar = Served(
         "configmaps", short_names=("cm",), columns=(column("Data", ".data", "integer"), AGE), builtin=True
     )
-    RULES: ClassVar = (rule(_SEALED.format(_SAME.format("data")), "data is immutable when `immutable` is set"),)
+    RULES: ClassVar = (_SEAL,)
     api_version: Literal["v1"]
     """API version."""
     kind: Literal["ConfigMap"]

@@ -19,7 +19,7 @@ from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
 from heddle.model.config_security import Authentication
-from heddle.model.kube import AGE, Served, column, condition, shaped
+from heddle.model.kube import AGE, ATOMIC, Served, column, condition, rule, shaped
 from heddle.model.meta import Resource, TargetRef
 from heddle.model.resources_status import ResourceStatus
 
@@ -30,6 +30,7 @@ HEDDLE_VERSION: _Version = "heddle.dev/v1alpha1"
 class BackendSpec(Part, frozen=True, kw_only=True):
     """What a backend is: exactly one of its kinds."""
 
+    RULES: ClassVar = (rule("has(self.provider) != has(self.mcp)", "expected exactly one of provider, mcp"),)
     provider: Provider | None = None
     """A provider of models."""
     mcp: McpTarget | None = None
@@ -95,10 +96,16 @@ class VirtualServer(Resource, frozen=True, kw_only=True):
     """Observed; written by the control plane."""
 
 
+_CONCERNS = ("authorization", "rateLimit", "guard", "cache", "budget", "prices", "retry", "media", "observability")
+"""Those a rule can see: `authentication` is one section or a list of them, which schemas cannot say."""
+_ONE_CONCERN = f"[{', '.join(f'has(self.{one})' for one in _CONCERNS)}].filter(given, given).size() <= 1"
+
+
 class PolicySpec(Part, frozen=True, kw_only=True):
     """Exactly one concern, and what it is attached to."""
 
-    target_refs: tuple[TargetRef, ...] = ()
+    RULES: ClassVar = (rule(_ONE_CONCERN, "expected exactly one concern; give each its own Policy"),)
+    target_refs: Annotated[tuple[TargetRef, ...], msgspec.Meta(max_length=16), ATOMIC] = ()
     """Gateways or listeners it holds for; none is everywhere. Only authorization can be attached yet."""
     authentication: Authentication | tuple[Authentication, ...] | None = None
     """Who may call."""
