@@ -30,7 +30,10 @@ from heddle.controlplane.api import serving
 from heddle.controlplane.api.application import ResourceApi, build
 from heddle.controlplane.api.housekeeping import Housekeeping
 from heddle.controlplane.api.parts import Hooks
+from heddle.controlplane.api.reviews import review_kinds
+from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
+from heddle.controlplane.openapi import Described
 from heddle.controlplane.sources.ownership import check_owner
 from heddle.controlplane.sources.rights import rights_needed
 from heddle.controlplane.store import Store, seal_of
@@ -74,7 +77,7 @@ class ControlPlane:
     ) -> None:
         """`documents` is where resources are kept; without it, SQLite in the state directory."""
         self._settings = settings
-        self.kinds = kinds or served_kinds()
+        self.kinds = kinds or Kinds([*served_kinds(), *review_kinds()])
         self._documents = documents
         self._audit = audit or Audit(_log_record)
         self._ready = False
@@ -132,10 +135,10 @@ class ControlPlane:
         return Hooks(
             check_owner=check_owner,
             rights_needed=rights_needed,
-            check_rules=lambda _new, _old, _schema: [],
+            check_rules=check_rules,
             virtual=reviews(self.access),
             audit=self._audit.request,
-            openapi=None,
+            openapi=Described(Kinds(kind for kind in self.kinds if "get" in kind.verbs)),
             clock=time.time,
             ready=self.ready,
         )

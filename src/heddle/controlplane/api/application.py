@@ -15,7 +15,17 @@ from starlette.routing import BaseRoute, Mount
 
 from heddle.controlplane.access.audit import Occasion
 from heddle.controlplane.access.caller import Caller, what_is_refused
-from heddle.controlplane.api import answer, changing, deleting, history, options, reading, watching, writing
+from heddle.controlplane.api import (
+    answer,
+    changing,
+    definitions,
+    deleting,
+    history,
+    options,
+    reading,
+    watching,
+    writing,
+)
 from heddle.controlplane.api.answer import NOT_FOUND, Answer, ReaderTooSlowError, Stream
 from heddle.controlplane.api.core import Call, Core
 from heddle.controlplane.api.discovery import Discovery
@@ -156,6 +166,8 @@ class ResourceApi:
 
     async def _done(self, call: Call, verb: Verb) -> Answer:
         method, kind = call.request.method, call.target.kind
+        if method in _WRITES and kind.resource == definitions.RESOURCE:
+            return await definitions.pretend(call)
         if method in _WRITES and _METHOD_VERBS[method] not in kind.verbs and not kind.generated:
             raise _not_allowed(method)
         return await verb(call)

@@ -1,4 +1,4 @@
-"""Every recorded exchange with a real API server, in order; what is answered otherwise is in recorded_differences.py."""
+"""Every recorded exchange with a real API server, in order. What is answered otherwise: recorded_differences.py."""
 
 import json
 import re
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.unit.controlplane.api.recorded_differences import DIFFERENCES
+from tests.unit.controlplane.api.rig import Answer, Rig, running
 
 from heddle.controlplane.kinds import served_kinds
 from heddle.model.crd import kinds_of_crd
 from heddle.model.kinds import Kinds
-from tests.unit.controlplane.api.recorded_differences import DIFFERENCES
-from tests.unit.controlplane.api.rig import Answer, Rig, running
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "kubernetes-api"
 
