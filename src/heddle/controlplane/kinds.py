@@ -29,6 +29,7 @@ from heddle.model.resources_kagent import Agent
 from heddle.model.resources_kagent_models import ModelConfig, ModelProviderConfig
 from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 from heddle.model.resources_routes import HTTPRoute
+from heddle.model.resources_source import Source
 
 BUILTIN: tuple[AnyStruct, ...] = (
     Namespace,
@@ -48,7 +49,7 @@ BUILTIN: tuple[AnyStruct, ...] = (
 """Kubernetes' own."""
 KAGENT: tuple[AnyStruct, ...] = (Agent, ModelConfig, RemoteMCPServer, ModelProviderConfig, MCPServer)
 """kagent's, with upstream's defaults, which are written into objects as upstream does it."""
-OWN: tuple[AnyStruct, ...] = (Backend, Model, VirtualServer, Policy, GatewayParameters, GatewayStatus)
+OWN: tuple[AnyStruct, ...] = (Backend, Model, VirtualServer, Policy, GatewayParameters, GatewayStatus, Source)
 """Ours. Their defaults stay out of objects: what stands in for a missing field is said by the version that reads it."""
 GATEWAY: tuple[AnyStruct, ...] = (GatewayClass, Gateway, HTTPRoute, ReferenceGrant, OlderReferenceGrant)
 """The Gateway API's, with its defaults."""
