@@ -5,7 +5,7 @@ rights follows the store; a decision is made on what the store holds at that mom
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from heddle.controlplane.access import rbac
@@ -46,17 +46,16 @@ class Stored(Protocol):
 class Store(Protocol):
     """What access needs of the store."""
 
-    @property
-    def version(self) -> int:
-        """Of the last change that reads see."""
-        ...
-
     def get(self, key: Key) -> Stored | None:
         """The object, or None."""
         ...
 
     def list(self, resource: str, namespace: str | None) -> Sequence[Stored]:
         """All of a kind."""
+        ...
+
+    def follow(self, resource: str, follower: Callable[[Any], None]) -> None:
+        """Have each change told before the write that made it returns; None where some were passed over."""
         ...
 
 
@@ -85,8 +84,11 @@ class Access:
         self._audit = Audit(audit)
         self._authentication = Authentication(authority, self.tokens, now)
         self._escalation = Escalation(self.rbac, self.authorize)
-        self._seen = -1
+        self._stale = True
+        """Changes were passed over: all roles and bindings are read anew."""
         self._versions: dict[Key, int] = {}
+        for resource in rbac.RESOURCES:
+            store.follow(resource, self._told)
 
     async def authenticate(
         self, headers: Mapping[str, str], certificate: bytes | None, *, source: str = "", path: str = ""
@@ -154,19 +156,31 @@ class Access:
         uid = (found.object.get("metadata") or {}).get("uid") if found is not None else None
         return uid if isinstance(uid, str) else ""
 
-    def _follow(self) -> None:
-        """Take in what the store has of roles and bindings, where something was written since."""
-        version = self._store.version
-        if version == self._seen:
+    def _told(self, event: Any) -> None:
+        """A role or binding changed."""
+        if event is None:
+            self._stale = True
             return
-        self._seen = version
+        stored: Stored = event.stored
+        if event.kind == "DELETED":
+            self._versions.pop(stored.key, None)
+            self.rbac.remove(stored.key)
+        else:
+            self._take(stored)
+
+    def _follow(self) -> None:
+        """Read what the store has of roles and bindings, where that is not known to be what is here."""
+        if not self._stale:
+            return
         found = {one.key: one for resource in rbac.RESOURCES for one in self._store.list(resource, None)}
-        self._take(one for key, one in found.items() if self._versions.get(key) != one.version)
+        for key, one in found.items():
+            if self._versions.get(key) != one.version:
+                self._take(one)
         for key in self._versions.keys() - found.keys():
             self.rbac.remove(key)
             del self._versions[key]
+        self._stale = False
 
-    def _take(self, changed: Iterable[Stored]) -> None:
-        for one in changed:
-            self._versions[one.key] = one.version
-            self.rbac.put(one.key, one.object)
+    def _take(self, stored: Stored) -> None:
+        self._versions[stored.key] = stored.version
+        self.rbac.put(stored.key, stored.object)

@@ -16,7 +16,7 @@ from heddle.controlplane.store.recent import PAGE, Logged, NotYet, Recent, Remem
 from heddle.controlplane.store.sealing import Seal
 from heddle.controlplane.store.shelves import Shelves
 from heddle.controlplane.store.stored import Event, EventKind, Stored
-from heddle.controlplane.store.watching import Hub, Past, Watch
+from heddle.controlplane.store.watching import Follower, Hub, Past, Watch
 from heddle.drivers.documents import Change, Documents, ExpiredError, Key, Revision, UnavailableError, Write
 
 _log = logging.getLogger("heddle.store")
@@ -139,6 +139,11 @@ class Store:
             past = Logged(self._documents, self._at_rest, topic, (after, self.version))
         return Watch(self._hub, topic, after, past)
 
+    def follow(self, resource: str, follower: Follower) -> None:
+        """Have every change of a resource told as it is made, before the write that made it returns: for what must
+        never decide on an older state than is read here, such as rights. Told None, list again."""
+        self._hub.follow(resource, follower)
+
     @property
     def watches(self) -> int:
         """How many there are."""
@@ -153,6 +158,7 @@ class Store:
             current = known if known is not None and known.version == change.version else self._at_rest.stored(change)
             shelves.put(current)
         self._shelves, self._recent, self._hub.version = shelves, Recent(version), version
+        self._hub.reset()
 
     def _told(self, changes: Sequence[Change]) -> None:
         """New changes; where some before them are missing, all are read."""
@@ -214,11 +220,13 @@ class Store:
 
     async def _compact(self) -> None:
         """Forget the past beyond what is kept."""
+        compacted = 0
         while True:
             await asyncio.sleep(COMPACT_S)
             before = self._horizon.before(self._clock(), self.version)
-            if before:
+            if before > compacted:
                 try:
                     await self._documents.compact(before)
+                    compacted = before
                 except UnavailableError as exc:
                     _log.warning("the past cannot be compacted: %s", exc)

@@ -7,6 +7,7 @@ nothing, and who waits costs nothing while nothing happens.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from heddle.controlplane.store.stored import Event
@@ -17,6 +18,10 @@ MAX_BYTES = 16 * 1024 * 1024
 
 Topic = tuple[str, str | None]
 """Resource, and namespace; None is every namespace."""
+
+
+Follower = Callable[[Event | None], None]
+"""Called with each change before anybody else sees it, and with None where some were passed over. It must not raise."""
 
 
 class Past(Protocol):
@@ -164,11 +169,12 @@ class Watch:
 class Hub:
     """All watchers."""
 
-    __slots__ = ("_watches", "version")
+    __slots__ = ("_followers", "_watches", "version")
 
     def __init__(self, version: int) -> None:
         self.version = version
         """Of the last change that was delivered."""
+        self._followers: dict[str, list[Follower]] = {}
         self._watches: dict[Topic, set[Watch]] = {}
 
     def __len__(self) -> int:
@@ -186,10 +192,21 @@ class Hub:
             if not watches:
                 del self._watches[topic]
 
+    def follow(self, resource: str, follower: Follower) -> None:
+        """Tell it of each change of a resource at once."""
+        self._followers.setdefault(resource, []).append(follower)
+
+    def reset(self) -> None:
+        """Tell all followers that changes were passed over."""
+        for follower in [one for several in self._followers.values() for one in several]:
+            follower(None)
+
     def deliver(self, event: Event) -> None:
         """Tell everybody whom it concerns."""
         key = event.stored.key
         self.version = event.stored.version
+        for follower in self._followers.get(key.resource, ()):
+            follower(event)
         for topic in ((key.resource, None), (key.resource, key.namespace)):
             # A copy: one that is too slow leaves.
             for watch in tuple(self._watches.get(topic, ())):

@@ -1,7 +1,7 @@
 """A store in memory, a clock that stands still, and objects in few words."""
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,10 +36,16 @@ class Stored(NamedTuple):
     object: dict[str, Any]
 
 
+class Event(NamedTuple):
+    kind: str
+    stored: Stored
+
+
 class MemoryStore:
     def __init__(self) -> None:
         self.version = 0
         self.objects: dict[Key, Stored] = {}
+        self.followers: dict[str, builtins.list[Callable[[Event | None], None]]] = {}
 
     def get(self, key: Key) -> Stored | None:
         return self.objects.get(key)
@@ -48,15 +54,23 @@ class MemoryStore:
         found = [one for key, one in self.objects.items() if key.resource == resource]
         return [one for one in found if namespace is None or one.key.namespace == namespace]
 
+    def follow(self, resource: str, follower: Callable[[Event | None], None]) -> None:
+        self.followers.setdefault(resource, []).append(follower)
+
+    def tell(self, kind: str, stored: Stored) -> None:
+        for follower in self.followers.get(stored.key.resource, ()):
+            follower(Event(kind, stored))
+
     def put(self, resource: str, made: dict[str, Any]) -> None:
         self.version += 1
         meta = made["metadata"]
         key = Key(resource, meta.get("namespace", ""), meta["name"])
-        self.objects[key] = Stored(key, self.version, made)
+        stored = self.objects[key] = Stored(key, self.version, made)
+        self.tell("MODIFIED", stored)
 
     def remove(self, key: Key) -> None:
         self.version += 1
-        del self.objects[key]
+        self.tell("DELETED", self.objects.pop(key))
 
     def role(self, name: str, rules: builtins.list[dict[str, Any]], namespace: str = "", **more: Any) -> dict[str, Any]:
         made = role(name, rules, namespace, **more)
@@ -122,9 +136,9 @@ def der(pair: Pair) -> bytes:
 
 
 class Rig:
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, store: MemoryStore | None = None) -> None:
         self.clock = Clock()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.authority = Authority(state_dir, self.clock)
         self.access = Access(self.store, self.authority, self.clock)
 

@@ -35,9 +35,7 @@ class WritingStore(MemoryStore):
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> Rig:
-    made = Rig(tmp_path)
-    made.store = WritingStore()
-    made.access._store = made.store
+    made = Rig(tmp_path, WritingStore())
     await install(made.store, served_kinds(), NOW_S)
     return made
 
