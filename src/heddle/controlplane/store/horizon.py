@@ -22,13 +22,10 @@ class Horizon:
         self._passed = 0
 
     def before(self, now_s: float, version: int) -> int:
-        """Up to which version changes may go now that the sequence is at `version`; 0 is none that have not gone."""
+        """Up to which version changes may go now that the sequence is at `version`; it never goes back."""
         self._marks.append((now_s, version))
         old = 0
         while self._marks[0][0] <= now_s - self._keep_s:
             old = self._marks.popleft()[1]
-        before = max(old, version - self._keep_changes)
-        if before <= self._passed:
-            return 0
-        self._passed = before
-        return before
+        self._passed = max(self._passed, old, version - self._keep_changes)
+        return self._passed
