@@ -131,13 +131,15 @@ def _bindings() -> Iterable[Object]:
 
 def _view(kinds: Kinds) -> list[Object]:
     """Reading all kinds but Secrets and roles."""
-    return _by_group(_READ, (one for one in kinds if one.group != GROUP and one.resource not in _UNSEEN), status=True)
+    seen = (one for one in kinds if "get" in one.verbs and one.group != GROUP and one.resource not in _UNSEEN)
+    return _by_group(_READ, seen, status=True)
 
 
 def _edit(kinds: Kinds) -> list[Object]:
     """Writing what stands in a namespace, and its Secrets."""
-    written = (one for one in kinds if one.group != GROUP and one.namespaced and not one.generated)
-    return [_rule(_READ, [""], sorted(_UNSEEN)), *_by_group(_WRITE, written, status=False)]
+    written = (one for one in kinds if "update" in one.verbs and one.namespaced and not one.generated)
+    ours = (one for one in written if one.group != GROUP)
+    return [_rule(_READ, [""], sorted(_UNSEEN)), *_by_group(_WRITE, ours, status=False)]
 
 
 def _by_group(verbs: Iterable[str], kinds: Iterable[Kind], *, status: bool) -> list[Object]:

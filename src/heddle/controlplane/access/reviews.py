@@ -65,9 +65,13 @@ class Judge(Protocol):
         """Who a token is of; None when it proves nothing."""
         ...
 
+    def token_for(self, namespace: str, name: str, body: Object) -> Object:
+        """A TokenRequest for a ServiceAccount, answered."""
+        ...
+
 
 def reviews(judge: Judge) -> Mapping[str, Review]:
-    """Every review by its resource (`plural.group`)."""
+    """Every review by its resource (`plural.group`, or `plural/subresource`)."""
     made = _Reviews(judge)
     return {
         f"selfsubjectaccessreviews.{AUTHORIZATION}": made.own_access,
@@ -76,6 +80,7 @@ def reviews(judge: Judge) -> Mapping[str, Review]:
         f"localsubjectaccessreviews.{AUTHORIZATION}": made.local_access,
         f"selfsubjectreviews.{AUTHENTICATION}": made.own_name,
         f"tokenreviews.{AUTHENTICATION}": made.token,
+        "serviceaccounts/token": made.account_token,
     }
 
 
@@ -137,6 +142,11 @@ class _Reviews:
                 status["audiences"] = [AUDIENCE]
         kept = {name: value for name, value in (body.get("spec") or {}).items() if name != "token"}
         return _answer({**body, "spec": kept}, "TokenReview", AUTHENTICATION, status)
+
+    async def account_token(self, caller: Caller, body: Object, namespace: str) -> Object:
+        """TokenRequest, asked of the ServiceAccount that `metadata.name` names."""
+        del caller
+        return self._judge.token_for(namespace, body["metadata"]["name"], body)
 
     def _access(self, body: Object, kind: str, caller: Caller, about: _About) -> Object:
         resource, path = about.resource_attributes, about.non_resource_attributes

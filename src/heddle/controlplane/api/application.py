@@ -17,6 +17,7 @@ from heddle.controlplane.access.audit import Occasion
 from heddle.controlplane.access.caller import Caller, what_is_refused
 from heddle.controlplane.api import (
     answer,
+    bodies,
     changing,
     definitions,
     deleting,
@@ -187,7 +188,7 @@ class ResourceApi:
 
     async def _stream(self, stream: Stream, request: Request, send: Send) -> None:
         """Send a stream until it, or the client, ends."""
-        sending = asyncio.ensure_future(answer.send_stream(stream, send))
+        sending = asyncio.ensure_future(answer.send_stream(stream, request, send))
         leaving = asyncio.ensure_future(request.gone())
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -224,10 +225,17 @@ async def _reviewed(call: Call) -> Answer:
     call.authorize("create")
     options.write_options(call.request, "CreateOptions")
     await call.request.read()
-    value, _ = writing.read_object(call)
-    name = call.target.kind.resource
-    name = f"{name}/{call.target.subresource}" if call.target.subresource else name
-    made = await call.core.hooks.virtual[name](call.caller, value, call.target.namespace or "")
+    name, target = call.target.kind.resource, call.target
+    if target.subresource:
+        name = f"{name}/{target.subresource}"
+        value = bodies.read_body(call.request, target.subresource, target.kind.builtin).value
+        if not isinstance(value, dict):
+            raise bad_request(f"the body of a request for {name} must be an object")
+        # Its form is its own; what it is asked of is said by the path alone.
+        value["metadata"] = {"name": target.name}
+    else:
+        value, _ = writing.read_object(call)
+    made = await call.core.hooks.virtual[name](call.caller, value, target.namespace or "")
     return answer.of(made, 201)
 
 

@@ -10,8 +10,10 @@ from tests.unit.controlplane.access.rig import NOW_S, MemoryStore, Rig, caller, 
 from heddle.controlplane.access.caller import ADMINS, EDITORS, VIEWERS
 from heddle.controlplane.access.defaults import AUTOUPDATE, defaults, install
 from heddle.controlplane.access.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP
+from heddle.controlplane.api.reviews import review_kinds
 from heddle.controlplane.kinds import served_kinds
 from heddle.drivers.documents import ConflictError, Key, Write
+from heddle.model.kinds import Kinds
 
 OWNER, EDITOR, VIEWER = caller("o", ADMINS), caller("e", EDITORS), caller("v", VIEWERS)
 
@@ -36,7 +38,7 @@ class WritingStore(MemoryStore):
 @pytest.fixture
 async def rig(tmp_path: Path) -> Rig:
     made = Rig(tmp_path, WritingStore())
-    await install(made.store, served_kinds(), NOW_S)
+    await install(made.store, Kinds([*served_kinds(), *review_kinds()]), NOW_S)
     return made
 
 
@@ -54,18 +56,20 @@ def test_editors_write_what_stands_in_a_namespace_and_no_roles(rig: Rig):
     assert not rig.can(EDITOR, "create", "namespaces")
     assert not rig.can(EDITOR, "create", "serviceaccounts/token", "any", "x")
     assert not rig.can(EDITOR, "update", "backends.heddle.dev/status", "any", "x")
+    assert not rig.can(EDITOR, "create", "localsubjectaccessreviews.authorization.k8s.io", "any")
     for resource in ("environment", "files", "commands", "privatenetworks"):
         assert not rig.can(EDITOR, "use", f"{resource}.heddle.dev", "any"), resource
 
 
 def test_viewers_read_all_but_secrets_and_roles(rig: Rig):
-    for kind in served_kinds():
-        what = f"{kind.resource}"
-        seen = kind.resource != "secrets" and kind.group != GROUP
+    for kind in [*served_kinds(), *review_kinds()]:
+        what = kind.resource
+        seen = kind.resource != "secrets" and kind.group != GROUP and "get" in kind.verbs
         for verb in ("get", "list", "watch"):
             assert rig.can(VIEWER, verb, what, "any", "x") is seen, (verb, what)
         for verb in ("create", "update", "patch", "delete", "deletecollection"):
-            assert not rig.can(VIEWER, verb, what, "any", "x"), (verb, what)
+            own = verb == "create" and what.startswith("selfsubject")
+            assert rig.can(VIEWER, verb, what, "any", "x") is own, (verb, what)
 
 
 def test_whoever_is_authenticated_may_find_out_what_there_is(rig: Rig):

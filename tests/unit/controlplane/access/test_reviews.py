@@ -117,6 +117,15 @@ async def test_a_token_is_nobodys_for_another_audience(rig: Rig):
     assert answer["status"]["authenticated"] is False
 
 
+async def test_a_token_of_an_account(rig: Rig):
+    rig.store.put("serviceaccounts", {"metadata": {"name": "bot", "namespace": "demo", "uid": "u"}})
+    asked = {"metadata": {"name": "bot"}, "spec": {"expirationSeconds": 600}}
+    answer = await reviews(rig.access)["serviceaccounts/token"](ALICE, asked, "demo")
+    found = await rig.access.review_token(answer["status"]["token"])
+    assert found is not None
+    assert found.name == "system:serviceaccount:demo:bot"
+
+
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
