@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.controlplane.sources.fakes import FakeWriter, config_map
 
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.sources.declared import DECLARED_IN
@@ -14,7 +15,6 @@ from heddle.controlplane.sources.folder import Folder
 from heddle.controlplane.sources.loop import Follower
 from heddle.controlplane.sources.ownership import OWNED_BY
 from heddle.wire.kube.status import ApiError, Cause, invalid
-from tests.unit.controlplane.sources.fakes import FakeWriter, config_map
 
 
 class Rig:
@@ -251,7 +251,7 @@ async def test_it_follows_changes_by_itself(rig: Rig):
         async with asyncio.timeout(10):
             await rig.follower.first()
             rig.put("a.yaml", config_map("two"))
-            while rig.writer.names != {"two"}:
+            while rig.writer.names != {"two"}:  # noqa: ASYNC110 - what happens is what is looked for
                 await asyncio.sleep(0.05)
             records = len(rig.writer.records)
             await asyncio.sleep(1)
