@@ -33,7 +33,7 @@ that both have are described above; in resources their fields are spelled `limit
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    lines = [_HEAD, "## Top level", "", *_table(Config, camel=False)]
+    lines = [_HEAD, "## Top level", "", *table(Config, camel=False)]
     shown: set[AnyStruct] = {Config}
     for view in fields_of(Config):
         for section in view.sections:
@@ -54,7 +54,7 @@ def _section(view: FieldView, cls: AnyStruct, path: str, shown: set[AnyStruct], 
     tag = tag_of(cls)
     level = "###" if camel else "##"
     yield from ("", f"{level} {here}" + (f" ({tag[0]}: {tag[1]})" if tag is not None else ""), "", class_doc(cls), "")
-    yield from _table(cls, camel=camel)
+    yield from table(cls, camel=camel)
     for inner in fields_of(cls, camel=camel):
         for section in inner.sections:
             yield from _section(inner, section, f"{here}.{inner.name}", shown, camel)
@@ -63,7 +63,7 @@ def _section(view: FieldView, cls: AnyStruct, path: str, shown: set[AnyStruct], 
 def _kind(version: str, kind: str, struct: AnyStruct, shown: set[AnyStruct]) -> Iterator[str]:
     """A kind's table, and those of what only it has."""
     yield from ("", f"### {kind}", "", f"`{version}`. {class_doc(struct)}", "")
-    yield from _table(struct, camel=True)
+    yield from table(struct, camel=True)
     for view in fields_of(struct, camel=True):
         for section in view.sections:
             yield from _section(view, section, f"{kind}.{view.name}", shown, camel=True)
@@ -77,10 +77,11 @@ def _provider_options() -> Iterator[str]:
             types.setdefault(options, []).append(name)
     for options, names in types.items():
         yield from ("", f"## llm.providers[].options (type: {', '.join(names)})", "", class_doc(options), "")
-        yield from _table(options, camel=False)
+        yield from table(options, camel=False)
 
 
-def _table(cls: AnyStruct, *, camel: bool) -> list[str]:
+def table(cls: AnyStruct, *, camel: bool) -> list[str]:
+    """The fields of a struct, as a table."""
     views = fields_of(cls, camel=camel)
     if not views:
         return ["No fields."]

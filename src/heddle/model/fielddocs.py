@@ -70,6 +70,16 @@ def tag_of(cls: AnyStruct) -> tuple[str, str] | None:
     return (config.tag_field, str(config.tag)) if config.tag_field else None
 
 
+@cache
+def shape_of(cls: AnyStruct, name: str) -> AnyStruct | None:
+    """The struct that says what is in a mapping that is read freely; None for other fields. `name` as in resources."""
+    info = types.type_info(cls)
+    assert isinstance(info, types.StructType)
+    marks = {one.encode_name: unwrap(one.type)[1] for one in info.fields}.get(name)
+    shape: AnyStruct | None = (marks.extra or {}).get("shape") if marks is not None else None
+    return shape
+
+
 def unwrap(info: types.Type) -> tuple[types.Type, types.Metadata | None]:
     """A type and the marks on it."""
     return (info.type, info) if isinstance(info, types.Metadata) else (info, None)
