@@ -134,6 +134,9 @@ class Compiler:
             if key in self._seen:
                 self._changed.add(key)
                 self._digests.pop(key, None)
+                # Another of this name is another object: nobody has said anything of it.
+                self._stated.pop(key, None)
+                self._programmed.pop(key, None)
                 del self._seen[key]
             return
         digest = significant(raw)

@@ -59,7 +59,8 @@ def compile_gateway(work: Work) -> Fragment:
             order = f"{work.seen.order}|{index:04}"
             work.part(f"listener/{name}/{entry.name}", spec, order=order, gateways=(name,))
             protocols.add(listener.protocol)
-        statuses.append(_status(work, entry, verdict))
+        if entry.name not in [one["name"] for one in statuses]:
+            statuses.append(_status(work, entry, verdict))
     status: dict[str, Any] = {"conditions": _conditions(faults, statuses), "listeners": statuses}
     if not faults:
         status["addresses"] = [{"type": "IPAddress", "value": address}]
@@ -75,6 +76,10 @@ def _faults(gateway: Gateway) -> list[Fault]:
     spec, found = gateway.spec, []
     if len(spec.addresses) > 1 or any(one.type != "IPAddress" for one in spec.addresses):
         found.append(Fault("UnsupportedAddress", "expected at most one address, of type IPAddress"))
+    names = [one.name for one in spec.listeners]
+    found += [
+        Fault("Invalid", f"there is already a listener `{name}`") for name in sorted({*names}) if names.count(name) > 1
+    ]
     return found
 
 
@@ -116,8 +121,6 @@ def _verdict(work: Work, gateway: Gateway, index: int, listener: Listener) -> _V
     if entry.protocol not in PROTOCOLS:
         said = f"protocol {entry.protocol} is not served; known are {', '.join(PROTOCOLS)}"
         return _Verdict(accepted=(Fault("UnsupportedProtocol", said),))
-    if entry.name in [one.name for one in before]:
-        return _Verdict(conflicted=(Fault("HostnameConflict", f"there is already a listener `{entry.name}`"),))
     taken = [one.name for one in before if one.port == entry.port]
     if taken and entry.port:
         said = f"port {entry.port} is `{taken[0]}`'s: a port has one listener here; state all host names at that one"
