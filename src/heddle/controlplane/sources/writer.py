@@ -14,15 +14,17 @@ from heddle.drivers.documents import Key
 from heddle.drivers.kube.client import WHY, Api, path_of, spoken
 from heddle.model.kinds import Kind, Kinds
 
+_NEVER_DECLARED = {"events", "leases.coordination.k8s.io"}
+"""Many, and nobody's to declare."""
+
 
 class ApiWriter:
-    """See `sync.Writer`."""
+    """Most of `sync.Writer`: who writes Source objects says how."""
 
-    def __init__(self, source: str, api: Api, own: Api, kinds: Callable[[], Kinds]) -> None:
-        """`api` asks as the source, `own` as the control plane, which alone writes Source objects."""
+    def __init__(self, source: str, api: Api, kinds: Callable[[], Kinds]) -> None:
+        """`api` asks as the source."""
         self._source = source
         self._api = api
-        self._own = own
         self._kinds = kinds
 
     async def apply(self, kind: Kind, value: Mapping[str, Any], why: str) -> None:
@@ -38,7 +40,7 @@ class ApiWriter:
         """Everything that the source owns, by the annotation."""
         found: list[Owned] = []
         for kind in self._kinds():
-            if kind.generated or "list" not in kind.verbs:
+            if kind.generated or "list" not in kind.verbs or kind.stored_as in _NEVER_DECLARED:
                 continue
             for one in (await self._api.list(kind)).items:
                 if owner_of(one) == self._source:
@@ -47,10 +49,6 @@ class ApiWriter:
                     found.append(Owned(key, kind, meta["annotations"].get(DECLARED_IN, "")))
         return found
 
-    async def record(self, value: Mapping[str, Any]) -> None:
-        """Write the Source object and its status."""
-        kind = self._kinds().of(value["apiVersion"], value["kind"])
-        assert kind is not None
-        head = {name: part for name, part in value.items() if name != "status"}
-        await self._own.apply(kind, head, "heddle", force="true")
-        await self._own.apply(kind, value, "heddle", force="true", subresource="status")
+    def close(self) -> None:
+        """Close its connections."""
+        self._api.close()
