@@ -34,11 +34,8 @@ from heddle.controlplane.api.reviews import review_kinds
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.openapi import Described
-from heddle.controlplane.sources import options
-from heddle.controlplane.sources.beside import Beside, Chosen
 from heddle.controlplane.sources.ownership import check_owner
 from heddle.controlplane.sources.rights import rights_needed
-from heddle.controlplane.sources.run import Specs
 from heddle.controlplane.store import Store, seal_of
 from heddle.drivers.documents import Documents, UnavailableError
 from heddle.drivers.documents.sqlite import SqliteDocuments
@@ -158,20 +155,14 @@ def _log_record(record: AuditRecord) -> None:
     _log.info("audit: %s %s %s %d %s", record.principal.user, record.verb, record.resource, record.code, record.detail)
 
 
-async def run(settings: Settings, chosen: Chosen | None = None) -> int:
-    """Serve until SIGTERM or SIGINT, and follow the sources that were chosen. Returns the exit status."""
+async def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status."""
     plane = ControlPlane(settings)
-    try:
-        sources = Beside(chosen or Chosen(Specs()), settings.state_dir / FOLDER, plane.kinds)
-    except ValueError as exc:
-        _log.error("the control plane cannot start: %s", exc)
-        return 1
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
-        await plane.start(sources.routes)
-        sources.start(plane.authority, plane.address, plane.store)
+        await plane.start()
     except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
         _log.error("the control plane cannot start: %s", exc)
         return 1
@@ -180,7 +171,6 @@ async def run(settings: Settings, chosen: Chosen | None = None) -> int:
     try:
         await ended.wait()
     finally:
-        await sources.stop()
         await plane.stop()
     return 0
 
@@ -193,18 +183,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 is any")
     parser.add_argument("--name", action="append", default=[], help="name or address for its certificate; repeatable")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds that requests under way get at the end")
-    options.add_arguments(parser)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = Settings(
         state_dir=given.state, host=given.host, port=given.port, names=tuple(given.name), grace_s=given.grace
     )
-    try:
-        chosen = options.chosen(given)
-    except (OSError, ValueError) as exc:
-        parser.error(str(exc))
     with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(uvloop.run(run(settings, chosen)))
+        sys.exit(uvloop.run(run(settings)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -56,25 +56,14 @@ class Store(Protocol):
         ...
 
 
-class Chosen(NamedTuple):
-    """The sources that were asked for."""
-
-    specs: Specs
-    hook_secret: str = ""
-    """What webhooks are signed with; none serves no webhook."""
-
-    def __repr__(self) -> str:
-        return f"Chosen({self.specs!r})"
-
-
 class Beside:
     """The sources of one control plane."""
 
-    def __init__(self, chosen: Chosen, folder: Path, kinds: Kinds) -> None:
+    def __init__(self, specs: Specs, folder: Path, kinds: Kinds) -> None:
         """`folder` is the control plane's own. Raises ValueError for two sources of one name."""
         self._kinds = kinds
-        self._secret = chosen.hook_secret
-        self.sources = build(chosen.specs, folder, lambda: kinds)
+        self._secret = specs.hook_secret
+        self.sources = build(specs, folder, lambda: kinds)
         self._client = Client()
         self._running: asyncio.Task[None] | None = None
         self.brought_in = asyncio.Event()

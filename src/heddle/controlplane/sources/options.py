@@ -7,7 +7,7 @@ import argparse
 import re
 from pathlib import Path
 
-from heddle.controlplane.sources.beside import Chosen, read_hook_secret
+from heddle.controlplane.sources.beside import read_hook_secret
 from heddle.controlplane.sources.git import POLL_S, GitSpec
 from heddle.controlplane.sources.git_command import Access, Place, parse_place
 from heddle.controlplane.sources.run import Specs
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--git-webhook-secret", type=Path, metavar="FILE", help="secret of webhooks, POST /hooks/git")
 
 
-def chosen(given: argparse.Namespace) -> Chosen:
+def specs_of(given: argparse.Namespace) -> Specs:
     """What was asked for. Raises ValueError, OSError for a file that cannot be read."""
     if given.git_interval < MIN_POLL_S:
         raise ValueError(f"--git-interval: at least {MIN_POLL_S:g} seconds; a webhook is faster")
@@ -48,7 +48,7 @@ def chosen(given: argparse.Namespace) -> Chosen:
         place = parse_place(text)
         branches.append(GitSpec(name_of(place), place, access, given.git_interval, signers))
     secret = read_hook_secret(given.git_webhook_secret) if given.git_webhook_secret is not None else ""
-    return Chosen(Specs(given.folder, branches), secret)
+    return Specs([path.absolute() for path in given.folder], branches, secret)
 
 
 def name_of(place: Place) -> str:

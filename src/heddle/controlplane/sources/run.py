@@ -22,6 +22,11 @@ class Specs(NamedTuple):
 
     folders: Sequence[Path] = ()
     branches: Sequence[GitSpec] = ()
+    hook_secret: str = ""
+    """What webhooks are signed with; none serves no webhook."""
+
+    def __repr__(self) -> str:
+        return f"Specs({self.folders!r}, {self.branches!r})"
 
 
 def build(specs: Specs, state: Path, kinds: Callable[[], Kinds]) -> list[Source]:
