@@ -160,8 +160,11 @@ def _target(work: Work, written: Any) -> _Found:
     gateway = Key("gateways.gateway.networking.k8s.io", work.namespace, name)
     found = listeners_of(work.lookup, gateway, section, work.around.root)
     if not found:
-        what = f"listener `{section}` of it" if found is not None else f"Gateway `{name}`"
-        return shown, Fault("TargetNotFound", f"there is no {what} in namespace `{work.namespace}`"), []
+        here = f"in namespace `{work.namespace}`"
+        said = f"there is no Gateway `{name}` {here}"
+        if found is not None:
+            said = f"Gateway `{name}` {here} has no listener `{section}`"
+        return shown, Fault("TargetNotFound", said), []
     return shown, None, found
 
 
