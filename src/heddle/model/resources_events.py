@@ -1,10 +1,9 @@
 """events.k8s.io/v1: Event, the newer spelling of v1 Event; both are one set of objects.
 
-Owns the translation between the two: what is kept is a v1 Event.
-*Source:* Kubernetes events.k8s.io/v1; `pkg/apis/core/v1` conversion of events.
+*Source:* Kubernetes events.k8s.io/v1.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from heddle.model.config_base import Part
 from heddle.model.kube import Served, column, form
@@ -75,27 +74,3 @@ class NewerEvent(Part, frozen=True, kw_only=True):
     """When it last happened, as v1 says it."""
     deprecated_count: Annotated[int, form("int32")] = 0
     """How often it happened, as v1 says it."""
-
-
-_SPELLINGS = {
-    "involvedObject": "regarding",
-    "message": "note",
-    "source": "deprecatedSource",
-    "firstTimestamp": "deprecatedFirstTimestamp",
-    "lastTimestamp": "deprecatedLastTimestamp",
-    "count": "deprecatedCount",
-    "reportingComponent": "reportingController",
-}
-
-
-def newer(event: dict[str, Any]) -> dict[str, Any]:
-    """A v1 Event as an events.k8s.io/v1 one; the object is not changed."""
-    return {_SPELLINGS.get(key, key): value for key, value in event.items()} | {"apiVersion": EVENTS_VERSION}
-
-
-def older(event: dict[str, Any]) -> dict[str, Any]:
-    """An events.k8s.io/v1 Event as a v1 one; the object is not changed."""
-    spellings = {new: old for old, new in _SPELLINGS.items()}
-    made = {spellings.get(key, key): value for key, value in event.items()} | {"apiVersion": "v1"}
-    made.setdefault("involvedObject", {})
-    return made
