@@ -169,9 +169,9 @@ def _compare_as(form: str, old: Any, new: Any, structure: Structure) -> Differen
     else:
         changed, removed = _compare_lists(before or [], after or [], structure)
     if old is ABSENT:
-        changed = _with_itself(changed)
-    elif new is ABSENT:
-        removed = _with_itself(removed)
+        return _with_itself(changed), None
+    if new is ABSENT:
+        return None, _with_itself(removed)
     return changed or None, removed or None
 
 
@@ -379,9 +379,11 @@ def pruned(merged: Any, last: Fields, managed: Fields, structure: Structure) -> 
     if not difference(last, managed):
         return merged
     whole = with_named(fields_of(merged, structure), structure)
-    owned = with_named(last, structure)
-    cut = without(merged, owned, structure)
+    mine, anybodys = with_named(last, structure), with_named(managed, structure)
+    cut = without(merged, mine, structure)
     kept = with_named(fields_of(cut, structure), structure)
-    cut = without(merged, difference(whole, union(kept, with_named(managed, structure))), structure)
+    cut = without(merged, difference(whole, union(kept, anybodys)), structure)
     left = with_named(fields_of(cut, structure), structure)
-    return without(merged, intersection(difference(whole, left), owned), structure)
+    # A field that holds nothing but empty lists has no fields of its own: it is still not to go while it is owned.
+    gone = difference(intersection(difference(whole, left), mine), anybodys)
+    return without(merged, gone, structure)
