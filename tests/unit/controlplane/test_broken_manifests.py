@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heddle.controlplane.api.naming import metadata_causes, name_causes
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.yamldoc import MAX_BYTES, read_documents
@@ -68,6 +69,14 @@ def test_the_author_is_told_exactly(name: str):
         told = sorted(f"{one.reason} {one.field}: {one.message}" for one in causes)
     status = "400 BadRequest" if unknown else "422 Invalid"
     assert [who, status, *told] == expected(name)
+
+
+@pytest.mark.parametrize("name", decided_by("naming"))
+def test_names_that_cannot_be_are_told_exactly(name: str):
+    (value,) = documents(name)
+    kind, _ = structure(value["apiVersion"], value["kind"])
+    causes = [*name_causes(kind, value["metadata"]["name"]), *metadata_causes(value["metadata"])]
+    assert ["naming", "422 Invalid", *(f"{one.reason} {one.field}: {one.message}" for one in causes)] == expected(name)
 
 
 @pytest.mark.parametrize("name", decided_by("reading"))

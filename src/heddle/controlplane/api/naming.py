@@ -40,6 +40,11 @@ _QUALIFIED_SAID = (
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+_VALUE_SAID = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
 _LABELLED = {"namespaces": (_is_label, _LABEL_SAID), "services": (_is_dns_1035, _DNS_1035_SAID)}
 
 
@@ -77,9 +82,7 @@ def metadata_causes(metadata: dict[str, Any]) -> list[Cause]:
     for key, value in (metadata.get("labels") or {}).items():
         found += _key_causes(key, "metadata.labels")
         if len(value) > _MAX_LABEL or (value and not _is_qualified(value)):
-            found.append(
-                _invalid("metadata.labels", value, f"a valid label must be an empty string or {_QUALIFIED_SAID[18:]}")
-            )
+            found.append(_invalid("metadata.labels", value, _VALUE_SAID))
     annotations = metadata.get("annotations") or {}
     for key in annotations:
         found += _key_causes(key, "metadata.annotations")
