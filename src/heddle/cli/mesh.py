@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from heddle import __version__, plugins
 from heddle.cli.announce import announcement
 from heddle.cli.books import Books
 from heddle.cli.exporting import Export, ExporterFile, ExporterProcess
 from heddle.cli.keyring import open_keys
+from heddle.cli.plane import Beside, Elsewhere, Plane
 from heddle.cli.state import StartError, StateLock, refusal
 from heddle.cli.stdio import StdioHost
 from heddle.cli.toolservers import target_states
@@ -28,6 +31,7 @@ from heddle.dataplane.admin import AdminServer, Sources, write_token
 from heddle.dataplane.admin_tools import ToolDecisions
 from heddle.dataplane.mcp.screening import FILE as APPROVALS
 from heddle.dataplane.sockets import BindError
+from heddle.dataplane.subscription.client import RejectedError
 from heddle.dataplane.supervisor import SnapshotRefusedError, Supervisor
 from heddle.drivers.counters.shared import CounterFile, prepare
 from heddle.model.snapshot import SERVED_PROTOCOLS, AdminSpec, Snapshot
@@ -60,6 +64,8 @@ class Settings:
     """The generated key of the embedded configuration, to be shown; empty with a configuration of one's own."""
     mcp_json: Path | None = None
     """Tool servers as editors keep them, beside the configuration."""
+    plane: Elsewhere | Beside | None = None
+    """The control plane that says what runs; None is that the files do."""
     export: bool = True
     """Ship traces and records to the configured sinks; off for a bare gateway whose exporter runs elsewhere."""
 
@@ -85,6 +91,10 @@ class Mesh:
         approvals = settings.state_dir / APPROVALS
         self._decisions = ToolDecisions(lambda: plugins.load("approvals", "sqlite")(approvals), self._targets)
         self._watch = Watch(settings.paths)
+        where = settings.plane
+        self._plane = Plane(where, settings.state_dir, self._take, report) if where is not None else None
+        self._changing = asyncio.Lock()
+        """Files and the control plane may have news at the same time."""
         self._spool = Spool(settings.state_dir / "spool", PARENT_SLOT)
 
     async def run(self) -> int:
@@ -107,6 +117,8 @@ class Mesh:
             await self._first()
             await self._serve(exporter, counters, metrics)
         finally:
+            if self._plane is not None:
+                await self._plane.stop()
             if self._admin is not None:
                 await self._admin.stop()
             await self._supervisor.stop(settings.grace_s)
@@ -160,6 +172,8 @@ class Mesh:
             self._report("stopping now")
             self._supervisor.hurry()
             self._stdio.hurry()
+            if self._plane is not None:
+                self._plane.hurry()
             if self._exporter is not None:
                 self._exporter.hurry()
         self._stop.set()
@@ -172,23 +186,61 @@ class Mesh:
         return loaded
 
     async def _first(self) -> None:
-        """Load, apply and announce the first configuration. Raises StartError."""
-        loaded = self._load()
+        """Run and announce the first configuration. Raises StartError."""
+        plane = self._plane
+        if plane is not None and plane.is_elsewhere:
+            await plane.begin(self._stop)
+            return
+        self._loaded = loaded = self._load()
         snapshot = loaded.snapshot
         if snapshot is None:
             raise StartError("the configuration has errors; nothing was started")
-        try:
-            await self._apply(snapshot)
+        if plane is not None:
+            plane.declare(snapshot)
+        if plane is None or not await plane.resume():
+            why = await self._run(snapshot)
+            if why:
+                raise StartError(why)
+            self._audit("applied", snapshot)
+            self._announce(snapshot)
+        if plane is not None:
+            plane.start()
+
+    async def _take(self, snapshot: Snapshot) -> None:
+        """Run what the control plane says. Raises RejectedError."""
+        current = self._supervisor.snapshot
+        if current is not None and msgspec.structs.replace(snapshot, version=current.version) == current:
+            return
+        why = await self._run(snapshot)
+        self._rejected = why
+        self._audit("rejected" if why else "applied", snapshot, why)
+        if why:
+            raise RejectedError(why)
+        if current is None:
+            self._announce(snapshot)
+        else:
+            self._report(f"reloaded: version {snapshot.version}")
+
+    async def _run(self, snapshot: Snapshot) -> str:
+        """Have everything run a snapshot; the reason why not, empty when it does."""
+        async with self._changing:
+            try:
+                await self._apply(snapshot)
+            except (BindError, SnapshotRefusedError) as exc:
+                return str(exc)
             self._spool.configure(snapshot.observability)
-            self._admin = await self._serve_admin(snapshot.admin)
-            await self._export(snapshot)
-        except (BindError, SnapshotRefusedError) as exc:
-            raise StartError(str(exc)) from exc
-        except OSError as exc:
-            raise refusal(self._settings.state_dir, exc) from exc
-        self._loaded = loaded
-        self._audit("applied", snapshot)
-        self._announce(snapshot)
+            try:
+                if self._admin is None:
+                    self._admin = await self._serve_admin(snapshot.admin)
+            except BindError as exc:
+                return str(exc)
+            except OSError as exc:
+                return str(refusal(self._settings.state_dir, exc))
+            try:
+                await self._export(snapshot)
+            except OSError as exc:
+                self._report(f"the exporter was not told of the new configuration: {exc.strerror}")
+        return ""
 
     async def _apply(self, snapshot: Snapshot) -> None:
         """Have every worker run it, its balances being what the ledger knows. Raises what the supervisor raises."""
@@ -245,6 +297,8 @@ class Mesh:
             self._spool.flush()
             await exporter.revive()
             self._stdio.revive()
+            if self._plane is not None:
+                self._plane.revive()
             asked, changed = self._reload.is_set(), self._watch.changed()
             if asked or changed:
                 self._reload.clear()
@@ -252,6 +306,9 @@ class Mesh:
         self._report(f"stopping: calls under way have {self._settings.grace_s:g} s; a second signal ends them at once")
 
     async def _reconfigure(self, metrics: Metrics, asked: bool) -> None:
+        if self._plane is not None and self._plane.decides:
+            await self._again(self._plane, asked)
+            return
         before = self._supervisor.snapshot
         loaded = self._load()
         self._rejected = await self._try(loaded, asked)
@@ -263,9 +320,21 @@ class Mesh:
             unchanged = before is not None and before.version == loaded.snapshot.version
             self._report(f"{'unchanged' if unchanged else 'reloaded'}: version {loaded.snapshot.version}")
 
+    async def _again(self, plane: Plane, asked: bool) -> None:
+        """Files changed, or SIGHUP came, while the control plane says what runs: it reads the files itself."""
+        if not plane.is_elsewhere:
+            loaded = await asyncio.to_thread(load, self._settings.paths, environ=self._settings.environ)
+            self._watch.follow(loaded.files)
+            if loaded.snapshot is not None:
+                plane.declare(loaded.snapshot)
+        snapshot = self._supervisor.snapshot
+        if asked and snapshot is not None:
+            why = await self._run(snapshot)
+            self._report(f"not applied again: {why}" if why else f"applied again: version {snapshot.version}")
+
     def _audit(self, outcome: str, snapshot: Snapshot | None, why: str = "") -> None:
         """Write down what every worker runs from now on, or what none will and why."""
-        files = ", ".join(str(path) for path in self._settings.paths)
+        files = ", ".join(str(path) for path in self._settings.paths) or "control plane"
         resource = f"config:{snapshot.version}" if snapshot is not None else "config"
         self._spool.audit(AuditRecord(kind="config", outcome=outcome, source=files, resource=resource, detail=why))
 
@@ -279,16 +348,12 @@ class Mesh:
             return ""
         if current is not None and current.admin != snapshot.admin:
             self._report("admin: a changed address is used from the next start")
-        try:
-            await self._apply(snapshot)
-        except (BindError, SnapshotRefusedError) as exc:
-            return str(exc)
+        why = await self._run(snapshot)
+        if why:
+            return why
         self._loaded = loaded
-        self._spool.configure(snapshot.observability)
-        try:
-            await self._export(snapshot)
-        except OSError as exc:
-            self._report(f"the exporter was not told of the new configuration: {exc.strerror}")
+        if self._plane is not None:
+            self._plane.declare(snapshot)
         return ""
 
     def _show(self, loaded: Loaded) -> None:
@@ -326,6 +391,7 @@ class Mesh:
             "restarts": self._supervisor.restarts,
             "virtual_keys": len(self._keys),
             "stdio_host": self._stdio.pid,
+            "control_plane": self._plane.status() if self._plane is not None else None,
             "mcp_targets": target_states(self._settings.state_dir, snapshot) if snapshot else {},
             "uptime_s": round(time.time() - self._started_s, 1),
             "problems": [problem.line_text() for problem in self._loaded.problems] if self._loaded else [],

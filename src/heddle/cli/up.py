@@ -6,12 +6,14 @@ import secrets
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 import uvloop
 
 from heddle.cli.mesh import Mesh, Settings
 from heddle.cli.options import MCP_CONFIG
+from heddle.cli.plane_options import BESIDE, ELSEWHERE, beside, elsewhere
 from heddle.cli.state import StartError, open_directory, refusal, write_private
 
 DEMO_KEY_FILE = "demo.key"
@@ -62,7 +64,15 @@ def default_state_dir() -> Path:
 @STATE
 @_GRACE
 @MCP_CONFIG
-def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float, mcp_json: Path | None) -> None:
+@BESIDE
+def up(
+    paths: tuple[Path, ...],
+    workers: int,
+    state_dir: Path | None,
+    grace_s: float,
+    mcp_json: Path | None,
+    **plane: Any,
+) -> None:
     """Start the mesh on this machine, and keep it as its configuration says.
 
     Without -f it runs embedded defaults: an offline model on 127.0.0.1:8080, administration on 127.0.0.1:9090, one
@@ -70,14 +80,19 @@ def up(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: f
     validate is reported and the old configuration runs on. Tool servers of --mcp-config are served on 127.0.0.1:8081,
     or on the MCP listener of your configuration.
 
+    With folders only, the control plane starts beside it: kubectl reaches it on 127.0.0.1:9443 (`heddle kubeconfig`),
+    gateways of other machines on 127.0.0.1:9444, and what they and the folders say is what runs.
+
     \b
     heddle up
     heddle up -f heddle.yaml --workers 2
     heddle up -f gateway/ -f secrets.yaml --state /var/lib/heddle
+    heddle up -f gateway/ --gateways 0.0.0.0:9444
     heddle up --mcp-config ~/.cursor/mcp.json
     """
     settings = _settings(paths, workers, state_dir, grace_s)
     settings.mcp_json = mcp_json
+    settings.plane = beside(settings, paths, **plane)
     _run(settings)
 
 
@@ -106,13 +121,22 @@ def demo(print_only: bool, workers: int, state_dir: Path | None, grace_s: float)
 @_WORKERS
 @STATE
 @_GRACE
-def gateway(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float) -> None:
+@ELSEWHERE
+def gateway(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace_s: float, **plane: Any) -> None:
     """Start only the gateway: listeners, workers, administration.
 
-    Records that must be shipped elsewhere wait in the state directory for `heddle exporter --state DIR`, which finds
-    there where to ship them.
+    With --control-plane it runs what a control plane on another machine says, and starts from what ran last when that
+    is away. Records that must be shipped elsewhere wait in the state directory for `heddle exporter --state DIR`, which
+    finds there where to ship them.
+
+    \b
+    heddle gateway -f heddle.yaml
+    heddle gateway --control-plane mesh.internal:9444 --join TOKEN
     """
-    settings = _settings(paths, workers, state_dir, grace_s)
+    state = (state_dir or default_state_dir()).absolute()
+    place = elsewhere(state, paths, **plane)
+    settings = _settings(paths, workers, state_dir, grace_s) if place is None else Settings([], state, workers, grace_s)
+    settings.plane = place
     settings.export = False
     _run(settings)
 

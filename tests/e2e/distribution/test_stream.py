@@ -63,6 +63,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "FIRST_RETRY_S", 0.02)
     monkeypatch.setattr(client, "LONGEST_RETRY_S", 0.1)
     monkeypatch.setattr(client, "REFUSED_RETRY_S", 0.1)
+    monkeypatch.setattr(client, "QUIET_S", 0.0)
     monkeypatch.setattr(client, "KEEP_S", 0.05)
     monkeypatch.setattr("heddle.controlplane.distribution.hub.BUSY_S", 0.1)
 

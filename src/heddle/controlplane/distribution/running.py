@@ -37,6 +37,12 @@ class Gateways:
         self.distribution: Distribution | None = None
         """Set by `start`."""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where gateways are served."""
+        assert self.distribution is not None
+        return self.distribution.address
+
     async def start(self, environ: Mapping[str, str] | None = None, folder: str = "") -> None:
         """Compile and serve. `environ` and `folder` are what `${NAME}` and relative paths mean; the folder is absolute.
 

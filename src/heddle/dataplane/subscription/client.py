@@ -50,6 +50,8 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
 REFUSED_RETRY_S = 60.0
 """A control plane that says no is asked again all the same: a clock is set, a certificate is allowed again."""
+QUIET_S = 5.0
+"""A control plane that starts beside us is not yet there, and nobody wants to read about it."""
 LIVED_S = 5.0
 """A connection that lasted so long was one."""
 BEHIND_S = 60.0
@@ -114,7 +116,7 @@ class Subscription:
         """Something runs that came from a control plane, or was kept."""
         self._places = places
         self._about = about
-        self._kept = kept
+        self.kept = kept
         self._take = take
         self._report = report
         self._assembly = Assembly()
@@ -123,6 +125,7 @@ class Subscription:
         self._unkept = asyncio.Event()
         self._new_key = b""
         self._told = ""
+        self._started_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._update: asyncio.Task[None] | None = None
         self._saving: asyncio.Future[None] | None = None
@@ -144,14 +147,14 @@ class Subscription:
     async def resume(self) -> bool:
         """Run what was kept, if there is anything; whether it does. What cannot be used is reported and left out."""
         try:
-            held = await asyncio.to_thread(self._kept.load)
+            held = await asyncio.to_thread(self.kept.load)
             if held is None:
                 return False
             assembly = Assembly()
             assembly.apply(held.parts)
             await self._take(assembly.snapshot(held.at.short))
         except (KeptError, PartError, RejectedError) as exc:
-            self._report(f"the state that was kept in {self._kept.path} is not used: {exc}")
+            self._report(f"the state that was kept in {self.kept.path} is not used: {exc}")
             return False
         self.held, self._assembly = held, assembly
         self.first.set()
@@ -159,6 +162,7 @@ class Subscription:
 
     def start(self) -> None:
         """Follow, until `stop`."""
+        self._started_s = time.monotonic()
         self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._keep())]
 
     async def stop(self) -> None:
@@ -329,14 +333,14 @@ class Subscription:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._unkept.wait()
-            if self._unkept.is_set() or (self.held.at.digest and self._kept.is_due()):
+            if self._unkept.is_set() or (self.held.at.digest and self.kept.is_due()):
                 await self._save()
             await asyncio.sleep(KEEP_S)
 
     async def _save(self) -> None:
         self._unkept.clear()
         # A thread goes on when whoever waits for it is cancelled, and `stop` waits for it.
-        self._saving = asyncio.ensure_future(asyncio.to_thread(self._kept.save, self.held))
+        self._saving = asyncio.ensure_future(asyncio.to_thread(self.kept.save, self.held))
         try:
             await asyncio.shield(self._saving)
         except (OSError, ValueError) as exc:
@@ -352,6 +356,8 @@ class Subscription:
 
     def _lost(self, why: str) -> None:
         self.error = why
+        if not self._told and time.monotonic() - self._started_s < QUIET_S:
+            return
         host, port = self._places[self._turn % len(self._places)]
         self._tell(f"the control plane at {host}:{port} is away, what runs runs on: {why}")
 

@@ -46,6 +46,7 @@ class _State(msgspec.Struct, frozen=True):
     interest: Interest
     at: Point
     parts: dict[str, bytes]
+    mark: str = ""
 
 
 _decoder = msgspec.msgpack.Decoder(_State)
@@ -57,13 +58,15 @@ class Kept:
     def __init__(self, path: Path, interest: Interest, sealing: Sealing, now: Callable[[], float] = time.time) -> None:
         """Touches nothing."""
         self.path = path
+        self.mark = ""
+        """What else it depends on, such as the files beside it: of another mark it is not used."""
         self._interest = interest
         self._sealing = sealing
         self._now = now
         self._written_s = 0.0
 
     def load(self) -> Held | None:
-        """The state that ran last; None when there is none. Blocks. Raises KeptError."""
+        """The state that ran last; None when there is none of this mark. Blocks. Raises KeptError."""
         try:
             content = read_private(self.path, MAX_FILE_BYTES)
         except FileNotFoundError:
@@ -76,6 +79,8 @@ class Kept:
         state = self._opened(content)
         if state.interest != self._interest:
             raise KeptError(f"is of Gateway {state.interest.gateway}")
+        if state.mark != self.mark:
+            return None
         if hexed(digest_of(state.parts)) != state.at.digest:
             raise KeptError("is not what its digest says")
         return Held(state.at, state.parts)
@@ -98,7 +103,7 @@ class Kept:
         key = os.urandom(32)
         sealed = self._sealing.seal(_PURPOSE, key).encode("ascii")
         head = _MAGIC + _LENGTH.pack(len(sealed)) + sealed
-        plain = msgspec.msgpack.encode(_State(self._interest, held.at, held.parts))
+        plain = msgspec.msgpack.encode(_State(self._interest, held.at, held.parts, self.mark))
         write_private(self.path, head + _aead(key).encrypt(_NONCE, plain, head))
         self._written_s = self._now()
 

@@ -1,0 +1,124 @@
+"""Options that say which control plane a gateway follows: one beside it, one elsewhere, or none.
+
+Owns what follows from what was not said: the control plane starts beside a mesh whose configuration is folders.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from heddle.cli.mesh import Settings
+from heddle.cli.plane import IDENTITY_FILE, Beside, Elsewhere
+from heddle.dataplane.subscription.reaching import Place
+
+API_PORT = 9443
+GATEWAYS_PORT = 9444
+
+
+class _PlaceType(click.ParamType[Place]):
+    """`HOST:PORT`, of which the port may be left out."""
+
+    name = "HOST:PORT"
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        host, colon, port = text.rpartition(":")
+        if not colon or text.endswith("]"):
+            host, port = text, str(self._port)
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+            self.fail(f"`{text}` is no HOST:PORT, such as mesh.internal:{self._port}", param, ctx)
+        return host, int(port)
+
+
+def _together(*options: Callable[..., Any]) -> Callable[..., Any]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+BESIDE = _together(
+    click.option(
+        "--control-plane/--no-control-plane",
+        "wanted",
+        default=None,
+        help="Run the control plane beside the gateway. [default: when every -f is a folder]",
+    ),
+    click.option(
+        "--api",
+        type=_PlaceType(API_PORT),
+        default=("127.0.0.1", API_PORT),
+        metavar="HOST:PORT",
+        help="Where the control plane serves its API, to kubectl for example. [default: 127.0.0.1:9443]",
+    ),
+    click.option(
+        "--gateways",
+        type=_PlaceType(GATEWAYS_PORT),
+        default=("127.0.0.1", GATEWAYS_PORT),
+        metavar="HOST:PORT",
+        help="Where gateways of other machines reach it. [default: 127.0.0.1:9444]",
+    ),
+)
+
+ELSEWHERE = _together(
+    click.option(
+        "--control-plane",
+        "places",
+        multiple=True,
+        type=_PlaceType(GATEWAYS_PORT),
+        metavar="HOST:PORT",
+        help="Run what this control plane says; several are replicas of one, asked in turn.",
+    ),
+    click.option(
+        "--join",
+        "token",
+        default="",
+        envvar="HEDDLE_JOIN",
+        metavar="TOKEN",
+        help="A token of `heddle gateway-token`, for the first start; later ones know who they are.",
+    ),
+    click.option(
+        "--identity",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        metavar="FILE",
+        help="Where the gateway's certificate and key are. [default: gateway.pem in the state directory]",
+    ),
+)
+
+
+def beside(
+    settings: Settings, paths: tuple[Path, ...], *, wanted: bool | None, api: Place, gateways: Place
+) -> Beside | None:
+    """The control plane that `heddle up` runs, or None. Raises click.UsageError."""
+    folders = [path for path in paths if path.is_dir()]
+    if wanted is None:
+        wanted = bool(folders) and len(folders) == len(paths) and settings.mcp_json is None
+    if not wanted:
+        return None
+    if len(folders) < len(paths) or settings.mcp_json is not None or not paths:
+        raise click.UsageError("--control-plane takes its configuration from folders: give each as -f DIR")
+    return Beside(folders, api, gateways, settings.environ)
+
+
+def elsewhere(
+    state: Path, paths: tuple[Path, ...], *, places: tuple[Place, ...], token: str, identity: Path | None
+) -> Elsewhere | None:
+    """The control plane that `heddle gateway` follows, or None. Raises click.UsageError."""
+    if not places:
+        if token or identity:
+            raise click.UsageError("--join and --identity are for a gateway that follows a --control-plane HOST:PORT")
+        return None
+    if paths:
+        raise click.UsageError("a gateway runs either files (-f) or what a control plane says, not both")
+    return Elsewhere(list(places), (identity or state / IDENTITY_FILE).absolute(), token.strip())

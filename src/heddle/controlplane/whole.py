@@ -1,0 +1,137 @@
+"""The whole control plane in one process: the resource API, the sources that it follows, and the gateways it serves.
+
+Owns their order: the store and the API first, then the sources, and gateways once every source was brought in, so that
+no gateway is sent a state from which something is missing that merely had not been read yet.
+`python -m heddle.controlplane.whole` runs it; as a child of a mesh it ends with its parent.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from heddle.controlplane.access.authority import AuthorityError
+from heddle.controlplane.access.certificates import CertificateError
+from heddle.controlplane.distribution.listening import PORT, Listening
+from heddle.controlplane.distribution.running import Gateways
+from heddle.controlplane.process import DEFAULT_PORT, FOLDER, ControlPlane, Settings
+from heddle.controlplane.sources import options
+from heddle.controlplane.sources.beside import Beside
+from heddle.controlplane.sources.run import Specs
+from heddle.drivers.documents import UnavailableError
+
+_log = logging.getLogger("heddle.controlplane")
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """How a whole control plane runs."""
+
+    api: Settings
+    gateways: Listening
+    sources: Specs = Specs()
+    """Folders and branches to follow."""
+
+
+async def run(whole: Whole, ended: asyncio.Event) -> int:
+    """Serve until `ended`. Returns the exit status."""
+    plane = ControlPlane(whole.api)
+    state = whole.api.state_dir
+    sources: Beside | None = None
+    gateways: Gateways | None = None
+    try:
+        sources = Beside(whole.sources, state / FOLDER, plane.kinds)
+        await plane.start(sources.routes)
+        sources.start(plane.authority, plane.address, plane.store)
+        if await _unless(ended, sources.brought_in):
+            gateways = Gateways(plane.store, plane.authority, state, whole.gateways)
+            # Paths in what came by the API mean this folder; those of files were made absolute when they were read.
+            folders = whole.sources.folders
+            await gateways.start(os.environ, str(folders[0]) if folders else "")
+            _log.info("gateways are served on %s:%d", *gateways.address)
+            await ended.wait()
+    except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
+        _log.error("the control plane cannot start: %s", exc)
+        return 1
+    finally:
+        if gateways is not None:
+            await gateways.stop()
+        if sources is not None:
+            await sources.stop()
+        await plane.stop()
+    return 0
+
+
+async def _unless(ended: asyncio.Event, awaited: asyncio.Event) -> bool:
+    """Wait for the second event; False when the first came."""
+    tasks = [asyncio.ensure_future(ended.wait()), asyncio.ensure_future(awaited.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return not ended.is_set()
+
+
+async def _serve(whole: Whole, *, child: bool) -> int:
+    """Until SIGTERM or SIGINT; of a child also until its parent is gone, whatever became of it."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if child:
+        os.set_blocking(0, False)
+        loop.add_reader(0, _parent_said, ended)
+    return await run(whole, ended)
+
+
+def _parent_said(ended: asyncio.Event) -> None:
+    with contextlib.suppress(BlockingIOError):
+        if not os.read(0, 4096):
+            asyncio.get_running_loop().remove_reader(0)
+            ended.set()
+
+
+def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
+    parser = argparse.ArgumentParser(prog="heddle-control-plane", description="The control plane of a mesh.")
+    parser.add_argument("--state", type=Path, required=True, help="state directory")
+    parser.add_argument("--host", default="127.0.0.1", help="address that the API is served on")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="its port; 0 is any")
+    parser.add_argument("--gateways-host", default="127.0.0.1", help="address that gateways are served on")
+    parser.add_argument("--gateways-port", type=int, default=PORT, help="its port; 0 is any")
+    parser.add_argument("--name", action="append", default=[], help="name or address for its certificate; repeatable")
+    parser.add_argument("--grace", type=float, default=10.0, help="seconds that requests under way get at the end")
+    parser.add_argument("--child", action="store_true", help="end when standard input closes")
+    options.add_arguments(parser)
+    given = parser.parse_args(arguments)
+    try:
+        sources = options.specs_of(given)
+    except (ValueError, OSError) as exc:
+        parser.error(str(exc))
+    names = tuple(given.name)
+    api = Settings(state_dir=given.state, host=given.host, port=given.port, names=names, grace_s=given.grace)
+    listening = Listening(address=given.gateways_host, port=given.gateways_port, hosts=names)
+    return Whole(api=api, gateways=listening, sources=sources), given.child
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the process."""
+    whole, child = _given(arguments)
+    level = logging.WARNING if child else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    # What is wrong in a folder is for whoever edits it, also in the terminal of a mesh.
+    logging.getLogger("heddle.sources").setLevel(logging.INFO)
+    os.umask(0o077)
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(uvloop.run(_serve(whole, child=child)))
+
+
+if __name__ == "__main__":
+    main()
