@@ -24,8 +24,10 @@ from heddle.controlplane.access.audit import Audit
 from heddle.controlplane.access.authority import Authority, AuthorityError
 from heddle.controlplane.access.certificates import CertificateError
 from heddle.controlplane.access.defaults import install
+from heddle.controlplane.access.issuers import add_issuers
 from heddle.controlplane.access.reviews import reviews
 from heddle.controlplane.access.tls import ServerTls
+from heddle.controlplane.access.trail import Trail
 from heddle.controlplane.api import serving
 from heddle.controlplane.api.application import ResourceApi, build
 from heddle.controlplane.api.housekeeping import Housekeeping
@@ -40,7 +42,6 @@ from heddle.controlplane.store import Store, seal_of
 from heddle.drivers.documents import Documents, UnavailableError
 from heddle.drivers.documents.sqlite import SqliteDocuments
 from heddle.model.kinds import Kinds
-from heddle.telemetry.records import AuditRecord
 
 _log = logging.getLogger("heddle.controlplane")
 
@@ -75,11 +76,13 @@ class ControlPlane:
         kinds: Kinds | None = None,
         audit: Audit | None = None,
     ) -> None:
-        """`documents` is where resources are kept; without it, SQLite in the state directory."""
+        """`documents` is where resources are kept; without it, SQLite in the state directory. `audit` keeps records;
+        without it, the spool of the state directory."""
         self._settings = settings
         self.kinds = kinds or Kinds([*served_kinds(), *review_kinds()])
         self._documents = documents
-        self._audit = audit or Audit(_log_record)
+        self._audit = audit
+        self._trail: Trail | None = None
         self._ready = False
         self._tasks: list[asyncio.Task[None]] = []
         self._server: serving.ApiServer | None = None
@@ -87,12 +90,16 @@ class ControlPlane:
     async def start(self, routes: Sequence[BaseRoute] = ()) -> None:
         """Serve; `routes` are what other parts serve beside the API.
 
-        Raises AuthorityError, CertificateError, UnavailableError, OSError (the address) and ValueError (the store).
+        Raises AuthorityError, CertificateError, UnavailableError, OSError (the address) and ValueError (the store, the
+        file of issuers).
         """
         settings = self._settings
         folder = settings.state_dir / FOLDER
         self.authority = Authority(settings.state_dir, time.time)
         tls = ServerTls(self.authority, settings.names, time.time)
+        if self._audit is None:
+            self._trail = Trail(settings.state_dir)
+            self._audit = self._trail.audit
         documents = self._documents or SqliteDocuments(folder / DATABASE)
         self.store = Store(documents, seal_of(folder), time.monotonic)
         sock = _listen(settings.host, settings.port)
@@ -100,6 +107,7 @@ class ControlPlane:
             await self.store.start()
             await install(self.store, self.kinds, time.time())
             self.access = Access(self.store, self.authority)
+            add_issuers(folder, self.access.tokens)
             application = build(self.store, self.kinds, self.access, self._hooks(), routes)
         except BaseException:
             sock.close()
@@ -112,6 +120,8 @@ class ControlPlane:
         self._server = serving.ApiServer(application, tls.context, settings.grace_s)
         await self._server.start(sock)
         self._tasks = [asyncio.create_task(tls.keep())]
+        if self._trail is not None:
+            self._tasks.append(asyncio.create_task(self._trail.keep()))
         self._ready = True
 
     async def stop(self) -> None:
@@ -122,6 +132,7 @@ class ControlPlane:
             await self._server.stop()
             await self.housekeeping.stop()
             await self.store.stop()
+            self.access.tokens.close()
             self._server = None
         for task in self._tasks:
             task.cancel()
@@ -129,9 +140,11 @@ class ControlPlane:
 
     def ready(self) -> dict[str, bool]:
         """Named checks of `/readyz`."""
-        return {"ping": True, "started": self._ready}
+        kept = self._trail is None or not self._trail.degraded
+        return {"ping": True, "started": self._ready, "audit": kept}
 
     def _hooks(self) -> Hooks:
+        assert self._audit is not None
         return Hooks(
             check_owner=check_owner,
             rights_needed=rights_needed,
@@ -149,10 +162,6 @@ def _listen(host: str, port: int) -> socket.socket:
     sock = socket.create_server((host, port), family=family, backlog=4096)
     sock.setblocking(False)
     return sock
-
-
-def _log_record(record: AuditRecord) -> None:
-    _log.info("audit: %s %s %s %d %s", record.principal.user, record.verb, record.resource, record.code, record.detail)
 
 
 async def run(settings: Settings) -> int:

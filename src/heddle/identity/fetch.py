@@ -7,20 +7,35 @@ are not followed: a redirect is somebody else's choice of address (CVE-2026-4141
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from heddle.identity.jwks import MAX_DOCUMENT_BYTES, Load
 from heddle.model.snapshot import JwksSpec, TimeoutSpec
 from heddle.net.address import is_loopback
-from heddle.net.client import Origin, OutboundRequest
+from heddle.net.client import Client, Origin, OutboundRequest
 from heddle.net.errors import NetError
 from heddle.net.message import Headers
-from heddle.pipeline.assembly import Tools
 
 TIMEOUTS = TimeoutSpec(connect_s=3.0, first_byte_s=5.0, idle_s=5.0, total_s=10.0)
 FILE_CHECK_S = 1.0
 """How often a file is looked at for changes, while tokens come."""
+
+
+class Means(Protocol):
+    """What fetching needs; `Tools` of a worker have it."""
+
+    @property
+    def client(self) -> Client:
+        """Whose connections are used."""
+        ...
+
+    @property
+    def closers(self) -> list[Callable[[], None]]:
+        """Where to put what ends them."""
+        ...
 
 
 class Endpoint:
@@ -28,7 +43,7 @@ class Endpoint:
 
     __slots__ = ("_client", "_origin")
 
-    def __init__(self, tools: Tools, base_url: str, ca_file: str = "") -> None:
+    def __init__(self, tools: Means, base_url: str, ca_file: str = "") -> None:
         """ValueError when `base_url` may not be asked, or `ca_file` cannot be read. Closes itself with the snapshot."""
         check_url(base_url)
         self._client = tools.client
@@ -67,7 +82,7 @@ def check_url(url: str) -> None:
         )
 
 
-def jwks_loader(spec: JwksSpec, tools: Tools) -> tuple[Load, float]:
+def jwks_loader(spec: JwksSpec, tools: Means) -> tuple[Load, float]:
     """How to read a key set, and how often; ValueError unless exactly one of file, url and inline is given."""
     if sum(map(bool, (spec.file, spec.url, spec.inline))) != 1:
         raise ValueError("jwks needs exactly one of file, url and inline")
@@ -118,7 +133,7 @@ class _Inline:
 class _UrlDocument:
     __slots__ = ("_endpoint", "_target")
 
-    def __init__(self, url: str, tools: Tools) -> None:
+    def __init__(self, url: str, tools: Means) -> None:
         parts = urlsplit(url)
         self._endpoint = Endpoint(tools, f"{parts.scheme}://{parts.netloc}")
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
