@@ -1,4 +1,4 @@
-"""Broken manifests of `tests/data`: what reading, the schema or its rules notice is told exactly as written there."""
+"""Broken manifests of `tests/data`: what is wrong with each is told exactly as it is written there."""
 
 import copy
 from functools import cache
@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from heddle.controlplane.api.naming import metadata_causes, name_causes
+from heddle.controlplane.compiling import Compiler, Surroundings
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.yamldoc import MAX_BYTES, read_documents
+from heddle.drivers.documents import Key
 from heddle.model.kinds import Kind
+from heddle.model.prices import PriceTable
 from heddle.wire.kube.schema import Structure, default, prune, validate
 
 FOLDER = Path(__file__).parents[2] / "data" / "broken-manifests"
@@ -95,6 +98,34 @@ def test_what_is_noticed_later_passes_schema_and_rules(name: str):
         kind, shape = structure(new["apiVersion"], new["kind"])
         assert not unknown
         assert [*validate(new, shape), *check_rules(new, None, kind.schema)] == []
+
+
+def said_of(status: dict[str, Any]) -> set[str]:
+    """Every condition of a status as the expectations spell it; those of listeners with their name."""
+    groups = [("", status.get("conditions", []))]
+    groups += [("", one["conditions"]) for one in status.get("parents", [])]
+    groups += [(f"listener {one['name']} ", one["conditions"]) for one in status.get("listeners", [])]
+    return {f"{name}{one['type']}={one['status']} {one['reason']}" for name, all_of in groups for one in all_of}
+
+
+@pytest.mark.parametrize("name", decided_by("condition"))
+def test_what_does_not_fit_together_is_said_in_conditions(name: str):
+    compiler = Compiler(Surroundings({}, ".", lambda _kind, _type: PriceTable(), lambda: 1.8e9, "default"))
+    kinds: dict[Key, str] = {}
+    for age, value in enumerate(documents(name)):
+        new, _ = ready(value)
+        kind, _ = structure(new["apiVersion"], new["kind"])
+        meta = new["metadata"]
+        meta |= {"uid": str(age), "generation": 1, "resourceVersion": str(age + 1)}
+        meta["creationTimestamp"] = f"2026-01-01T00:00:0{age}Z"
+        key = Key(kind.stored_as, meta["namespace"] if kind.namespaced else "", meta["name"])
+        kinds[key] = kind.kind
+        compiler.change(key, new)
+    compiler.settle()
+    told = {f"{kinds[key]} {key.namespace}/{key.name}": said_of(status) for key, status in compiler.conditions(1.8e9)}
+    for line in expected(name)[2:]:
+        who, _, condition = line.partition(": ")
+        assert condition in told[who], told
 
 
 def test_a_bomb_is_refused_before_it_goes_off():
