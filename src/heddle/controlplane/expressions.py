@@ -18,6 +18,7 @@ from heddle.controlplane.expression_functions import environment
 from heddle.controlplane.expression_values import Convert, conversion, has_nul
 from heddle.identity.cel_ast import references
 from heddle.wire.kube.status import Cause
+from heddle.wire.kube.values import same
 
 MAX_RULE = 16 * 1024
 """Characters of a rule."""
@@ -70,6 +71,8 @@ class Place(NamedTuple):
     items: "Place | None"
     keys: tuple[str, ...] | None
     """By which items are found again in the old list; None where they are not."""
+    on_change: bool
+    """A rule here or below is about changes."""
 
 
 class _Run:
@@ -139,7 +142,9 @@ def _place(schema: Mapping[str, Any], path: str, depth: int) -> Place | None:
         return None
     keys = tuple(schema.get("x-kubernetes-list-map-keys", ())) or None
     convert = conversion(schema) if rules else None
-    return Place(rules, convert, schema.get("type", "object"), fields, entries, items, keys)
+    places = [one for one in (*fields.values(), entries, items) if one is not None]
+    on_change = any(one.on_change or one.optional for one in rules) or any(one.on_change for one in places)
+    return Place(rules, convert, schema.get("type", "object"), fields, entries, items, keys, on_change)
 
 
 def _rule(given: Mapping[str, Any], where: str) -> Rule:
@@ -194,6 +199,9 @@ _NOTHING: Any = object()
 
 def _check(place: Place, value: Any, old: Any, path: str, run: _Run) -> None:
     if value is None or run.done:
+        return
+    if not place.on_change and old is not _NOTHING and same(value, old):
+        # As kube-apiserver has it since 1.33: what a write leaves as it was is not held to the rules again.
         return
     if place.rules:
         _check_rules(place, value, old, path, run)
@@ -259,9 +267,11 @@ def _evaluated(program: Any, activation: Any) -> tuple[Any, str]:
     """The result of an expression, and why it has none."""
     try:
         result = program.eval(activation=activation)
-        if result.type().name() == "ERROR":
-            return None, _words(str(result.value()))
-        return result.value(), ""
+        value = result.value()
+        # An error has its words as its value: only texts need a second look.
+        if isinstance(value, str) and result.type().name() == "ERROR":
+            return None, _words(value)
+        return value, ""
     except (RuntimeError, ValueError, TypeError, OverflowError, RecursionError) as exc:
         return None, _words(str(exc))
 

@@ -101,6 +101,17 @@ def test_items_are_found_again_by_their_keys_and_only_by_them():
     assert checked({"l": new}, l=plain, old={"l": old}) == []
 
 
+def test_what_a_write_leaves_as_it_was_is_not_held_to_rules_again():
+    """Or a rule that is stricter than it was would stop every later write of an old object."""
+    strict = {"type": "object", "properties": {"a": TEXT}, "x-kubernetes-validations": [{"rule": "self.a == 'x'"}]}
+    spec = {"s": {"a": "old"}, "t": "1"}
+    assert checked({**spec, "t": "2"}, s=strict, t=TEXT, old=spec) == []
+    assert len(checked({"s": {"a": "new"}}, s=strict, t=TEXT, old=spec)) == 1
+    assert len(checked(spec, s=strict, t=TEXT)) == 1
+    growing = {**WHOLE, "x-kubernetes-validations": [{"rule": "self > oldSelf"}]}
+    assert len(checked({"n": 1}, n=growing, old={"n": 1})) == 1
+
+
 def test_an_optional_old_value_is_none_of_what_is_new():
     rule = {"rule": "oldSelf.hasValue() || self.a == 'first' // always", "optionalOldSelf": True}
     assert checked({"a": "first"}, rule, a=TEXT) == []
