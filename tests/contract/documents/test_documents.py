@@ -157,6 +157,16 @@ async def test_compacted_changes_are_gone_and_later_ones_whole(documents: Docume
     assert [one.body for one in (await documents.snapshot())[1]] == [b"5"]
 
 
+async def test_what_a_kept_change_replaced_is_kept_however_many_there_are(documents: Documents):
+    start = await documents.latest()
+    for number in range(8):
+        await documents.write([write("a", b"%d" % number)])
+    for kept in (2, 3):
+        await documents.compact(start + kept)
+        found = await documents.changes(start + kept, 10)
+        assert [(one.body, one.before) for one in found] == [(b"%d" % n, b"%d" % (n - 1)) for n in range(kept, 8)]
+
+
 # History
 
 

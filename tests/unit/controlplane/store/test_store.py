@@ -10,7 +10,7 @@ from tests.unit.controlplane.store.memory import SEAL, Clock, Log, MemoryDocumen
 from heddle.controlplane.store import Event, KeyedSeal, Store, Watch
 from heddle.controlplane.store import store as module
 from heddle.controlplane.store.horizon import Horizon
-from heddle.drivers.documents import ConflictError, ExpiredError, Key, UnavailableError
+from heddle.drivers.documents import Change, ConflictError, ExpiredError, Key, UnavailableError
 
 AGENTS = "agents.kagent.dev"
 
@@ -344,6 +344,30 @@ async def test_what_others_write_reaches_watches_once_and_in_order(pair: tuple[S
         ("MODIFIED", "a", 4, "2", "1"),
     ]
     assert await quiet(watch)
+    watch.close()
+
+
+async def test_what_is_told_while_it_is_read_is_told_once(
+    pair: tuple[Store, Store, MemoryDocuments], monkeypatch: pytest.MonkeyPatch
+):
+    one, two, second = pair
+    watch = two.watch(AGENTS, None, 1)
+    await one.write([write("a")])
+    read = second.changes
+
+    async def slow(after: int, limit: int, resource: str = "") -> list[Change]:
+        await two._documents.write([write("b"), write("c")])
+        found = await read(after, limit, resource)
+        for told in second.told:
+            told(found[:2])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second, "changes", slow)
+        await two.fresh()
+    assert [version for _, _, version, *_ in await take(watch, 3)] == [2, 3, 4]
+    assert await quiet(watch)
+    assert two.version == 4
     watch.close()
 
 
