@@ -109,17 +109,23 @@ def _warnings(messages: Sequence[str]) -> list[tuple[bytes, bytes]]:
     return sent
 
 
-async def send_stream(stream: Stream, send: Send) -> None:
+async def send_stream(stream: Stream, request: Request, send: Send) -> None:
     """Send chunks as they come. Raises ReaderTooSlowError; the caller cuts the connection."""
+    connection = request.connection
     headers = [(b"content-type", stream.content_type.encode()), (b"cache-control", b"no-cache, private")]
     headers += _warnings(stream.warnings)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     # Headers and the answer's start are seen at once, also where nothing happens for an hour.
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     async for chunk in stream.chunks:
+        message = {"type": "http.response.body", "body": chunk, "more_body": True}
+        # A timer for each of a thousand watchers is a good part of telling them; it is needed only where one waits.
+        if connection is not None and not connection.stalled:
+            await send(message)
+            continue
         try:
             async with asyncio.timeout(stream.write_timeout_s):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send(message)
         except TimeoutError as exc:
             raise ReaderTooSlowError from exc
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -85,10 +85,15 @@ async def patch(call: Call) -> answer.Answer:
 
 
 def _patched(call: Call, compute: Callable[[Call, Object, Any], Object], body: bodies.Body, old: Stored) -> Change:
-    live = views.to_served(call.core, call.target.kind, copied(old))
-    new = views.to_stored(call.core, call.target.kind, compute(call, live, body.value))
-    if not isinstance(new, dict):
-        raise bad_request("the patch makes something that is no object")
+    kind = call.target.kind
+    made: Any = compute(call, views.to_served(call.core, kind, copied(old)), body.value)
+    if not isinstance(made, dict) or not isinstance(made.get("metadata"), dict):
+        raise bad_request("the patch makes something that is no object with metadata")
+    for field in ("kind", "apiVersion"):
+        if not isinstance(made.get(field), str):
+            raise bad_request(f"the patch makes an object without {field}")
+    writing.check_kind(kind, made)
+    new = views.to_stored(call.core, kind, made)
     return Change(new, body.repeated, checking.unpatchable)
 
 

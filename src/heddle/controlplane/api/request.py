@@ -60,6 +60,8 @@ class Request:
     def query(self) -> dict[str, list[str]]:
         """Every value of every field. Raises ApiError 400."""
         if self._query is None:
+            # One that cannot be read has no options, such as `pretty`, for the answer that says so.
+            self._query = {}
             self._query = _query(self.query_string)
         return self._query
 

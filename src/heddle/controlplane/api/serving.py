@@ -13,6 +13,7 @@ from collections.abc import Generator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -27,16 +28,22 @@ MAX_CONNECTIONS = 20_000
 class Connection:
     """What a request knows of its connection."""
 
-    __slots__ = ("_transport", "certificate", "source")
+    __slots__ = ("_flow", "_transport", "certificate", "source")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
         self._transport = transport
+        self._flow = flow
         tls = transport.get_extra_info("ssl_object")
         self.certificate: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
         """Client certificate that the handshake verified, DER."""
         peer = transport.get_extra_info("peername")
         self.source: str = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         """Address of the peer."""
+
+    @property
+    def stalled(self) -> bool:
+        """Its buffer is full: a write would wait for the reader."""
+        return self._flow.write_paused
 
     def abort(self) -> None:
         """End it at once, without what waits to be written."""
@@ -53,7 +60,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the peer."""
         super().connection_made(transport)
-        self.app_state = {**self.app_state, "connection": Connection(transport)}
+        self.app_state = {**self.app_state, "connection": Connection(transport, self.flow)}
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
