@@ -36,7 +36,7 @@ from heddle.controlplane.compiling.models import (
     server_facts,
 )
 from heddle.controlplane.compiling.objects import Fact, Seen, order_of, read, said_of, significant
-from heddle.controlplane.compiling.policies import compile_policy, policy_facts, unread_policy
+from heddle.controlplane.compiling.policies import closed_policy, compile_policy, policy_facts, unread_policy
 from heddle.controlplane.compiling.references import grant_facts
 from heddle.controlplane.compiling.routes import compile_route
 from heddle.controlplane.compiling.secrets import compile_map, compile_secret
@@ -61,6 +61,8 @@ class _Kind(NamedTuple):
     """The part that says that there is one, whatever is wrong with it."""
     protocols: tuple[str, ...] = ()
     """Of that part."""
+    closed: Callable[[Work], Fragment] | None = None
+    """What stands for one whose compiler failed; None is nothing."""
 
 
 def _remote_facts(seen: Seen, root: str) -> Iterator[Fact]:
@@ -80,7 +82,7 @@ _KINDS: dict[str, _Kind] = {
     "mcpservers.kagent.dev": _Kind(1, compile_started, _remote_facts),
     "modelconfigs.kagent.dev": _Kind(1, compile_model_config, lambda seen, _: named_facts(seen)),
     "modelproviderconfigs.kagent.dev": _Kind(1, compile_model_provider),
-    "policies.heddle.dev": _Kind(2, compile_policy, policy_facts, unread_policy),
+    "policies.heddle.dev": _Kind(2, compile_policy, policy_facts, unread_policy, closed=closed_policy),
     "models.heddle.dev": _Kind(3, compile_served_model, model_facts, None, "declared/models", MODELS),
     "virtualservers.heddle.dev": _Kind(3, compile_virtual_server, server_facts, None, "declared/servers", TOOLS),
     "httproutes.gateway.networking.k8s.io": _Kind(4, compile_route),
@@ -322,12 +324,11 @@ def _declared(fragment: Fragment, kind: _Kind) -> Fragment:
 
 def _closed(work: Work, fragment: Fragment) -> Fragment:
     """An authorization that broke its compiler denies, as an invalid one does."""
-    kind = _KINDS[work.seen.key.resource]
-    if kind.unread is None:
+    closed = _KINDS[work.seen.key.resource].closed
+    if closed is None:
         return fragment
     try:
-        fresh = Work(work.seen, work.lookup, work.around)
-        return kind.unread(fresh)._replace(status=fragment.status)
+        return closed(Work(work.seen, work.lookup, work.around))._replace(status=fragment.status)
     except Exception:
         _log.exception("%s %s/%s cannot be denied", *work.seen.key)
         return fragment

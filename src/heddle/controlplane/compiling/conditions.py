@@ -52,6 +52,9 @@ def render(wanted: dict[str, Any], raw: dict[str, Any], now_s: float) -> dict[st
     made = {**had, **{name: value for name, value in wanted.items() if name not in (*_LISTED, "conditions")}}
     if "conditions" in wanted:
         made["conditions"] = _conditions(wanted["conditions"], had.get("conditions"), generation, now_s)
+        if generation and "listeners" not in wanted:
+            # Kinds of the Gateway API say it of each condition only.
+            made["observedGeneration"] = generation
     for field in _LISTED:
         if field in wanted:
             made[field] = _entries(wanted[field], items(had.get(field)), generation, now_s)

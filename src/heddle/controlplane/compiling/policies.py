@@ -26,7 +26,7 @@ from heddle.controlplane.compiling.fragment import Fragment, Work
 from heddle.controlplane.compiling.listeners import Attached, listeners_named, listeners_of
 from heddle.controlplane.compiling.objects import BY_KIND, Fact, Seen, global_name, items, mapping, text
 from heddle.controlplane.compiling.references import by_claim
-from heddle.controlplane.compiling.rules import rule_parts
+from heddle.controlplane.compiling.rules import denial, rule_parts
 from heddle.controlplane.verify import verify_plan
 from heddle.drivers.documents import Key
 from heddle.model.config_llm import Provider
@@ -98,6 +98,18 @@ def unread_policy(work: Work) -> Fragment:
     if "authorization" not in work.seen.spec:
         return work.done()
     return _authorization(work)
+
+
+def closed_policy(work: Work) -> Fragment:
+    """What stands for a Policy whose compiler failed: as little as it takes to deny where it would have stood."""
+    said = mapping(work.seen.spec.get("authorization"))
+    targets = [_target(work, one) for one in items(work.seen.spec.get("targetRefs"))]
+    if not said or said.get("mode") == "audit" or not (targets or work.namespace == work.around.root):
+        return Fragment()
+    levels, gateways = _levels(work, text(said.get("listener")), targets)
+    name = work.named(work.seen.key.name)
+    facts = rule_parts(work, [denial(name, level, work.seen.source.file) for level in levels], gateways)
+    return Fragment(work.parts, None, facts)
 
 
 def _placed(work: Work, concern: str) -> None:
