@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow
+from tests.proofs import fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow, store
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -25,6 +25,7 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "orphans": (60, orphans.run),
     "poisoning": (10_000, poisoning.run),
     "mcp-faults": (60, mcp_faults.run),
+    "store": (200, store.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills, rounds beside each fault) and what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"

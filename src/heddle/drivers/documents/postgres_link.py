@@ -69,7 +69,8 @@ class Link:
         try:
             return await self._asyncpg.create_pool(
                 self._dsn,
-                min_size=1,
+                # None is kept open by the pool itself: it would complain with a trace while the server is away.
+                min_size=0,
                 max_size=size,
                 timeout=CONNECT_S,
                 command_timeout=COMMAND_S,
