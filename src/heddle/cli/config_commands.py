@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 import msgspec
 
+from heddle.cli.kind_files import schema_named
 from heddle.cli.options import MCP_CONFIG
 from heddle.controlplane.load import Loaded, load
+from heddle.model.crd import identity
 from heddle.model.explain import Found, UnknownFieldError, find, heading
 from heddle.model.fielddocs import AnyStruct, FieldView, class_doc, fields_of, tag_of
 from heddle.model.schema import json_schema, kinds
+from heddle.model.served import SERVED
 from heddle.model.snapshot import Snapshot
 
 
@@ -58,9 +61,11 @@ def schema(kind: str) -> None:
     # then, as the first line of a config.yaml:
     # yaml-language-server: $schema=heddle.schema.json
     """
-    if kind not in kinds():
-        raise click.BadParameter(f"known are {', '.join(kinds())}", param_hint="--kind")
-    click.echo(msgspec.json.format(msgspec.json.encode(json_schema(kind)), indent=2).decode())
+    made = json_schema(kind) if kind in kinds() else schema_named(kind)
+    if made is None:
+        known = [identity(struct)[1] for struct in SERVED]
+        raise click.BadParameter(f"known are short, {', '.join(dict.fromkeys(known))}", param_hint="--kind")
+    click.echo(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
 
 
 @click.command()
@@ -73,6 +78,7 @@ def explain(field: str) -> None:
     heddle explain rate_limiting.limit_by
     heddle explain security.authentication
     heddle explain Policy.spec.rateLimit      the same in a resource
+    heddle explain agents.spec.declarative    by the name that `heddle get` knows
     """
     try:
         found = find(field)

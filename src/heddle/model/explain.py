@@ -8,9 +8,9 @@ import re
 from typing import NamedTuple
 
 from heddle.model.config import Config
-from heddle.model.fielddocs import AnyStruct, FieldView, class_doc, fields_of, tag_of
+from heddle.model.fielddocs import AnyStruct, FieldView, class_doc, fields_of, shape_of, tag_of
 from heddle.model.problem import did_you_mean
-from heddle.model.resources import KINDS
+from heddle.model.served import struct_named
 
 _INDEX = re.compile(r"\[[^\]]*\]")
 
@@ -31,11 +31,13 @@ class UnknownFieldError(LookupError):
 
 
 def find(path: str) -> Found:
-    """The field at `path`; an empty path, or a kind's name, is a top. Raises UnknownFieldError."""
+    """The field at `path`; an empty path, or a kind's name, is a top. A name that the short form has (`mcp`) is the
+    short form's. Raises UnknownFieldError."""
     steps = [step for step in _INDEX.sub("", path).split(".") if step]
-    kinds = {kind: struct for (_, kind), struct in KINDS.items()}
-    camel = bool(steps) and steps[0] in kinds
-    sections: tuple[AnyStruct, ...] = (kinds[steps[0]],) if camel else (Config,)
+    short = {view.name for view in fields_of(Config)}
+    kind = struct_named(steps[0]) if steps and steps[0] not in short else None
+    camel = kind is not None
+    sections: tuple[AnyStruct, ...] = (Config,) if kind is None else (kind,)
     walked = steps[0] if camel else ""
     views: tuple[tuple[AnyStruct, FieldView], ...] = ()
     for step in steps[1:] if camel else steps:
@@ -44,7 +46,7 @@ def find(path: str) -> Found:
             raise UnknownFieldError(_unknown(step, walked, sections, camel))
         walked = f"{walked}.{step}" if walked else step
         views = tuple(named)
-        sections = tuple(dict.fromkeys(section for _, view in named for section in view.sections))
+        sections = tuple(dict.fromkeys(section for one, view in named for section in _below(one, view)))
     return Found(walked, views, sections, camel)
 
 
@@ -56,6 +58,11 @@ def heading(section: AnyStruct) -> str:
 
 def _fields_named(name: str, sections: tuple[AnyStruct, ...], camel: bool) -> list[tuple[AnyStruct, FieldView]]:
     return [(one, view) for one in sections for view in fields_of(one, camel=camel) if view.name == name]
+
+
+def _below(owner: AnyStruct, view: FieldView) -> tuple[AnyStruct, ...]:
+    shape = shape_of(owner, view.name)
+    return view.sections if shape is None else (*view.sections, shape)
 
 
 def _unknown(step: str, walked: str, sections: tuple[AnyStruct, ...], camel: bool) -> str:

@@ -45,9 +45,9 @@ class OpenAI(Part, frozen=True, kw_only=True):
     """Organisation."""
     temperature: str = ""
     """Temperature, as text."""
-    max_tokens: int | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Most tokens of an answer."""
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Most tokens of an answer, thinking included."""
     top_p: str = ""
     """Nucleus sampling, as text."""
@@ -61,7 +61,7 @@ class OpenAI(Part, frozen=True, kw_only=True):
     """Number of answers."""
     timeout: int | None = None
     """Seconds of a call."""
-    reasoning_effort: Literal["high", "low", "medium", "minimal", "none"] | None = None
+    reasoning_effort: Literal["high", "low", "medium", "minimal", "none", "xhigh"] | None = None
     """How much it thinks."""
     api_format: Literal["chatCompletions", "responses"] | None = None
     """Which of the two APIs is called."""
