@@ -23,6 +23,8 @@ MAX_TEXT = 4096
 """Characters of a URL, and of a pattern."""
 MAX_FOUND = 1000
 """Matches that `findAll` gives."""
+MAX_COMPARED = 1_000_000
+"""Pairs of items that `sets` functions compare."""
 
 _T = cel.Type
 _S, _B, _I, _D, _F = _T.STRING, _T.BOOL, _T.INT, _T.DYN, _T.DOUBLE
@@ -226,8 +228,19 @@ def _most(items: Sequence[Any]) -> Any:
 
 
 def _holds_all(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    held = list(one)
-    return all(item in held for item in list(other))
+    held, wanted = _comparable(one, other)
+    return all(item in held for item in wanted)
+
+
+def _holds_any(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    held, wanted = _comparable(one, other)
+    return any(item in held for item in wanted)
+
+
+def _comparable(one: Sequence[Any], other: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    if len(one) * len(other) > MAX_COMPARED:
+        raise ValueError("the lists are too long to be compared as sets")
+    return list(one), list(other)
 
 
 def _function(name: str, *overloads: tuple[Any, list[Any], bool, Callable[..., Any]]) -> Any:
@@ -305,5 +318,5 @@ def _list_functions() -> list[Any]:
         _function("max", (_D, [_L], True, _most)),
         _function("sets.contains", (_B, [_L, _L], False, _holds_all)),
         _function("sets.equivalent", (_B, [_L, _L], False, lambda a, b: _holds_all(a, b) and _holds_all(b, a))),
-        _function("sets.intersects", (_B, [_L, _L], False, lambda a, b: any(item in list(a) for item in list(b)))),
+        _function("sets.intersects", (_B, [_L, _L], False, _holds_any)),
     ]

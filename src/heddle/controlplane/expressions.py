@@ -9,6 +9,7 @@ google/cel-spec; cel-expr-python 0.1.3.
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ MAX_RULE = 16 * 1024
 """Characters of a rule."""
 MAX_EVALUATIONS = 20_000
 """Of one object."""
+MAX_S = 1.0
+"""Seconds of the processor for one object: each evaluation is bounded in its steps, and this is all of them."""
 MAX_CAUSES = 64
 MAX_MESSAGE = 2048
 """Characters that a message expression may give."""
@@ -81,10 +84,16 @@ class _Run:
     def __init__(self) -> None:
         self.causes: list[Cause] = []
         self.left = MAX_EVALUATIONS
+        self.until_s = time.thread_time() + MAX_S
 
     @property
     def done(self) -> bool:
-        return self.left <= 0 or len(self.causes) >= MAX_CAUSES
+        return self.spent or len(self.causes) >= MAX_CAUSES
+
+    @property
+    def spent(self) -> bool:
+        """No more may be evaluated."""
+        return self.left <= 0 or time.thread_time() > self.until_s
 
 
 _compiled: dict[int, tuple[Mapping[str, Any], Place | None]] = {}
@@ -116,7 +125,7 @@ def check_rules(value: dict[str, Any], old: dict[str, Any] | None, schema: dict[
         return [Cause("FieldValueInvalid", 'Invalid value: "object": a text contains a NUL character', "")]
     run = _Run()
     _check(place, value, _NOTHING if old is None else old, "", run)
-    if run.left <= 0:
+    if run.spent:
         run.causes.append(Cause("FieldValueInvalid", f'Invalid value: "object": {_BUDGET}', ""))
     return sorted(run.causes, key=lambda cause: cause.field)
 

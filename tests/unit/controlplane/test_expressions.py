@@ -217,6 +217,20 @@ def test_an_object_is_bounded_in_its_evaluations():
     assert time.perf_counter() - began < 5
 
 
+def test_an_object_is_bounded_in_its_time():
+    """Each of these stays within the steps of one evaluation, and there are many of them."""
+    slow = {"rule": "self.l.all(a, self.l.all(b, a + b >= 0))"}
+    item = {
+        "type": "object",
+        "properties": {"l": {"type": "array", "items": WHOLE}},
+        "x-kubernetes-validations": [slow],
+    }
+    began = time.thread_time()
+    causes = checked({"i": [{"l": list(range(90))}] * 5000}, i={"type": "array", "items": item})
+    assert "running out of cost budget" in causes[-1].message + causes[0].message
+    assert time.thread_time() - began < 3
+
+
 def test_causes_are_bounded():
     listed = {"type": "array", "items": {**WHOLE, "x-kubernetes-validations": [{"rule": "self < 0"}]}}
     assert len(checked({"l": list(range(1000))}, l=listed)) == 64
@@ -360,6 +374,7 @@ def test_what_rules_can_call(expression, expected):
         "[].max()",
         "[1, 'a'].isSorted()",
         "[1, 'a'].sum()",
+        f"sets.contains({list(range(1100))}, {list(range(1100))})",
     ],
 )
 def test_what_they_refuse_is_an_error_of_the_rule(expression):

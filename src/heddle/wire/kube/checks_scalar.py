@@ -39,7 +39,7 @@ def bound_check(keyword: str, exclusive: str, above: bool) -> Any:
                 return
             over = value - bound if above else bound - value
             if over > 0 or (strict and over == 0):
-                report.invalid(value, path, f"should be {words} {bound:g}")
+                report.invalid(value, path, f"should be {words} {_plain(bound)}")
 
         return check
 
@@ -54,7 +54,7 @@ def multiple_check(schema: Mapping[str, Any], _: int) -> Check:
 
     def check(value: Any, path: Path | None, report: Report) -> None:
         if type(value) in {int, float} and value % of:
-            report.invalid(value, path, f"should be a multiple of {of:g}")
+            report.invalid(value, path, f"should be a multiple of {_plain(of)}")
 
     return check
 
@@ -101,3 +101,8 @@ def format_check(schema: Mapping[str, Any], _: int) -> Check | None:
             report.add("FieldValueTypeInvalid", message, path)
 
     return check
+
+
+def _plain(number: float) -> str:
+    """A bound as people write it, without the point of a whole number."""
+    return str(int(number)) if number == int(number) else str(number)

@@ -10,7 +10,7 @@ from typing import Any
 
 from heddle.wire.kube.status import ApiError, bad_request
 from heddle.wire.kube.structure import ANY, Structure
-from heddle.wire.kube.values import MAX_DEPTH, copied, encoded
+from heddle.wire.kube.values import ABSENT, MAX_DEPTH, copied, encoded
 
 DIRECTIVE = "$patch"
 RETAIN = "$retainKeys"
@@ -75,9 +75,9 @@ def _retain(target: dict[str, Any], patch: dict[str, Any]) -> None:
     kept = patch.get(RETAIN)
     if kept is None:
         return
-    if type(kept) is not list:
+    if type(kept) is not list or not all(type(name) is str for name in kept):
         raise bad_request(f"{RETAIN} is a list of fields")
-    for name in [name for name in target if name not in kept]:
+    for name in target.keys() - set(kept):
         del target[name]
 
 
@@ -111,23 +111,28 @@ def _merge_list(held: list[Any], patch: list[Any], structure: Structure, depth: 
         known = {_mark(item) for item in held}
         return held + [item for item in {_mark(item): item for item in patch}.values() if _mark(item) not in known]
     made = list(held)
+    places: dict[bytes, list[int]] = {}
+    for at, one in enumerate(made):
+        if type(one) is dict and key in one:
+            places.setdefault(_mark(one[key]), []).append(at)
     for item in items:
         if type(item) is not dict or item.get(key) is None:
             raise _keyless(key)
-        _merge_item(made, item, key, (structure.items or ANY, depth))
-    return made
+        _merge_item(made, item, places.setdefault(_mark(item[key]), []), (structure.items or ANY, depth))
+    return [item for item in made if item is not ABSENT]
 
 
-def _merge_item(made: list[Any], item: dict[str, Any], key: str, within: tuple[Structure, int]) -> None:
+def _merge_item(made: list[Any], item: dict[str, Any], places: list[int], within: tuple[Structure, int]) -> None:
+    """Merge an item into those with its key, which stand at `places`; both are changed."""
     structure, depth = within
-    mark = _mark(item[key])
-    places = [at for at, one in enumerate(made) if type(one) is dict and key in one and _mark(one[key]) == mark]
     if item.get(DIRECTIVE) == "delete":
-        for at in reversed(places):
-            del made[at]
+        for at in places:
+            made[at] = ABSENT
+        places.clear()
     elif places:
         made[places[0]] = _merge_map(made[places[0]], item, structure, depth + 1)
     else:
+        places.append(len(made))
         made.append(_merge_map({}, item, structure, depth + 1))
 
 
@@ -160,9 +165,10 @@ def _among(held: list[Any], listed: list[Any], places: dict[bytes, int], key: st
             last = mark
         else:
             after.setdefault(last, []).append(item)
-    made = after.get(None, [])
+    made = after.pop(None, [])
     for item in listed:
-        made = [*made, item, *after.pop(_identity(item, key), [])]
+        made.append(item)
+        made += after.pop(_identity(item, key), [])
     return made
 
 

@@ -1,4 +1,5 @@
 import copy
+import time
 
 import pytest
 
@@ -100,6 +101,7 @@ def test_owners_and_finalizers_of_every_object_are_merged():
         ({"ports": ["x"]}, "merge key: port"),
         ({"selector": {"$patch": "explode"}}, "replace, delete or merge"),
         ({"$retainKeys": "x"}, "retainKeys"),
+        ({"$retainKeys": [{}]}, "retainKeys"),
         ({"$deleteFromPrimitiveList/names": "x"}, "is a list"),
         ({"$setElementOrder/ports": "x"}, "is a list"),
         ({"$setElementOrder/ports": [{"name": "x"}]}, "merge key"),
@@ -114,6 +116,28 @@ def test_patches_that_are_none(patch, why):
 def test_a_list_for_an_object():
     with pytest.raises(ApiError, match="is an object"):
         strategic_patch({}, [], STRUCTURE)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"ports": [{"port": number, "name": "x"} for number in range(20_000)]},
+        {"ports": [{"port": number, "$patch": "delete"} for number in range(20_000)]},
+        {"$setElementOrder/ports": [{"port": number} for number in range(20_000)]},
+        {"$retainKeys": [str(number) for number in range(20_000)]},
+    ],
+)
+def test_long_lists_take_no_longer_than_they_are(patch):
+    live = {"ports": [{"port": number} for number in range(20_000)], **{str(number): 1 for number in range(20_000)}}
+    began = time.thread_time()
+    strategic_patch({"spec": live}, {"spec": patch}, STRUCTURE)
+    assert time.thread_time() - began < 2
+
+
+def test_an_item_may_come_after_its_own_deletion():
+    assert patched(
+        {"ports": [A]}, {"ports": [{"port": 1, "$patch": "delete"}, {"port": 1}, {"port": 1, "name": "z"}]}
+    ) == {"ports": [{"port": 1, "name": "z"}]}
 
 
 def test_a_patch_that_is_nested_too_deeply():

@@ -53,6 +53,12 @@ INVALID, KIND = "FieldValueInvalid", "FieldValueTypeInvalid"
             "Invalid value: 0: spec.x in body should be greater than or equal to 1",
         ),
         (
+            {"type": "number", "maximum": 2147483647.0},
+            2**31,
+            INVALID,
+            "Invalid value: 2147483648: spec.x in body should be less than or equal to 2147483647",
+        ),
+        (
             {"type": "number", "minimum": 1, "exclusiveMinimum": True},
             1,
             INVALID,
