@@ -36,6 +36,8 @@ from heddle.wire.kube.values import copied, refuse_deep, same
 
 BEFORE = "before-first-apply"
 """Owner of all fields of an object that had no owners when it was first applied to."""
+MAX_CONFLICTS = 256
+"""Fields in conflict that are told one by one."""
 
 
 class Edit(NamedTuple):
@@ -233,16 +235,20 @@ def _settle(
 
 
 def _conflict(conflicts: dict[Owner, Fields]) -> ApiError:
-    ordered = sorted(conflicts.items())
-    causes, told = [], []
-    for owner, fields in ordered:
+    causes: list[Cause] = []
+    told: list[str] = []
+    count = 0
+    for owner, fields in sorted(conflicts.items()):
         whom = f"conflict with {_shown(owner)}"
         places = list(paths(fields))
-        causes += [Cause("FieldManagerConflict", whom, place) for place in places]
-        told.append("\n".join([f"conflicts with {_shown(owner)}:", *(f"- {place}" for place in places)]))
-    if len(causes) == 1:
+        shown = places[: max(0, MAX_CONFLICTS - count)]
+        count += len(places)
+        causes += [Cause("FieldManagerConflict", whom, place) for place in shown]
+        more = [f"- and {len(places) - len(shown)} more"] if len(shown) < len(places) else []
+        told.append("\n".join([f"conflicts with {_shown(owner)}:", *(f"- {place}" for place in shown), *more]))
+    if count == 1:
         return apply_conflict(causes, f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}")
-    return apply_conflict(causes, f"Apply failed with {len(causes)} conflicts: " + "\n".join(told))
+    return apply_conflict(causes, f"Apply failed with {count} conflicts: " + "\n".join(told))
 
 
 def _shown(owner: Owner) -> str:

@@ -86,6 +86,14 @@ def test_an_owner_that_lost_everything_is_gone():
     assert set(thing.owners) == {"bo"}
 
 
+def test_of_a_flood_of_conflicts_not_all_are_told():
+    thing = Thing().apply("al", {"map": {f"k{n}": "1" for n in range(1000)}})
+    error = refused(lambda: thing.apply("bo", {"map": {f"k{n}": "2" for n in range(1000)}}))
+    assert error.message.startswith("Apply failed with 1000 conflicts: ")
+    assert error.message.endswith("\n- and 744 more")
+    assert len(error.details["causes"]) == 256
+
+
 def test_an_atomic_list_is_one_field():
     thing = Thing().apply("al", {"list": ["x"]})
     error = refused(lambda: thing.apply("bo", {"list": ["x", "y"]}))
