@@ -1,5 +1,6 @@
 """Structural schemas: what each kind of type and mark becomes, and that no kind has anything a cluster would refuse."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -12,7 +13,6 @@ from heddle.model.kube import ATOMIC, OPEN, SET, by, default, form, merged, most
 from heddle.model.structural import bare_schema, structural_schema
 
 KINDS = list(served_kinds())
-NO_JUNCTIONS = {"anyOf", "oneOf", "allOf", "not"}
 
 
 class Inner(Part, frozen=True, kw_only=True):
@@ -206,6 +206,26 @@ def structural(schema: dict[str, Any], path: str, found: list[str]) -> None:
 def test_every_kind_is_structural(kind: Kind):
     found: list[str] = []
     structural(kind.schema, kind.kind, found)
+    assert not found
+
+
+def unseen(schema: dict[str, Any], path: str, found: list[str]) -> None:
+    """Fields that rules name and cannot see: an API server knows none without a type, and refuses the definition."""
+    known = schema.get("properties", {})
+    for one in schema.get("x-kubernetes-validations", ()):
+        named = set(re.findall(r"has\(self\.(\w+)\)", one["rule"]))
+        found += [f"{path}: {name} in {one['rule']}" for name in named if "type" not in known.get(name, {})]
+    for name, one in known.items():
+        unseen(one, f"{path}.{name}", found)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            unseen(schema[key], f"{path}[]", found)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda one: f"{one.resource}/{one.version}")
+def test_rules_see_every_field_they_name(kind: Kind):
+    found: list[str] = []
+    unseen(kind.schema, kind.kind, found)
     assert not found
 
 
