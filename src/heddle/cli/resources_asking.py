@@ -10,6 +10,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +108,7 @@ class Server:
         except (OSError, http.client.HTTPException) as exc:
             raise self._unanswered(exc) from exc
         finally:
-            self._close()
+            self.close()
 
     def _send(
         self,
@@ -130,7 +131,7 @@ class Server:
             connection.request(method, target, content, fields)
             return connection.getresponse()
         except (OSError, ValueError, http.client.HTTPException) as exc:
-            self._close()
+            self.close()
             raise self._unanswered(exc) from exc
 
     def _opened(self, timeout_s: float | None) -> http.client.HTTPConnection:
@@ -144,7 +145,8 @@ class Server:
         self._connection.sock.settimeout(timeout_s)
         return self._connection
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -167,7 +169,8 @@ def reached(command: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapped(**options: Any) -> Any:
         places = {name: options.pop(name) for name in ("state_dir", "address", "kubeconfig", "context", "namespace")}
-        return command(Server(_reach(**places), places["namespace"] or ""), **options)
+        with closing(Server(_reach(**places), places["namespace"] or "")) as server:
+            return command(server, **options)
 
     update_wrapper(wrapped, command)
 

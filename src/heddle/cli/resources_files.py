@@ -12,6 +12,7 @@ import click
 from heddle.cli.resources_asking import Refused
 from heddle.cli.resources_names import Served
 from heddle.controlplane.read import find_files, read_text
+from heddle.controlplane.sources.declared import field_of
 from heddle.controlplane.yamldoc import MAX_BYTES, read_documents
 from heddle.model.kinds import Kind
 from heddle.model.problem import Place, Report, Source
@@ -39,10 +40,7 @@ class Manifest(NamedTuple):
 
     def refused(self, error: ApiError) -> Refused:
         """The refusal, with the line that it is about."""
-        causes = (error.details or {}).get("causes")
-        first = causes[0] if isinstance(causes, list) and causes and isinstance(causes[0], dict) else {}
-        path = str(first.get("field") or "").removeprefix(".")
-        line = self.source.line(path)
+        line = self.source.line(field_of(error))
         return Refused(error, f"{self.source.file}:{line}" if line else self.source.file)
 
 

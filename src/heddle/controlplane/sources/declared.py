@@ -5,6 +5,7 @@ made absolute where the source is a folder of this machine. Refuses what no sour
 valid is for the API to say.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -170,11 +171,23 @@ def located(value: Any, files: frozenset[str], folder: str, place: str = "") -> 
     return value
 
 
+def field_of(error: ApiError) -> str:
+    """The path that a refusal is about: of its first cause, or as its message names it; '' where it names none."""
+    causes = (error.details or {}).get("causes")
+    first = causes[0] if isinstance(causes, list) and causes and isinstance(causes[0], dict) else {}
+    named = str(first.get("field") or "")
+    if not named:
+        found = _NAMED_FIELD.search(error.message)
+        named = (found[1] or found[2]) if found is not None else ""
+    return named.removeprefix(".")
+
+
+_NAMED_FIELD = re.compile(r'unknown field "([^"\s]{1,300})"|: (\.[^\s:]{1,300}): ')
+
+
 def place_of(error: ApiError, declaration: Declaration) -> Place:
     """Where in a file the server's refusal is about."""
-    causes = (error.details or {}).get("causes")
-    field = causes[0].get("field") if isinstance(causes, list) and causes and isinstance(causes[0], dict) else ""
-    return declaration.place(str(field or "").removeprefix("."))
+    return declaration.place(field_of(error))
 
 
 def _below(source: Source, path: str) -> Source:
