@@ -197,6 +197,21 @@ async def test_an_administrator_of_a_namespace_stays_one_whichever_way_they_writ
     assert (await plane.kubectl(mallory, "get", "secrets", "-n", "default")).code == 1
 
 
+async def test_nobody_goes_back_to_a_role_that_gave_more(plane: Plane):
+    owner, mallory = plane.kubeconfig("root", ADMINS), plane.authority.issue("mallory", [], 3600)
+    wide = role("own", [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}], "demo")
+    await ok(plane.apply(owner, namespace("demo"), bound("m", "ClusterRole/admin", "mallory", "demo"), wide))
+    await ok(plane.apply(owner, role("own", [], "demo"), bound("own", "Role/own", "mallory", "demo")))
+    path = f"/apis/{ROLES}/v1/namespaces/demo/roles/own/rollback"
+    code, answer = await plane.send(path, mallory, "POST")
+    assert code == 403
+    assert b"not currently held" in answer
+    await ok(plane.apply(owner, wide))
+    await ok(plane.kubectl(owner, "delete", "role", "own", "-n", "demo"))
+    code, answer = await plane.send(path, mallory, "POST")
+    assert (code, b"not currently held" in answer) == (403, True)
+
+
 async def test_what_a_binding_binds_cannot_be_changed(plane: Plane):
     owner = plane.kubeconfig("root", ADMINS)
     await ok(plane.apply(owner, bound("b", "ClusterRole/view", "alice")))
