@@ -182,8 +182,8 @@ def run(options: Options) -> Result:
     result.rows = [[database, *figures.values()] for database, figures in measured.items()]
     result.notes = [
         f"Objects of {len(_body('n000000')):,} bytes. Creates by {WRITERS} writers at once; a change, by one"
-        " alone, from asking to having it; watchers from asking for a change until the last has it; idle is percent of a"
-        f" core with {WATCHERS:,} watchers waiting.",
+        " alone, from asking to having it; watchers from asking for a change until the last has it; idle is percent of"
+        f" a core with {WATCHERS:,} watchers waiting.",
     ]
     small, large = (f"ms, {size:,} objects" for size in SIZES)
     for database, figures in measured.items():
