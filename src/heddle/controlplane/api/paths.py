@@ -22,6 +22,10 @@ class Target(NamedTuple):
     """The old `/watch/` form."""
 
 
+_OF_NAMESPACES = {"status", "finalize", "history", "rollback"}
+"""Subresources of a namespace; whatever else stands below one is a kind that is not served."""
+
+
 def resolve(parts: list[str], kinds: Kinds) -> Target | None:
     """What the segments of a path name; None when no such kind is served there."""
     if len(parts) >= 3 and parts[0] == "api":
@@ -39,6 +43,8 @@ def _in_version(kinds: Kinds, group: str, version: str, rest: list[str]) -> Targ
         kind = kinds.at(group, version, rest[2])
         if kind is not None:
             return _below(kind, rest[1], rest[3:], watch) if kind.namespaced else None
+        if rest[2] not in _OF_NAMESPACES:
+            return None
     kind = kinds.at(group, version, rest[0])
     if kind is None or (kind.namespaced and len(rest) > 1):
         return None

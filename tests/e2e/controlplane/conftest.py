@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.controlplane.plane import Plane
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    made = Plane(tmp_path_factory.mktemp("plane"))
+    try:
+        yield made
+    finally:
+        made.stop()

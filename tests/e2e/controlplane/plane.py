@@ -1,0 +1,99 @@
+"""A control-plane process, and the real kubectl beside it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from heddle.controlplane.access.authority import Authority
+
+START_S = 30.0
+NEWER = Path("/usr/lib/google-cloud-sdk/bin")
+"""Where more versions of kubectl are, on machines that have them."""
+
+
+def kubectls() -> list[str]:
+    """Every kubectl of this machine: the one on the path first."""
+    first = shutil.which("kubectl")
+    others = sorted(str(one) for one in NEWER.glob("kubectl.*") if os.access(one, os.X_OK))
+    return [*([first] if first else []), *others]
+
+
+class Plane:
+    """A control plane on a free port, with its state in a folder that outlives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self.port = 0
+        self.start()
+        self.authority = Authority(folder, time.time)
+        self.config = self.kubeconfig("admin", "heddle:admins")
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "heddle.controlplane.process", "--state", str(self.folder)]
+            command += ["--port", str(self.port), "--grace", "2"]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            text = self.log.read_text()
+            if "served on https://127.0.0.1:" in text:
+                self.port = int(text.split("served on https://127.0.0.1:")[1].split()[0])
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(self.log.read_text()[-3000:])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def kubeconfig(self, name: str, *groups: str) -> Path:
+        """How somebody reaches it."""
+        pair = self.authority.issue(name, groups, 3600)
+        (self.folder / f"{name}.crt").write_bytes(pair.certificate)
+        (self.folder / f"{name}.key").write_bytes(pair.key)
+        (self.folder / "ca.crt").write_bytes(self.authority.ca_pem)
+        user = {"client-certificate": str(self.folder / f"{name}.crt"), "client-key": str(self.folder / f"{name}.key")}
+        cluster = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority": str(self.folder / "ca.crt")}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "h", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "h", "context": {"cluster": "h", "user": "u", "namespace": "default"}}],
+            "current-context": "h",
+        }
+        path = self.folder / f"{name}.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
+
+    def environment(self, config: Path | None = None) -> dict[str, str]:
+        return {**os.environ, "KUBECONFIG": str(config or self.config), "HOME": str(self.folder)}
+
+    def kubectl(self, *arguments: str, stdin: Any = None, fails: bool = False, **options: Any) -> str:
+        """Run kubectl; what it printed, both ways. `fails` says that it must. Options: `program`, `config`, `env`."""
+        command = [options.get("program") or "kubectl", *arguments]
+        environment = self.environment(options.get("config")) | options.get("env", {})
+        text = stdin if isinstance(stdin, str) or stdin is None else json.dumps(stdin)
+        ran = subprocess.run(
+            command, env=environment, input=text, capture_output=True, text=True, timeout=60, check=False
+        )
+        said = ran.stdout + ran.stderr
+        assert (ran.returncode != 0) is fails, f"{command}: {ran.returncode}\n{said}"
+        return said
+
+    def start_kubectl(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = ["kubectl", *arguments]
+        return subprocess.Popen(
+            command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
