@@ -8,7 +8,7 @@ import msgspec
 
 from heddle.controlplane.store.sealing import Seal, SealedError
 from heddle.controlplane.store.stored import Event, EventKind, Stored
-from heddle.drivers.documents import Change, Key, Revision, Write
+from heddle.drivers.documents import Change, Key, Revision, UnavailableError, Write
 
 RESOURCES = frozenset({"secrets"})
 """Whose objects are encrypted where they are kept."""
@@ -38,18 +38,24 @@ class AtRest:
         return Stored(change.key, change.version, self._body(change.key, change.body, change.sealed))
 
     def event(self, change: Change) -> Event:
-        """A change of the past, which brought the body of the version before. Raises SealedError."""
+        """A change of the past, which brought the body of the version before. Raises UnavailableError."""
         kind: EventKind = "DELETED" if change.deleted else "MODIFIED" if change.previous else "ADDED"
         previous = None
-        if change.previous and change.before is not None:
-            previous = Stored(change.key, change.previous, self._body(change.key, change.before, change.sealed))
-        return Event(kind, self.stored(change), previous)
+        try:
+            if change.previous and change.before is not None:
+                previous = Stored(change.key, change.previous, self._body(change.key, change.before, change.sealed))
+            return Event(kind, self.stored(change), previous)
+        except SealedError as exc:
+            raise UnavailableError(str(exc)) from exc
 
     def revision(self, key: Key, revision: Revision) -> Revision:
-        """As it is shown. Raises SealedError."""
+        """As it is shown. Raises UnavailableError."""
         if revision.body is None:
             return revision
-        body = self._body(key, revision.body, key.resource in RESOURCES)
+        try:
+            body = self._body(key, revision.body, key.resource in RESOURCES)
+        except SealedError as exc:
+            raise UnavailableError(str(exc)) from exc
         return msgspec.structs.replace(revision, body=body)
 
     def _body(self, key: Key, body: bytes, sealed: bool) -> bytes:

@@ -468,6 +468,19 @@ async def test_with_another_key_it_does_not_start_and_says_why(documents: Memory
     assert not documents.is_open
 
 
+async def test_a_past_that_cannot_be_opened_is_unavailable(documents: MemoryDocuments, store: Store):
+    secret = key("s", "shop", "secrets")
+    await store.write([write(secret, "HIDDEN")])
+    await store.write([write(secret, None)])
+    again = Store(documents, KeyedSeal(("o" * 32,)), Clock())
+    await again.start()
+    watch = again.watch("secrets", None, 1)
+    with pytest.raises(UnavailableError, match="cannot be opened"):
+        await anext(watch)
+    assert watch.ended
+    await again.stop()
+
+
 async def test_a_secret_given_another_name_does_not_open(documents: MemoryDocuments, store: Store):
     secret, other = key("s", "shop", "secrets"), key("t", "shop", "secrets")
     (made,) = await store.write([write(secret, "HIDDEN")])
