@@ -17,7 +17,7 @@ from heddle.model.config_llm import ModelEntry, Provider
 from heddle.model.config_mcp import Mcp, McpServer
 from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
-from heddle.model.meta import ObjectMeta, TargetRef, resource_name
+from heddle.model.meta import ORDER, ObjectMeta, TargetRef, resource_name
 from heddle.model.problem import Source
 from heddle.model.resources import Declared
 from heddle.model.resources_gateway import (
@@ -146,7 +146,7 @@ def _models(config: Config, source: Source) -> Iterator[Declared]:
         resource = Model(
             api_version=HEDDLE_VERSION,
             kind="Model",
-            metadata=ObjectMeta(name=resource_name(model.name)),
+            metadata=_meta(model.name, index),
             spec=ModelEntry(**_fields(model, ModelEntry)),
         )
         yield Declared(resource, source, {"spec": f"llm.models[{index}]"})
@@ -194,13 +194,13 @@ def _limits(config: Config, source: Source) -> Iterator[Declared]:
 def _guards(config: Config, source: Source) -> Iterator[Declared]:
     for index, guard in enumerate(config.guards):
         spec = PolicySpec(guard=Guard(**_fields(guard, Guard)))
-        yield _policy(f"guard-{guard.name}", spec, source, {"spec.guard": f"guards[{index}]"})
+        yield _policy(f"guard-{guard.name}", spec, source, {"spec.guard": f"guards[{index}]"}, index)
 
 
 def _caching(config: Config, source: Source) -> Iterator[Declared]:
     for index, rule in enumerate(config.caching):
         spec = PolicySpec(cache=Cache(**_fields(rule, Cache)))
-        yield _policy(f"cache-{rule.name}", spec, source, {"spec.cache": f"caching[{index}]"})
+        yield _policy(f"cache-{rule.name}", spec, source, {"spec.cache": f"caching[{index}]"}, index)
 
 
 def _budgets(config: Config, source: Source) -> Iterator[Declared]:
@@ -228,12 +228,14 @@ def _observability(config: Config, source: Source, name: str) -> Iterator[Declar
         yield _policy(f"{name}-observability", spec, source, {"spec.observability": "observability"})
 
 
-def _policy(name: str, spec: PolicySpec, source: Source, moved: dict[str, str]) -> Declared:
-    return Declared(
-        Policy(api_version=HEDDLE_VERSION, kind="Policy", metadata=ObjectMeta(name=resource_name(name)), spec=spec),
-        source,
-        moved,
-    )
+def _policy(name: str, spec: PolicySpec, source: Source, moved: dict[str, str], index: int = 0) -> Declared:
+    meta = _meta(name, index)
+    return Declared(Policy(api_version=HEDDLE_VERSION, kind="Policy", metadata=meta, spec=spec), source, moved)
+
+
+def _meta(name: str, index: int) -> ObjectMeta:
+    """Of the `index`th of several whose order matters: it is kept where objects have no order of their own."""
+    return ObjectMeta(name=resource_name(name), annotations={ORDER: str(index)} if index else {})
 
 
 def _fields(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import msgspec
 
 from heddle.model.config_base import Name, Part
 
+ORDER = "heddle.dev/order"
+"""Annotation: 0 to 999999. Guards, caching rules and patterns of models stand in this order, then by age and name."""
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\Z")
 
 

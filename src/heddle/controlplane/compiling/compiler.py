@@ -147,7 +147,7 @@ class Compiler:
             self._seen[key] = self._seen[key]._replace(raw=raw)
         else:
             self._digests[key] = digest
-            self._seen[key] = _read(key, raw)
+            self._seen[key] = _read(key, raw, self._around.folder)
             self._changed.add(key)
         self._restate.add(key)
 
@@ -279,9 +279,9 @@ class Compiler:
             del self._owners[name]
 
 
-def _read(key: Key, raw: dict[str, Any]) -> Seen:
+def _read(key: Key, raw: dict[str, Any], folder: str) -> Seen:
     try:
-        return read(key, raw)
+        return read(key, raw, folder)
     except Exception:
         _log.exception("%s %s/%s cannot be read", *key)
         return _broken(key, raw)

@@ -13,7 +13,7 @@ import msgspec
 from heddle.controlplane.compile import PriceSource
 from heddle.controlplane.compiling.conditions import Condition, Fault, judged
 from heddle.controlplane.compiling.index import Lookup
-from heddle.controlplane.compiling.objects import Fact, Seen, global_name, said_of, shortened
+from heddle.controlplane.compiling.objects import Fact, Seen, global_name, said_of, shortened, turn_of
 from heddle.controlplane.secrets import SecretError, Secrets
 from heddle.drivers.documents import Key
 from heddle.model.parts import MARK, SnapshotPart, encode_body, encode_part
@@ -92,11 +92,16 @@ class Work:
         needs: dict[str, str | None] = {}
         if self.values.given:
             plain = _lifted(msgspec.to_builtins(body), self.values.given, needs)
-        data = SnapshotPart(order=order or self.seen.order, body=encode_body(plain), secrets=tuple(sorted(needs)))
+        data = SnapshotPart(order=order or self.order, body=encode_body(plain), secrets=tuple(sorted(needs)))
         self.parts[name] = Piece(encode_part(data), gateways, protocols, data.secrets)
         for secret, value in needs.items():
             if value is not None:
                 self.parts[secret] = Piece(encode_part(SnapshotPart(body=encode_body(value))))
+
+    @property
+    def order(self) -> str:
+        """Where its parts stand among those of their kind."""
+        return f"{turn_of(self.seen.raw)}|{self.seen.order}"
 
     @property
     def faults(self) -> list[Fault]:
@@ -142,7 +147,10 @@ class Values(Secrets):
         where = Key("secrets", self._work.namespace, name)
         usable = self._work.lookup.outcome(where)
         if usable is None:
-            fault, public = f"there is no Secret `{name}` in namespace `{where.namespace}`", "the secret was not found"
+            fault, public = (
+                f"there is no Secret `{name}` in namespace `{where.namespace}`",
+                f"secret `{name}` was not found",
+            )
         elif key not in usable:
             fault, public = f"Secret `{name}` has no `{key}`", f"secret `{name}` is incomplete"
         else:

@@ -12,7 +12,7 @@ from heddle.controlplane.compiling.backends import MODELS, TOOLS, unique
 from heddle.controlplane.compiling.conditions import Fault
 from heddle.controlplane.compiling.fragment import Fragment, Work
 from heddle.controlplane.compiling.listeners import listeners_named
-from heddle.controlplane.compiling.objects import Fact, Seen, global_name
+from heddle.controlplane.compiling.objects import Fact, Seen, global_name, turn_of
 from heddle.controlplane.compiling.references import by_claim
 from heddle.controlplane.compiling.rules import scoped_parts
 from heddle.controlplane.verify import verify_plan
@@ -58,7 +58,7 @@ def compile_served_model(work: Work) -> Fragment:
     if work.faults or not providers:
         return work.done()
     made = compile_model(plan.models[0], "", _retry(work, entry))
-    work.part(f"model/{entry.name}", made, order=_precedence(entry.name, work.seen.order), protocols=MODELS)
+    work.part(f"model/{entry.name}", made, order=_precedence(entry.name, work), protocols=MODELS)
     return work.done(entry.name)
 
 
@@ -96,10 +96,12 @@ def _retry(work: Work, entry: ModelEntry) -> Retry:
     return policy if isinstance(policy, Retry) else Retry()
 
 
-def _precedence(name: str, order: str) -> str:
-    """Exact names first, then the longest beginnings: of patterns the first that fits is taken."""
-    literal = len(name.partition("*")[0]) if is_glob(name) else 9999
-    return f"{9999 - literal:04}|{order}"
+def _precedence(name: str, work: Work) -> str:
+    """Exact names first; of patterns the first that fits is taken: as they are numbered, else the longest beginning."""
+    if not is_glob(name):
+        return f"0|{work.order}"
+    literal = len(name.partition("*")[0])
+    return f"1|{turn_of(work.seen.raw)}|{9999 - literal:04}|{work.seen.order}"
 
 
 def server_facts(seen: Seen, root: str) -> tuple[Fact, ...]:

@@ -12,6 +12,7 @@ import msgspec
 
 from heddle.drivers.documents import Key
 from heddle.model.check import check
+from heddle.model.meta import ORDER
 from heddle.model.problem import Place, Problem, Report, Source
 from heddle.model.reading import Reading
 from heddle.model.resources import KINDS
@@ -84,10 +85,10 @@ class Seen(NamedTuple):
         return Place(self.source, "spec")
 
 
-def read(key: Key, raw: dict[str, Any]) -> Seen:
-    """An object, read as far as it can be."""
+def read(key: Key, raw: dict[str, Any], folder: str = ".") -> Seen:
+    """An object, read as far as it can be. Relative paths in it are relative to `folder`."""
     _, kind = RESOURCES[key.resource]
-    source = Source(f"{kind} {key.namespace}/{key.name}", camel=True)
+    source = Source(f"{kind} {key.namespace}/{key.name}", folder=folder, camel=True)
     report = Report()
     resource: Any = None
     if kind in _STRUCTS:
@@ -102,6 +103,12 @@ def order_of(key: Key, raw: dict[str, Any]) -> str:
     said = mapping(raw.get("metadata")).get("creationTimestamp")
     time = said if isinstance(said, str) and _TIME.match(said) else _NO_TIME
     return f"{time}|{key.namespace}|{key.name}"
+
+
+def turn_of(raw: dict[str, Any]) -> str:
+    """Where an object stands among those of its kind whose order matters, by its annotation; sorts before its age."""
+    said = mapping(mapping(raw.get("metadata")).get("annotations")).get(ORDER)
+    return said.zfill(6) if isinstance(said, str) and said.isascii() and said.isdigit() and len(said) <= 6 else "000000"
 
 
 def generation_of(raw: dict[str, Any]) -> int:

@@ -7,6 +7,7 @@ ReferenceGrant there allows it, and never found silently.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from heddle.controlplane.compiling.conditions import Fault
@@ -17,7 +18,7 @@ from heddle.drivers.documents import Key
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}\Z")
 MAX_DEPTH = 10
 """Agents that call agents, one below the other, as in kagent."""
-MAX_REACHED = 1_000
+MAX_REACHED = 256
 """Agents below one, in all."""
 
 
@@ -116,30 +117,37 @@ def by_claim(lookup: Lookup, who: Key, what: str, name: str, root: str) -> Refer
     return Reference(fault=Fault("BackendNotFound", message))
 
 
-def cycle(lookup: Lookup, start: Key, follow: Any) -> Fault | None:
-    """A way from an object over others back to itself, or one that is too long. `follow` gives those that an object
-    leads to."""
-    path: list[Key] = []
-    reached: dict[Key, int] = {}
+def cycle(lookup: Lookup, start: Key, follow: Callable[[Lookup, Key], list[Key]]) -> Fault | None:
+    """The shortest way from an object over others back to itself, or one that is too long. `follow` gives those that
+    an object leads to. Each is looked at once: what one hostile object costs is bounded."""
+    came: dict[Key, Key | None] = {start: None}
+    front = [start]
+    for depth in range(1, MAX_DEPTH + 1):
+        following: list[Key] = []
+        for key in front:
+            for other in follow(lookup, key):
+                if other == start:
+                    return Fault("Cycle", f"goes round in a circle: {_path([*_way(came, key), start])}")
+                if other in came:
+                    continue
+                if depth == MAX_DEPTH:
+                    return Fault("TooDeep", f"leads deeper than {MAX_DEPTH}: {_path([*_way(came, key), other])}")
+                if len(came) >= MAX_REACHED:
+                    return Fault("TooMany", f"leads to more than {MAX_REACHED} others")
+                came[other] = key
+                following.append(other)
+        front = following
+    return None
 
-    def walk(key: Key) -> Fault | None:
-        path.append(key)
-        reached[key] = len(path)
-        for other in follow(lookup, key):
-            if other == start:
-                return Fault("Cycle", f"goes round in a circle: {_path([*path, start])}")
-            if len(path) >= MAX_DEPTH:
-                return Fault("TooDeep", f"leads deeper than {MAX_DEPTH}: {_path([*path, other])}")
-            if len(reached) >= MAX_REACHED:
-                return Fault("TooMany", f"leads to more than {MAX_REACHED} others")
-            # A way that is no longer than before shows nothing new.
-            found = walk(other) if reached.get(other, MAX_DEPTH + 1) > len(path) + 1 else None
-            if found is not None:
-                return found
-        path.pop()
-        return None
 
-    return walk(start)
+def _way(came: dict[Key, Key | None], end: Key) -> list[Key]:
+    """From the start to `end`."""
+    way: list[Key] = []
+    at: Key | None = end
+    while at is not None:
+        way.append(at)
+        at = came[at]
+    return way[::-1]
 
 
 def _path(keys: list[Key]) -> str:
