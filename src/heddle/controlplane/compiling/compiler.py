@@ -123,7 +123,8 @@ class Compiler:
         self._changed: set[Key] = set()
         self._restate: set[Key] = set()
         """Objects whose status may no longer be what is to be said."""
-        self._stated: dict[Key, dict[str, Any]] = {}
+        self._stated: dict[Key, tuple[Any, dict[str, Any]]] = {}
+        """The status that an object last had when it was told another, and that other."""
         self._programmed: dict[Key, Programmed] = {}
         self.compiled = 0
         """Objects that were compiled so far, each time counted."""
@@ -185,9 +186,11 @@ class Compiler:
                 self._stated.pop(key, None)
                 continue
             status = render(self._with_verdicts(key, fragment.status), seen.raw, now_s)
-            if status not in (seen.raw.get("status"), self._stated.get(key)):
+            answer = (seen.raw.get("status"), status)
+            # What was said before to the same status did not help then: a server may keep only a part of it.
+            if status != answer[0] and self._stated.get(key) != answer:
                 said.append((key, status))
-                self._stated[key] = status
+                self._stated[key] = answer
         self._restate.clear()
         return said
 

@@ -193,6 +193,19 @@ def test_a_status_that_comes_back_compiles_nothing_and_is_not_said_again():
     assert mesh.compiler.conditions(NOW_S + 5) == []
 
 
+def test_a_status_that_somebody_overwrote_is_said_again_and_one_that_a_server_cuts_down_only_once_more():
+    mesh = Mesh().put("Backend/vendor", SCRIPTED)
+    mesh.settle()
+    whole = mesh.statuses[key("Backend/vendor")]
+    for had, times in ((whole, 0), ({}, 1), ({"conditions": whole["conditions"][:1]}, 1), (whole, 0)):
+        stored = raw("Backend/vendor", SCRIPTED) | {"status": had}
+        said = []
+        for _ in range(3):
+            mesh.compiler.change(key("Backend/vendor"), stored)
+            said += mesh.compiler.conditions(NOW_S)
+        assert len(said) == times, had
+
+
 def test_one_that_is_made_again_is_told_its_status_again():
     mesh = Mesh().put("Backend/vendor", SCRIPTED)
     mesh.settle()
