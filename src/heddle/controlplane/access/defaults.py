@@ -114,8 +114,7 @@ def _roles(kinds: Kinds) -> Iterable[Object]:
     reviews.append(_rule(["create"], ["authentication.k8s.io"], ["selfsubjectreviews"]))
     yield _role("system:basic-user", reviews)
     yield _role("system:gateways", [_rule(["create", "patch"], ["", "events.k8s.io"], ["events"])])
-    whole = [_rule(["*"], [""], ["namespaces"]), _rule(_WRITE, ["heddle.dev"], ["sources/status"])]
-    yield _role("system:sources:git", [*view, *edit, *whole])
+    yield _role("system:sources:git", [*view, *edit, *_edit_cluster(kinds)])
 
 
 def _bindings() -> Iterable[Object]:
@@ -140,6 +139,12 @@ def _edit(kinds: Kinds) -> list[Object]:
     written = (one for one in kinds if "update" in one.verbs and one.namespaced and not one.generated)
     ours = (one for one in written if one.group != GROUP)
     return [_rule(_READ, [""], sorted(_UNSEEN)), *_by_group(_WRITE, ours, status=False)]
+
+
+def _edit_cluster(kinds: Kinds) -> list[Object]:
+    """Writing what stands in no namespace, but for roles."""
+    written = (one for one in kinds if "update" in one.verbs and not one.namespaced and not one.generated)
+    return _by_group(_WRITE, (one for one in written if one.group != GROUP), status=False)
 
 
 def _by_group(verbs: Iterable[str], kinds: Iterable[Kind], *, status: bool) -> list[Object]:

@@ -95,6 +95,7 @@ def test_a_folder_is_its_owner_and_git_is_not(rig: Rig):
     git = caller("system:source:git:repo", "system:sources:git")
     assert rig.can(folder, "use", "environment.heddle.dev", "any")
     assert rig.can(git, "update", "backends.heddle.dev", "any", "x")
+    assert rig.can(git, "create", "namespaces")
     assert not rig.can(git, "use", "environment.heddle.dev", "any")
     assert not rig.can(git, "create", f"clusterrolebindings.{GROUP}")
 
