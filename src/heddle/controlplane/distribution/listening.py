@@ -37,7 +37,10 @@ MAX_STRANGERS = 2_000
 """Connections that have not said who they are yet; a thousand gateways may come back in the same second."""
 SWEEP_S = 5.0
 RENEW_LOOK_S = 3_600.0
-SLICE_BYTES = 64 * 1024
+SLICE_BYTES = 16 * 1024
+"""Written at a time: TLS keeps a buffer of the largest that ever was, for each connection."""
+NOTHING_S = 0.005
+"""Between two looks at what turned out to be no change."""
 BACKLOG = 4_096
 RETRY_S = 1.0
 """After a failure to compile."""
@@ -134,8 +137,11 @@ class Distribution:
                 self._changed.set()
                 await asyncio.sleep(RETRY_S)
                 continue
-            if settled is not None:
-                self.hub.publish(settled)
+            if settled is None:
+                # A status was written, say. What is a change must not wait for what is none.
+                await asyncio.sleep(NOTHING_S)
+                continue
+            self.hub.publish(settled)
             await asyncio.sleep(INTERVAL_S)
 
     async def _sweep(self) -> None:
@@ -185,6 +191,7 @@ class _Connection(asyncio.Protocol):
         """The handshake is done: the peer has a certificate of the authority, or none."""
         # uvloop's transports are no subclasses of asyncio's.
         self._transport = transport = cast("asyncio.Transport", transport)
+        transport.set_write_buffer_limits(high=2 * SLICE_BYTES)
         distribution = self._distribution
         if distribution.strangers >= MAX_STRANGERS:
             transport.abort()
