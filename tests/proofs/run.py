@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow, store
+from tests.proofs import away, fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow, store
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -26,8 +26,9 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "poisoning": (10_000, poisoning.run),
     "mcp-faults": (60, mcp_faults.run),
     "store": (200, store.run),
+    "control-plane-away": (600, away.run),
 }
-"""Name -> its size (inputs, stalled callers of each kind, kills, rounds beside each fault) and what runs it."""
+"""Name -> its size (inputs, stalled callers of each kind, kills, rounds beside each fault, seconds), what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"
 
 
