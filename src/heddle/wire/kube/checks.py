@@ -5,7 +5,7 @@ kube-apiserver. A schema that cannot be run is refused when it is compiled.
 *Source:* apiextensions.k8s.io/v1 JSONSchemaProps; OpenAPI 3.0 "Schema Object"; messages of kube-openapi, go-openapi.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from heddle.wire.kube.checks_scalar import (
@@ -16,6 +16,7 @@ from heddle.wire.kube.checks_scalar import (
     multiple_check,
     pattern_check,
     too_long,
+    whole_in,
 )
 from heddle.wire.kube.formats import SchemaError
 from heddle.wire.kube.report import Check, Path, Report, dotted, shown, type_of
@@ -134,8 +135,16 @@ def _items(schema: Mapping[str, Any], depth: int) -> Check | None:
     return check
 
 
+def names_in(schema: Mapping[str, Any], keyword: str) -> tuple[str, ...]:
+    """The names that a keyword lists; none where it is not there. SchemaError."""
+    names = schema.get(keyword, ())
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise SchemaError(f"{keyword} is a list of names")
+    return tuple(names)
+
+
 def _required(schema: Mapping[str, Any], _: int) -> Check | None:
-    names: Sequence[str] = tuple(schema["required"])
+    names = names_in(schema, "required")
 
     def check(value: Any, path: Path | None, report: Report) -> None:
         if type(value) is dict:
@@ -150,7 +159,7 @@ def _list_type(schema: Mapping[str, Any], _: int) -> Check | None:
     kind = schema["x-kubernetes-list-type"]
     if kind == "atomic":
         return None
-    keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+    keys = names_in(schema, "x-kubernetes-list-map-keys")
 
     def identity(item: Any) -> Any:
         if kind == "set":
@@ -175,7 +184,7 @@ def _list_type(schema: Mapping[str, Any], _: int) -> Check | None:
 
 def _size(keyword: str, below: bool, kind: type[Any], tell: Callable[[int, int], tuple[str, str]]) -> Any:
     def make(schema: Mapping[str, Any], _: int) -> Check:
-        bound = int(schema[keyword])
+        bound = whole_in(schema, keyword)
 
         def check(value: Any, path: Path | None, report: Report) -> None:
             if type(value) is kind and (len(value) < bound if below else len(value) > bound):

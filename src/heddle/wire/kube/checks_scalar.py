@@ -14,6 +14,8 @@ from heddle.wire.kube.values import same
 
 def enum_check(schema: Mapping[str, Any], _: int) -> Check:
     """One of some values."""
+    if type(schema["enum"]) is not list:
+        raise SchemaError("enum is a list")
     allowed = tuple(schema["enum"])
     quick = frozenset(one for one in allowed if isinstance(one, str))
     listed = ", ".join(f'"{one}"' if isinstance(one, str) else f'"{shown(one)}"' for one in allowed)
@@ -30,7 +32,7 @@ def bound_check(keyword: str, exclusive: str, above: bool) -> Any:
     """Not beyond a number."""
 
     def make(schema: Mapping[str, Any], _: int) -> Check:
-        bound = schema[keyword]
+        bound = _number(schema, keyword)
         strict = schema.get(exclusive) is True
         words = ("less than" if above else "greater than") + ("" if strict else " or equal to")
 
@@ -48,7 +50,7 @@ def bound_check(keyword: str, exclusive: str, above: bool) -> Any:
 
 def multiple_check(schema: Mapping[str, Any], _: int) -> Check:
     """A multiple of a number."""
-    of = schema["multipleOf"]
+    of = _number(schema, "multipleOf")
     if not of > 0:
         raise SchemaError("multipleOf is greater than 0")
 
@@ -61,7 +63,7 @@ def multiple_check(schema: Mapping[str, Any], _: int) -> Check:
 
 def min_length_check(schema: Mapping[str, Any], _: int) -> Check:
     """At least so many characters."""
-    bound = int(schema["minLength"])
+    bound = whole_in(schema, "minLength")
 
     def check(value: Any, path: Path | None, report: Report) -> None:
         if type(value) is str and len(value) < bound:
@@ -101,6 +103,21 @@ def format_check(schema: Mapping[str, Any], _: int) -> Check | None:
             report.add("FieldValueTypeInvalid", message, path)
 
     return check
+
+
+def _number(schema: Mapping[str, Any], keyword: str) -> float:
+    number = schema[keyword]
+    if type(number) not in {int, float}:
+        raise SchemaError(f"{keyword} is a number")
+    return number  # type: ignore[no-any-return]
+
+
+def whole_in(schema: Mapping[str, Any], keyword: str) -> int:
+    """The whole number of a keyword. SchemaError."""
+    number = schema[keyword]
+    if type(number) is not int and not (type(number) is float and number.is_integer()):
+        raise SchemaError(f"{keyword} is a whole number")
+    return int(number)
 
 
 def _plain(number: float) -> str:

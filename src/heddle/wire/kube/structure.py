@@ -9,7 +9,7 @@ metadata of an object is the same for every kind and is known here, whatever the
 from collections.abc import Mapping
 from typing import Any
 
-from heddle.wire.kube.checks import SchemaError, compile_check
+from heddle.wire.kube.checks import SchemaError, compile_check, names_in
 from heddle.wire.kube.object_meta import OBJECT_META
 from heddle.wire.kube.report import Check
 from heddle.wire.kube.values import ABSENT
@@ -55,7 +55,9 @@ class Structure:
             whole = _as_resource(schema)
             self.check: Check | None = compile_check(whole)
             self._read(whole, 0)
-        except (TypeError, AttributeError, KeyError) as exc:
+        except SchemaError:
+            raise
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as exc:
             raise SchemaError(f"the schema is malformed: {exc}") from exc
 
     def _read(self, schema: Mapping[str, Any], depth: int) -> None:
@@ -96,7 +98,7 @@ class Structure:
     def _read_list(self, schema: Mapping[str, Any], depth: int) -> None:
         items = schema.get("items")
         self.items: Structure | None = _below(items, depth) if isinstance(items, Mapping) else None
-        self.keys: tuple[str, ...] = tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        self.keys: tuple[str, ...] = names_in(schema, "x-kubernetes-list-map-keys")
         self.key_defaults: dict[str, Any] = {}
         if self.type == "array":
             self.relation = schema.get("x-kubernetes-list-type", "atomic")

@@ -56,7 +56,12 @@ def test_defaults_of_keys_are_known():
         ({"type": "object", "properties": ["a"]}, "malformed"),
         ({"type": "array", "items": [{"type": "string"}]}, "items is one schema"),
         ({"type": "number", "multipleOf": 0}, "multipleOf"),
-        ({"type": "object", "required": 3}, "malformed"),
+        ({"type": "object", "required": 3}, "required is a list of names"),
+        ({"type": "object", "required": [{}]}, "required is a list of names"),
+        ({"type": "integer", "minimum": None}, "minimum is a number"),
+        ({"type": "string", "enum": "abc"}, "enum is a list"),
+        ({"type": "string", "maxLength": "5"}, "maxLength is a whole number"),
+        ({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [[]]}, "list of names"),
     ],
 )
 def test_a_schema_that_cannot_be_followed_is_refused(schema, why):
