@@ -5,7 +5,7 @@
 
 from typing import Any, NamedTuple
 
-from heddle.controlplane.api.request import Request
+from heddle.controlplane.api.request import TRUE, Request
 from heddle.wire.kube.status import ApiError, Cause, bad_request, invalid
 
 FOREGROUND, BACKGROUND, ORPHAN = "Foreground", "Background", "Orphan"
@@ -75,7 +75,7 @@ def write_options(request: Request, options: str) -> WriteOptions:
         validation or "Warn",
         named or _from_agent(request),
         bool(named),
-        None if not force else force in {"true", "1"},
+        None if not force else force in TRUE,
     )
 
 
@@ -97,7 +97,7 @@ def delete_options(request: Request, body: Any) -> DeleteOptions:
         supported = '"Foreground", "Background", "Orphan", "nil"'
         raise _unsupported("DeleteOptions", "propagationPolicy", f'"{policy}"', supported)
     # The field before `propagationPolicy`; lightkube and old programs still send it.
-    if not policy and (request.option("orphanDependents") == "true" or given.get("orphanDependents") is True):
+    if not policy and (request.flag("orphanDependents") or given.get("orphanDependents") is True):
         policy = ORPHAN
     conditions = given.get("preconditions") or {}
     if not isinstance(conditions, dict):

@@ -20,6 +20,8 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 """As a Kubernetes API server."""
 MAX_QUERY_FIELDS = 64
 BODY_TIMEOUT_S = 30.0
+TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+"""What Kubernetes takes for true: Python's client writes `watch=True`."""
 
 
 class Trail:
@@ -69,6 +71,10 @@ class Request:
         """The first value of a field of the query, or ''."""
         found = self.query.get(name) if self.query_string else None
         return found[0] if found else ""
+
+    def flag(self, name: str) -> bool:
+        """Whether a field of the query is true, as programs in Go, Python and others spell it."""
+        return bool(self.query_string) and self.option(name) in TRUE
 
     async def read(self) -> bytes:
         """The body. Raises ApiError 413 and 408."""

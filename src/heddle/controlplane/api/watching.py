@@ -16,6 +16,7 @@ from heddle.controlplane.api.limits import Watches
 from heddle.controlplane.api.negotiation import Form
 from heddle.controlplane.api.options import refuse
 from heddle.controlplane.api.parts import Event, Object, Stored
+from heddle.controlplane.api.request import TRUE
 from heddle.controlplane.api.selecting import Selector
 from heddle.drivers.documents import ExpiredError, UnavailableError
 from heddle.wire.kube.status import ApiError, expired
@@ -26,7 +27,6 @@ TIMEOUT_S = 1800.0
 """How long a watch lasts that does not say; up to twice as long, so that not all come back at once."""
 _MAX_TIMEOUT_S = 6 * 3600.0
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
-_TRUE = {"true", "1"}
 
 
 class _Plan(NamedTuple):
@@ -48,7 +48,7 @@ class _Plan(NamedTuple):
 
 def wants_watch(call: Call) -> bool:
     """Whether a GET of a collection is a watch."""
-    return call.target.watch or (bool(call.request.query_string) and call.request.option("watch") in _TRUE)
+    return call.target.watch or call.request.flag("watch")
 
 
 async def watch(call: Call, watches: Watches) -> Stream:
@@ -65,7 +65,7 @@ async def _plan(call: Call, chosen: Selector) -> _Plan:
     streamed, match, version = option("sendInitialEvents"), option("resourceVersionMatch"), option("resourceVersion")
     _check_match(streamed, match)
     after = reading.wanted_version(call)
-    initial = streamed in _TRUE or (not streamed and after == 0)
+    initial = streamed in TRUE or (not streamed and after == 0)
     if version != "0":
         await call.core.store.fresh()
     if initial and after > call.core.store.version:
@@ -74,9 +74,9 @@ async def _plan(call: Call, chosen: Selector) -> _Plan:
         forms.of_request(call.request),
         chosen,
         initial,
-        streamed in _TRUE,
+        streamed in TRUE,
         after or call.core.store.version,
-        option("allowWatchBookmarks") in _TRUE,
+        call.request.flag("allowWatchBookmarks"),
         _timeout_s(option("timeoutSeconds")),
         forms.included(call),
     )

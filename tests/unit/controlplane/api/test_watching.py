@@ -32,6 +32,11 @@ async def test_a_watch_tells_every_change_once(rig: Rig):
         assert await lines.quiet()
 
 
+@pytest.mark.parametrize("spelt", ["true", "True", "1", "t"])
+async def test_true_is_spelt_in_many_ways(rig: Rig, spelt: str):
+    assert (await rig.call("GET", f"{CONFIG_MAPS}?watch={spelt}&timeoutSeconds=1")).body == b""
+
+
 async def test_a_watch_goes_on_from_a_version(rig: Rig):
     version = (await make(rig, "a"))["metadata"]["resourceVersion"]
     await make(rig, "b")
