@@ -109,7 +109,10 @@ def compile_rules(schema: Mapping[str, Any]) -> Place | None:
     known = _compiled.get(id(schema))
     if known is not None:
         return known[1]
-    place = _place(schema, "", 0)
+    try:
+        place = _place(schema, "", 0)
+    except (TypeError, AttributeError) as exc:
+        raise RuleError(f"the schema is malformed: {exc}") from exc
     if len(_compiled) >= MAX_COMPILED:
         _compiled.clear()
     _compiled[id(schema)] = (schema, place)

@@ -271,6 +271,12 @@ def test_a_rule_that_cannot_be_used_is_refused_with_its_place(rule, why):
     assert why in str(refused.value)
 
 
+@pytest.mark.parametrize("rules", [5, "x", [5], {"a": 1}])
+def test_rules_that_are_no_list_of_rules(rules):
+    with pytest.raises(RuleError, match="malformed"):
+        compile_rules({"type": "object", "x-kubernetes-validations": rules})
+
+
 def test_a_schema_is_compiled_once():
     given = schema({"rule": "true"})
     assert compile_rules(given) is compile_rules(given)
