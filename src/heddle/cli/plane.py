@@ -89,12 +89,12 @@ class Plane:
     @property
     def is_elsewhere(self) -> bool:
         """There are no files here."""
-        return self._child is None
+        return not isinstance(self._where, Beside) or not self._where.folders
 
     @property
     def decides(self) -> bool:
         """What runs is what the control plane says, and not what files do."""
-        return self._child is None or (self._subscription is not None and bool(self._subscription.held.at.digest))
+        return self.is_elsewhere or (self._subscription is not None and bool(self._subscription.held.at.digest))
 
     def status(self) -> dict[str, Any]:
         """For people."""
@@ -127,17 +127,26 @@ class Plane:
             await asyncio.gather(begun, stopped, return_exceptions=True)
 
     async def _begin(self) -> None:
-        assert isinstance(self._where, Elsewhere)
         try:
-            identity = await self._identity(self._where)
-        except IdentityError as exc:
+            if isinstance(self._where, Elsewhere):
+                identity, places = await self._identity(self._where), self._where.places
+            else:
+                identity, places = await self._begin_beside(self._where), [_reached(self._where.gateways)]
+        except (OSError, IdentityError) as exc:
             raise StartError(str(exc)) from exc
-        subscription = self._follow(identity, self._where.places, self._take)
+        subscription = self._follow(identity, places, self._take)
         if not await subscription.resume():
-            host, port = self._where.places[0]
+            host, port = places[0]
             self._report(f"gateway {identity.name} waits for its first configuration from {host}:{port}")
         subscription.start()
         await subscription.first.wait()
+
+    async def _begin_beside(self, where: Beside) -> Identity:
+        """Start a control plane whose resources come from Git or a cluster: no file here says what runs meanwhile."""
+        assert self._child is not None
+        assert not where.folders
+        await self._child.start()
+        return await asyncio.to_thread(_local_identity, self._state_dir)
 
     async def _identity(self, where: Elsewhere) -> Identity:
         """Who we are: what an earlier start was given, or what a token is good for, once it can be asked about."""

@@ -38,7 +38,9 @@ class _PlaceType(click.ParamType[Place]):
         return host, int(port)
 
 
-def _together(*options: Callable[..., Any]) -> Callable[..., Any]:
+def together(*options: Callable[..., Any]) -> Callable[..., Any]:
+    """Several options as one decorator."""
+
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
@@ -47,7 +49,7 @@ def _together(*options: Callable[..., Any]) -> Callable[..., Any]:
     return add
 
 
-BESIDE = _together(
+BESIDE = together(
     click.option(
         "--control-plane/--no-control-plane",
         "wanted",
@@ -70,7 +72,7 @@ BESIDE = _together(
     ),
 )
 
-ELSEWHERE = _together(
+ELSEWHERE = together(
     click.option(
         "--control-plane",
         "places",
@@ -98,17 +100,23 @@ ELSEWHERE = _together(
 
 
 def beside(
-    settings: Settings, paths: tuple[Path, ...], *, wanted: bool | None, api: Place, gateways: Place
+    settings: Settings, sources: tuple[str, ...], *, wanted: bool | None, api: Place, gateways: Place
 ) -> Beside | None:
-    """The control plane that `heddle up` runs, or None. Raises click.UsageError."""
-    folders = [path for path in paths if path.is_dir()]
+    """The control plane that `heddle up` runs, or None. `sources` is what it is told besides folders.
+
+    Raises click.UsageError.
+    """
+    folders = [path for path in settings.paths if path.is_dir()]
+    only = len(folders) == len(settings.paths) and settings.mcp_json is None
     if wanted is None:
-        wanted = bool(folders) and len(folders) == len(paths) and settings.mcp_json is None
+        wanted = bool(sources) or (bool(folders) and only)
     if not wanted:
+        if sources:
+            raise click.UsageError("what follows Git or a cluster is the control plane; leave --no-control-plane out")
         return None
-    if len(folders) < len(paths) or settings.mcp_json is not None or not paths:
+    if not only or not (settings.paths or sources):
         raise click.UsageError("--control-plane takes its configuration from folders: give each as -f DIR")
-    return Beside(folders, api, gateways, settings.environ)
+    return Beside(folders, api, gateways, settings.environ, sources)
 
 
 def elsewhere(

@@ -14,6 +14,7 @@ import uvloop
 from heddle.cli.mesh import Mesh, Settings
 from heddle.cli.options import MCP_CONFIG
 from heddle.cli.plane_options import BESIDE, ELSEWHERE, beside, elsewhere
+from heddle.cli.source_options import SOURCES, source_arguments
 from heddle.cli.state import StartError, open_directory, refusal, write_private
 
 DEMO_KEY_FILE = "demo.key"
@@ -64,6 +65,7 @@ def default_state_dir() -> Path:
 @STATE
 @_GRACE
 @MCP_CONFIG
+@SOURCES
 @BESIDE
 def up(
     paths: tuple[Path, ...],
@@ -89,10 +91,16 @@ def up(
     heddle up -f gateway/ -f secrets.yaml --state /var/lib/heddle
     heddle up -f gateway/ --gateways 0.0.0.0:9444
     heddle up --mcp-config ~/.cursor/mcp.json
+    heddle up --git https://git.example/team/mesh.git#main:prod --git-token-file token
+    heddle up --kubeconfig ~/.kube/config --context prod
     """
-    settings = _settings(paths, workers, state_dir, grace_s)
+    sources = source_arguments(plane)
+    if sources and not paths:
+        settings = Settings([], (state_dir or default_state_dir()).absolute(), workers, grace_s)
+    else:
+        settings = _settings(paths, workers, state_dir, grace_s)
     settings.mcp_json = mcp_json
-    settings.plane = beside(settings, paths, **plane)
+    settings.plane = beside(settings, sources, **plane)
     _run(settings)
 
 

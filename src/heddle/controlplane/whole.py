@@ -12,21 +12,29 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import uvloop
 
-from heddle.controlplane.access.authority import AuthorityError
+from heddle.controlplane.access.authority import Authority, AuthorityError
 from heddle.controlplane.access.certificates import CertificateError
+from heddle.controlplane.compiling import RESOURCES
+from heddle.controlplane.distribution import reporting
 from heddle.controlplane.distribution.listening import PORT, Listening
 from heddle.controlplane.distribution.running import Gateways
+from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.process import DEFAULT_PORT, FOLDER, ControlPlane, Settings
 from heddle.controlplane.sources import options
 from heddle.controlplane.sources.beside import Beside
+from heddle.controlplane.sources.cluster import ClusterStore
 from heddle.controlplane.sources.run import Specs
 from heddle.drivers.documents import UnavailableError
+from heddle.drivers.kube import Reach
+from heddle.drivers.kube.client import Api
+from heddle.net.client import Client
 
 _log = logging.getLogger("heddle.controlplane")
 
@@ -38,6 +46,8 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     gateways: Listening
     sources: Specs = Specs()
     """Folders and branches to follow."""
+    cluster: Reach | None = None
+    """The Kubernetes API server that takes the place of the store and the API."""
 
 
 async def run(whole: Whole, ended: asyncio.Event) -> int:
@@ -69,6 +79,36 @@ async def run(whole: Whole, ended: asyncio.Event) -> int:
     return 0
 
 
+async def run_of_cluster(whole: Whole, reach: Reach, ended: asyncio.Event) -> int:
+    """Serve gateways with what a cluster declares, until `ended`. Returns the exit status."""
+    state, client = whole.api.state_dir, Client()
+    store: ClusterStore | None = None
+    gateways: Gateways | None = None
+    try:
+        authority = Authority(state, time.time)
+        store = ClusterStore(Api(reach, client), served_kinds(), (*RESOURCES, reporting.RESOURCE))
+        read = asyncio.Event()
+        reading = asyncio.create_task(store.start())
+        reading.add_done_callback(lambda _: read.set())
+        _log.info("resources are those of %s", reach.server)
+        if await _unless(ended, read):
+            reading.result()
+            gateways = Gateways(store, authority, state, whole.gateways)
+            await gateways.start(os.environ, str(state))
+            _log.info("gateways are served on %s:%d", *gateways.address)
+            await ended.wait()
+    except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
+        _log.error("the control plane cannot start: %s", exc)
+        return 1
+    finally:
+        if gateways is not None:
+            await gateways.stop()
+        if store is not None:
+            await store.stop()
+        await client.close()
+    return 0
+
+
 async def _unless(ended: asyncio.Event, awaited: asyncio.Event) -> bool:
     """Wait for the second event; False when the first came."""
     tasks = [asyncio.ensure_future(ended.wait()), asyncio.ensure_future(awaited.wait())]
@@ -89,6 +129,8 @@ async def _serve(whole: Whole, *, child: bool) -> int:
     if child:
         os.set_blocking(0, False)
         loop.add_reader(0, _parent_said, ended)
+    if whole.cluster is not None:
+        return await run_of_cluster(whole, whole.cluster, ended)
     return await run(whole, ended)
 
 
@@ -112,13 +154,13 @@ def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
     options.add_arguments(parser)
     given = parser.parse_args(arguments)
     try:
-        sources = options.specs_of(given)
+        sources, cluster = options.specs_of(given), options.reach_of(given)
     except (ValueError, OSError) as exc:
         parser.error(str(exc))
     names = tuple(given.name)
     api = Settings(state_dir=given.state, host=given.host, port=given.port, names=names, grace_s=given.grace)
     listening = Listening(address=given.gateways_host, port=given.gateways_port, hosts=names)
-    return Whole(api=api, gateways=listening, sources=sources), given.child
+    return Whole(api=api, gateways=listening, sources=sources, cluster=cluster), given.child
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

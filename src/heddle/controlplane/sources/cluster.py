@@ -9,11 +9,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import msgspec
 
 from heddle.controlplane.sources.kubernetes import Cluster, key_of
+from heddle.controlplane.sources.rights import COMMANDS, ENVIRONMENT, FILES, rights_needed
 from heddle.drivers.documents import ConflictError, ExpiredError, Key, UnavailableError, Write
 from heddle.drivers.kube.client import Api
 from heddle.model.kinds import Kind, Kinds
@@ -27,6 +29,8 @@ KEPT_EVENTS = 10_000
 """Changes of a kind that are remembered; who is further behind reads everything again."""
 LINEAGE = "namespaces"
 _OURS = "heddle.dev"
+CLOSED = (ENVIRONMENT, FILES, COMMANDS)
+"""What objects of a cluster may not use: nobody here knows whether their writer may use this machine."""
 
 
 class Mirrored:
@@ -75,6 +79,7 @@ class ClusterStore:
             self._news[kind.resource] = asyncio.Event()
         self._cluster = Cluster(api, wanted, self, _log.warning)
         self._task: asyncio.Task[None] | None = None
+        self._saying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Follow the cluster; returns once every kind was read."""
@@ -87,6 +92,8 @@ class ClusterStore:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        for saying in tuple(self._saying):
+            saying.cancel()
         self._api.close()
 
     # Reading
@@ -138,6 +145,11 @@ class ClusterStore:
     def put(self, kind: Kind, value: Mapping[str, Any]) -> None:
         """An object is new, or changed; one that is seen again is neither."""
         key = key_of(kind, value)
+        closed = next((need for need in rights_needed(value, None) if need.resource in CLOSED), None)
+        if closed is not None:
+            self.drop(kind, value)
+            self._refuse(kind, value, f"{closed.path}: {closed.why}; resources of a cluster may not use that")
+            return
         before = self._objects[kind.resource].get(key)
         if before is not None and _revision(before.object) == _revision(value):
             return
@@ -149,6 +161,26 @@ class ClusterStore:
         before = self._objects[kind.resource].get(key)
         if before is not None:
             self._tell("DELETED", kind, key, before.object)
+
+    def _refuse(self, kind: Kind, value: Mapping[str, Any], why: str) -> None:
+        """Say on an object why it is left out, unless that stands there already."""
+        meta, state = value["metadata"], value.get("status") or {}
+        _log.warning("%s %s/%s is left out: %s", kind.kind, meta.get("namespace", ""), meta["name"], why)
+        said = [one for one in state.get("conditions") or () if one.get("type") == "Accepted"]
+        if not kind.has_status or any(one.get("message") == why for one in said):
+            return
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        condition = {"type": "Accepted", "status": "False", "reason": "NotPermitted", "message": why}
+        task = asyncio.ensure_future(
+            self._put(kind, {"metadata": meta, "status": {"conditions": [condition | {"lastTransitionTime": now}]}})
+        )
+        self._saying.add(task)
+        task.add_done_callback(self._said)
+
+    def _said(self, task: asyncio.Task[None]) -> None:
+        self._saying.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a refusal could not be written: %s", task.exception())
 
     def _tell(self, what: str, kind: Kind, key: Key, value: dict[str, Any]) -> None:
         self._version += 1

@@ -148,9 +148,22 @@ class Reader:
             return []
         made: list[Declaration] = []
         for one in expand(config, source, text.name.rpartition("/")[2].rpartition(".")[0]):
-            plain = msgspec.to_builtins(one.resource)
-            made += self._object(plain, source, text, report, one.moved)
+            made += self._object(_written_out(one.resource), source, text, report, one.moved)
         return made
+
+
+def _written_out(resource: msgspec.Struct) -> dict[str, Any]:
+    """A resource with the fields that the Gateway API requires, which our structs leave out where they are as ever."""
+    made: dict[str, Any] = msgspec.to_builtins(resource)
+    if made["kind"] == "Gateway":
+        spec = made["spec"]
+        spec.setdefault("gatewayClassName", "heddle")
+        reference = (spec.get("infrastructure") or {}).get("parametersRef")
+        if reference is not None:
+            reference |= {"group": "heddle.dev", "kind": "GatewayParameters"}
+        for address in spec.get("addresses", ()):
+            address.setdefault("type", "IPAddress")
+    return made
 
 
 _DECLARED = {"name", "namespace", "labels", "annotations", "finalizers", "ownerReferences"}

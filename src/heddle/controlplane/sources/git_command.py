@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import signal
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -131,18 +132,22 @@ class Git:
         # The limit on one file is the limit on a pack: git writes what it fetches into one.
         limit = f'ulimit -f {MAX_PACK_BYTES // 512}; exec git "$@"'
         command = ["sh", "-c", limit, "git", *_SETTINGS, *arguments]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=self.folder,
-            env=self._environment(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        with tempfile.TemporaryFile() as file:
+            # Not a pipe: git may end before it has read all of one.
+            file.write(given)
+            file.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=file,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                printed, said = await process.communicate(given)
+                printed, said = await process.communicate()
         except TimeoutError as exc:
             raise GitError(f"git {_verb(arguments)} took longer than {TIMEOUT_S:g} s") from exc
         finally:

@@ -4,13 +4,16 @@ Owns the arguments and the names that sources get. Credentials are named by thei
 """
 
 import argparse
+import os
 import re
 from pathlib import Path
 
 from heddle.controlplane.sources.beside import read_hook_secret
 from heddle.controlplane.sources.git import POLL_S, GitSpec
 from heddle.controlplane.sources.git_command import Access, Place, parse_place
+from heddle.controlplane.sources.kubeconfig import in_cluster, read_kubeconfig
 from heddle.controlplane.sources.run import Specs
+from heddle.drivers.kube import Reach
 from heddle.model.meta import resource_name
 
 MIN_POLL_S = 5.0
@@ -29,6 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--git-known-hosts", type=Path, metavar="FILE", help="keys of ssh servers")
     add("--git-ca-file", type=Path, metavar="FILE", help="certificates to trust for https instead of the system's")
     add("--git-webhook-secret", type=Path, metavar="FILE", help="secret of webhooks, POST /hooks/git")
+    cluster = parser.add_argument_group("cluster").add_argument
+    cluster("--kubeconfig", type=Path, metavar="FILE", help="take resources from the API server that this names")
+    cluster("--context", default="", help="context of the kubeconfig")
+    cluster("--in-cluster", action="store_true", help="take them from the cluster that this is a pod of")
+
+
+def reach_of(given: argparse.Namespace) -> Reach | None:
+    """The cluster that takes the place of our own store, if one does. Raises KubeconfigError."""
+    if given.in_cluster:
+        return in_cluster(os.environ)
+    return read_kubeconfig([given.kubeconfig], given.context) if given.kubeconfig is not None else None
 
 
 def specs_of(given: argparse.Namespace) -> Specs:

@@ -13,6 +13,7 @@ from heddle.controlplane.sources.sync import Owned
 from heddle.drivers.documents import Key
 from heddle.drivers.kube.client import WHY, Api, path_of, spoken
 from heddle.model.kinds import Kind, Kinds
+from heddle.wire.kube.status import ApiError
 
 _NEVER_DECLARED = {"events", "leases.coordination.k8s.io"}
 """Many, and nobody's to declare."""
@@ -42,12 +43,21 @@ class ApiWriter:
         for kind in self._kinds():
             if kind.generated or "list" not in kind.verbs or kind.stored_as in _NEVER_DECLARED:
                 continue
-            for one in (await self._api.list(kind)).items:
+            for one in await self._all(kind):
                 if owner_of(one) == self._source:
                     meta = one["metadata"]
                     key = Key(kind.resource, meta.get("namespace", ""), meta["name"])
                     found.append(Owned(key, kind, meta["annotations"].get(DECLARED_IN, "")))
         return found
+
+    async def _all(self, kind: Kind) -> list[dict[str, Any]]:
+        """Every object of a kind; none of one that the source may not read, and so has never written."""
+        try:
+            return (await self._api.list(kind)).items
+        except ApiError as exc:
+            if exc.code != 403:
+                raise
+            return []
 
     def close(self) -> None:
         """Close its connections."""
