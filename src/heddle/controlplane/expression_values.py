@@ -1,7 +1,7 @@
 """Objects as CEL rules see them: fields by names that CEL can write, numbers of the type that the schema says.
 
-Owns the escaping of names. Dates and durations stay texts, to be read with `timestamp()` and `duration()`; lists of type
-set and map are compared in their order, which Kubernetes leaves out of account there.
+Owns the escaping of names. Dates and durations stay texts, to be read with `timestamp()` and `duration()`; lists of
+type set and map are compared in their order, which Kubernetes leaves out of account there.
 *Source:* Kubernetes "Validation rules", escaping of property names and the table of types.
 """
 
