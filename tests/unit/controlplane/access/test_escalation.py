@@ -40,6 +40,8 @@ async def rig(tmp_path: Path) -> Rig:
     store.role("agents", [AGENTS])
     store.bind("agents-everywhere", "ClusterRole/agents", "User/mallory")
     store.role("one-secret", [rule("get", "secrets", names="mine")], "demo")
+    store.role("one-secret", [rule("get", "secrets", names="mine")], "third")
+    store.bind("one-secret", "Role/one-secret", "User/mallory", namespace="third")
     store.role("statuses", [rule("update", "*/status", "heddle.dev")])
     store.bind("statuses", "ClusterRole/statuses", "User/mallory")
     store.role("pages", [{"verbs": ["get"], "nonResourceURLs": ["/logs/*"]}])
@@ -148,6 +150,9 @@ ATTEMPTS = [
     Attempt("secrets everywhere, as one has them in the namespace", cr(rule("get", "secrets"))),
     Attempt("secrets of another namespace", r(rule("get", "secrets"), namespace="other")),
     Attempt("one secret of another namespace", r(rule("get", "secrets", names="mine"), namespace="other")),
+    Attempt("every secret where one has one", r(rule("get", "secrets"), namespace="third")),
+    Attempt("another secret beside one's own", r(rule("get", "secrets", names="mine,theirs"), namespace="third")),
+    Attempt("secrets of an empty name", r(rule("get", "secrets", names=","), namespace="third")),
     Attempt("the verb escalate", cr(rule("escalate", "clusterroles", GROUP))),
     Attempt("the verb bind", r(rule("bind", "roles", GROUP))),
     Attempt("the verb bind for one role", cr(rule("bind", "clusterroles", GROUP, names="cluster-admin"))),

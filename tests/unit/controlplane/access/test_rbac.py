@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.controlplane.access.rig import EVERYTHING, Rig, ask, binding, caller, role, rule
 
+from heddle.controlplane.access import Attributes
 from heddle.controlplane.access.caller import ANONYMOUS, what_is_refused
 from heddle.controlplane.access.rbac import CLUSTER_ROLES, GROUP, ROLE_BINDINGS, Rbac, selects
 from heddle.controlplane.access.rules import rules_of
@@ -116,6 +117,8 @@ def test_paths_are_of_the_cluster_and_compared_as_written(rig: Rig):
         assert not rig.can(ALICE, "get", path), path
     assert not rig.can(ALICE, "post", "/metrics")
     assert not rig.can(caller("bob"), "get", "/metrics")
+    assert not rig.access.authorize(caller("bob"), Attributes("get", namespace="demo", path="/metrics")).allowed
+    assert rig.access.rules_for(caller("bob"), "demo") == []
 
 
 def test_a_path_that_looks_like_a_resource_is_none(rig: Rig):
