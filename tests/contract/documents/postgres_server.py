@@ -56,6 +56,16 @@ class PostgresServer:
         """What the database answers to a statement."""
         return self._run("psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-d", self.dsn_of(database), "-c", command)
 
+    def speak_tls(self, certificate: bytes, key: bytes) -> None:
+        """Offer TLS from the next start on."""
+        for name, content in (("server.crt", certificate), ("server.key", key)):
+            path = self.directory / "data" / name
+            path.write_bytes(content)
+            path.chmod(0o600)
+            if self._as:
+                shutil.chown(path, "postgres", "postgres")
+        self.options = (*self.options, "ssl=on")
+
     def start(self) -> None:
         """Start it, again if need be, and wait until it answers."""
         program = _program("postgres")

@@ -1,12 +1,19 @@
 """What PostgreSQL promises beyond the contract: replicas, connections that break, a server that is away."""
 
 import asyncio
+import datetime
+import ipaddress
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from tests.contract.documents.cutting import Cutting, Where
 from tests.contract.documents.drivers import KEEP, Told, eventually, opened, write
 from tests.contract.documents.postgres_server import PostgresServer
@@ -227,6 +234,44 @@ async def test_what_the_database_refuses_was_not_written(postgres: PostgresServe
         assert not caught.value.unknown
         postgres.psql("ALTER TABLE heddle_changes DROP CONSTRAINT no", database)
         assert await documents.write([write("b")])
+
+
+def certificate() -> tuple[bytes, bytes]:
+    """Of 127.0.0.1, by itself; and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "postgres")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    return made.public_bytes(pem), key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+
+
+async def test_tls_is_as_the_address_says(fragile: PostgresServer, tmp_path: Path):
+    right, wrong = tmp_path / "right.pem", tmp_path / "wrong.pem"
+    content, key = certificate()
+    right.write_bytes(content)
+    wrong.write_bytes(certificate()[0])
+    address = fragile.database()
+    fragile.stop()
+    fragile.speak_tls(content, key)
+    fragile.start()
+    async with opened(PostgresDocuments(f"{address}?sslmode=verify-full&sslrootcert={right}")) as documents:
+        assert await documents.write([write()])
+        assert fragile.psql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+                            " WHERE application_name = 'heddle'") == "t"  # fmt: skip
+    with pytest.raises(UnavailableError, match="certificate"):
+        await PostgresDocuments(f"{address}?sslmode=verify-full&sslrootcert={wrong}").open()
+    other = address.replace("127.0.0.1", "localhost")
+    with pytest.raises(UnavailableError, match="certificate"):
+        await PostgresDocuments(f"{other}?sslmode=verify-full&sslrootcert={right}").open()
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch):

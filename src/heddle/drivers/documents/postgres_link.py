@@ -62,22 +62,22 @@ class Link:
                 self._dsn, timeout=timeout_s, command_timeout=COMMAND_S, server_settings=settings
             )
         except ValueError as exc:
+            if isinstance(exc, OSError):
+                # A certificate that is not trusted is both.
+                raise
             raise _unusable(exc) from None
 
     async def pool(self, size: int) -> Any:
-        """Connections that are shared. Raises as `connect` does."""
-        try:
-            return await self._asyncpg.create_pool(
-                self._dsn,
-                # None is kept open by the pool itself: it would complain with a trace while the server is away.
-                min_size=0,
-                max_size=size,
-                timeout=CONNECT_S,
-                command_timeout=COMMAND_S,
-                server_settings=_SESSION,
-            )
-        except ValueError as exc:
-            raise _unusable(exc) from None
+        """Connections that are shared, each made when it is first needed. Raises nothing."""
+        # None is kept open by the pool itself: it would complain with a trace while the server is away.
+        return await self._asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_S,
+            command_timeout=COMMAND_S,
+            server_settings=_SESSION,
+        )
 
     async def end(self, opened: Any) -> None:
         """Close a connection or a pool, in good order if that is possible in time; None is none."""
