@@ -1,5 +1,6 @@
 # Sourced, not run: what the tests need of the machine, checked before they start rather than failing inside one of them.
-# Servers are fakes in the tests' own process, on ephemeral loopback ports, so nothing is started here.
+# Servers are fakes in the tests' own process, on ephemeral loopback ports, or started by the tests that need them, so
+# nothing is started here; what is not installed is said, for its tests are skipped.
 
 # A test holds 1,000 slow connections, each with two ends in this process.
 files=$(ulimit -n)
@@ -15,3 +16,8 @@ with tempfile.TemporaryFile() as file:
     mmap.mmap(file.fileno(), 4096).close()
 socket.create_server(("127.0.0.1", 0)).close()
 PYTHON
+
+# The store of resources is tested on a PostgreSQL of its own (Debian's package keeps the server off the PATH).
+if ! command -v postgres >/dev/null && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+    echo "services: no PostgreSQL here (apt-get install postgresql); its tests are skipped" >&2
+fi
