@@ -132,9 +132,12 @@ class Assembly:
         targets, servers = self._kinds["target"].values(), self._kinds["server"].values()
         listeners = any(one.protocol == "MCP" for one in self._kinds["listener"].values())
         declared = "declared/servers" in self._kinds["declared"].by_name
-        if not servers and not declared and (targets or listeners):
-            offered = tuple(ServerTargetSpec(target=one.name) for one in targets)
-            servers = (McpServerSpec(name="default", path="/mcp", targets=offered),)
+        if not declared and (targets or listeners):
+            open_to_all = self._kinds["offered"].by_name
+            offered = tuple(
+                ServerTargetSpec(target=one.name) for one in targets if f"offered/{one.name}" in open_to_all
+            )
+            servers = (McpServerSpec(name="default", path="/mcp", targets=offered), *servers)
         return McpSpec(
             targets=targets,
             servers=servers,
@@ -143,8 +146,8 @@ class Assembly:
         )
 
     def _no_models(self) -> tuple[ModelSpec, ...]:
-        """Models were declared and none can be served. A list without any would open every name of a sole provider, so
-        there is one that is nobody's."""
+        """No model can be served. A list without any would open every name of a sole provider, so there is one that is
+        nobody's."""
         providers = self._kinds["provider"].values()
         nobody = MatchSpec(users=(MARK,))
         return tuple(ModelSpec(name=MARK, provider=one.spec.name, access=nobody) for one in providers[:1])

@@ -78,13 +78,19 @@ BODIES: dict[str, Any] = {
     "target": McpTargetSpec,
     "server": McpServerSpec,
     "declared": bool,
+    "offered": bool,
     "route": RouteSpec,
     "agent": AgentSpec,
     "agentmodel": AgentModelSpec,
     "secret": str,
 }
-"""Kind of part -> what it holds. `declared/models` and `declared/servers` are there when one was declared, even if none
-can be served: what stands in for none at all (every model of the sole provider, a server of all tools) must not."""
+"""Kind of part -> what it holds.
+
+Three of them hold nothing but that they are there, because what a snapshot means by a list without entries must not
+come about by what is merely left out. `declared/models`: where no model is listed no name is served, rather than every
+name by a sole provider. `declared/servers`: the root namespace has virtual servers, so there is none of all its tools.
+`offered/NAME`: a target that the latter offers.
+"""
 
 
 class SnapshotPart(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

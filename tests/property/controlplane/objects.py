@@ -100,7 +100,7 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             some(retry=some(attempts=pick(1, 2))),
             some(budget=some(limitUsd=1.0, window="24h", match=pick({}, {"tenant": "team"}))),
             some(guard=some(recognisers=pick("card", "nonsense"))),
-            some(prices=lists(some(model="gpt", provider=name, input=1.0))),
+            some(prices=lists(some(model="gpt", provider=name, input=1.0, output=2.0))),
             some(cache=some(ttl="1m"), retry={}),
         )
     ),

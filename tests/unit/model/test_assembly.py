@@ -102,7 +102,9 @@ def test_a_reference_that_a_part_does_not_say_it_needs_is_a_text():
 
 def test_one_virtual_server_offers_everything_where_none_is_declared():
     target = part(McpTargetSpec(name="files", connect=HttpSpec(url="http://127.0.0.1/")))
-    (server,) = assemble({"target/files": target}).mcp.servers
+    others = part(McpTargetSpec(name="files.team", connect=HttpSpec(url="http://127.0.0.1/")))
+    parts = {"target/files": target, "target/files.team": others, "offered/files": part(True)}
+    (server,) = assemble(parts).mcp.servers
     assert (server.name, server.path, [one.target for one in server.targets]) == ("default", "/mcp", ["files"])
     assert assemble({"target/files": target, "declared/servers": part(True)}).mcp.servers == ()
 

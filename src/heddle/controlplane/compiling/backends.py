@@ -27,6 +27,7 @@ from heddle.model.resources_heddle import Backend
 from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 from heddle.model.rules import check_rules
 from heddle.model.rules_mcp_targets import check_targets
+from heddle.model.snapshot import ModelSpec
 
 MODELS = ("HTTP",)
 """Who needs what is about models: listeners of these protocols."""
@@ -109,6 +110,12 @@ def _provider(work: Work, provider: Provider, name: str) -> Fragment:
     if prices:
         work.parts[f"prices/{prices}"] = Piece(data, protocols=MODELS)
     work.part(f"provider/{name}", ProviderPart(spec=spec, prices=prices), protocols=MODELS)
+    work.part("declared/models", True, order="-", protocols=MODELS)
+    root = work.around.root
+    alone = work.lookup.sole(("providers-of", root)) if work.namespace == root else None
+    if alone is not None and not work.lookup.any(("models-of", root)):
+        # Where the root namespace has one provider and no Models, every name is that provider's.
+        work.part(f"model/* {name}", ModelSpec(name="*", provider=name), order="2", protocols=MODELS)
     return work.done(plan.providers[0].value)
 
 
@@ -140,6 +147,8 @@ def _target(work: Work, placed: Placed[McpTarget], name: str) -> Fragment:
     spec = compile_target(plan.targets[0], Values(plan, work.values, work.report), work.report)
     _warned(work)
     work.part(f"target/{name}", spec, protocols=TOOLS)
+    if work.namespace == work.around.root:
+        work.part(f"offered/{name}", True, protocols=TOOLS)
     return work.done(plan.targets[0].value)
 
 

@@ -17,7 +17,6 @@ from heddle.controlplane.compiling.agents import (
 )
 from heddle.controlplane.compiling.audience import Audiences, Published
 from heddle.controlplane.compiling.backends import (
-    MODELS,
     TOOLS,
     backend_facts,
     compile_backend,
@@ -58,7 +57,7 @@ class _Kind(NamedTuple):
     unread: Callable[[Work], Fragment] | None = None
     """What becomes of one that cannot be read; None refuses it."""
     declares: str = ""
-    """The part that says that there is one, whatever is wrong with it."""
+    """The part that says that there is one in the root namespace, whatever is wrong with it."""
     protocols: tuple[str, ...] = ()
     """Of that part."""
     closed: Callable[[Work], Fragment] | None = None
@@ -83,7 +82,7 @@ _KINDS: dict[str, _Kind] = {
     "modelconfigs.kagent.dev": _Kind(1, compile_model_config, lambda seen, _: named_facts(seen)),
     "modelproviderconfigs.kagent.dev": _Kind(1, compile_model_provider),
     "policies.heddle.dev": _Kind(2, compile_policy, policy_facts, unread_policy, closed=closed_policy),
-    "models.heddle.dev": _Kind(3, compile_served_model, model_facts, None, "declared/models", MODELS),
+    "models.heddle.dev": _Kind(3, compile_served_model, model_facts),
     "virtualservers.heddle.dev": _Kind(3, compile_virtual_server, server_facts, None, "declared/servers", TOOLS),
     "httproutes.gateway.networking.k8s.io": _Kind(4, compile_route),
     "agents.kagent.dev": _Kind(4, compile_agent, lambda seen, _: named_facts(seen)),
@@ -252,7 +251,9 @@ class Compiler:
         if seen is None:
             return self._replace(key, "", None, {})
         lookup = Lookup(self._answer)
-        fragment = _declared(_fragment(Work(seen, lookup, self._around)), _KINDS[key.resource])
+        fragment = _fragment(Work(seen, lookup, self._around))
+        if key.namespace == self._around.root:
+            fragment = _declared(fragment, _KINDS[key.resource])
         return self._replace(key, seen.order, fragment, lookup.answers)
 
     def _replace(self, key: Key, order: str, fragment: Fragment | None, answers: dict[Question, Any]) -> set[Topic]:

@@ -154,7 +154,9 @@ def _exposed(work: Work, listener: Listener) -> list[Fault]:
         return [Fault("NotProtected", f"is not bound on {listener.address}: {said}")]
     if work.lookup.any(("enforced", "global")) or work.lookup.any(("enforced", f"listener:{listener.name}")):
         return []
-    if listener.protocol == "MCP" and work.lookup.any(("servers",)) and not work.lookup.any(("open-servers",)):
+    # Without a VirtualServer of the root namespace there is one of all its tools, which has no rules.
+    ruled = work.lookup.any(("servers-of", work.around.root)) and not work.lookup.any(("open-servers",))
+    if listener.protocol == "MCP" and ruled and work.lookup.any(("servers",)):
         return []
     said = "no authorization policy that is enforced stands before it"
     return [Fault("NotProtected", f"is not bound on {listener.address}: {said}")]

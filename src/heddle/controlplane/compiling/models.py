@@ -19,6 +19,7 @@ from heddle.controlplane.verify import verify_plan
 from heddle.model.config_llm import ModelEntry, Provider, Retry
 from heddle.model.config_mcp import McpServer, ServerTarget, VersionedTool, parts_of, path_of, prefix_of
 from heddle.model.config_mcp_targets import McpTarget
+from heddle.model.config_policies import Match
 from heddle.model.match import is_glob
 from heddle.model.plan import Placed, Plan
 from heddle.model.resources_heddle import Model, VirtualServer
@@ -27,18 +28,26 @@ from heddle.model.rules_mcp_servers import check_server
 from heddle.model.rules_models import check_models
 
 
-def model_facts(seen: Seen, root: str) -> tuple[Fact, ...]:  # noqa: ARG001 - callers name models without a namespace
+def model_facts(seen: Seen, root: str) -> tuple[Fact, ...]:
     """The names that it takes."""
+    namespace, name = seen.key[1:]
+    own = (Fact(("models-of", namespace)),)
     if not isinstance(seen.resource, Model):
-        return (Fact(("model", seen.key.name)),)
+        return (Fact(("model", _model_name(namespace, name, root))), *own)
     spec = seen.resource.spec
-    return tuple(Fact(("model", name)) for name in dict.fromkeys((spec.name or seen.key.name, *spec.aliases)))
+    names = dict.fromkeys(_model_name(namespace, one, root) for one in (spec.name or name, *spec.aliases))
+    return (*(Fact(("model", one)) for one in names), *own)
+
+
+def _model_name(namespace: str, name: str, root: str) -> str:
+    """What callers say. Outside of the root namespace it begins with the namespace: nobody's Model can stand before
+    the calls of others."""
+    return name if namespace == root else f"{namespace}/{name}"
 
 
 def compile_served_model(work: Work) -> Fragment:
     """A Model."""
-    spec: ModelEntry = work.seen.resource.spec
-    entry = msgspec.structs.replace(spec, name=spec.name or work.seen.key.name)
+    entry = _placed(work, work.seen.resource.spec)
     for name in (entry.name, *entry.aliases):
         unique(work, "model", name)
     providers: dict[str, Provider] = {}
@@ -60,6 +69,25 @@ def compile_served_model(work: Work) -> Fragment:
     made = compile_model(plan.models[0], "", _retry(work, entry))
     work.part(f"model/{entry.name}", made, order=_precedence(entry.name, work), protocols=MODELS)
     return work.done(entry.name)
+
+
+def _placed(work: Work, spec: ModelEntry) -> ModelEntry:
+    """A Model under the names that callers say. One outside of the root namespace is for callers of its own, unless it
+    says for whom, and its targets know it by the name that was written."""
+    name, namespace, root = spec.name or work.seen.key.name, work.namespace, work.around.root
+    if namespace == root:
+        return msgspec.structs.replace(spec, name=name)
+    if any(map(is_glob, (name, *spec.aliases))):
+        work.refused.append(Fault("NotPermitted", f"patterns of names stand in namespace `{root}`"))
+    targets = tuple(one if one.model else msgspec.structs.replace(one, model=name) for one in spec.targets)
+    return msgspec.structs.replace(
+        spec,
+        name=_model_name(namespace, name, root),
+        aliases=tuple(_model_name(namespace, one, root) for one in spec.aliases),
+        targets=targets,
+        model=spec.model if spec.model or targets else name,
+        access=spec.access or Match(tenant=namespace),
+    )
 
 
 def _without_providers(plan: Plan) -> Plan:
@@ -107,12 +135,13 @@ def _precedence(name: str, work: Work) -> str:
 def server_facts(seen: Seen, root: str) -> tuple[Fact, ...]:
     """The name and the paths that it takes."""
     namespace, name = seen.key[1:]
+    own = Fact(("servers-of", namespace))
     if not isinstance(seen.resource, VirtualServer):
-        return (Fact(("server", global_name(namespace, name, root))),)
+        return Fact(("server", global_name(namespace, name, root))), own
     server = _called(seen.resource.spec, namespace, name, root)
     path = path_of(server)
     claims = (path, f"{path}/sse", f"{path}/messages") if server.sse else (path,)
-    return Fact(("server", server.name)), *(Fact(("path", claim), server.listeners) for claim in claims)
+    return Fact(("server", server.name)), own, *(Fact(("path", claim), server.listeners) for claim in claims)
 
 
 def _called(server: McpServer, namespace: str, name: str, root: str) -> McpServer:
@@ -202,7 +231,10 @@ def _renamed(server: McpServer, names: dict[str, str]) -> McpServer:
 
 def _check_paths(work: Work, server: McpServer) -> None:
     """Two servers at one path of one listener: the younger would never be reached."""
-    path = path_of(server)
+    path, namespace = path_of(server), work.namespace
+    given = work.seen.resource.spec.path
+    if given and namespace != work.around.root and not given.startswith(f"/mcp/{namespace}/"):
+        work.refused.append(Fault("NotPermitted", f"in namespace `{namespace}` paths begin with `/mcp/{namespace}/`"))
     for claim in (path, f"{path}/sse", f"{path}/messages") if server.sse else (path,):
         for entry in work.lookup.every(("path", claim)):
             if entry.key == work.seen.key:

@@ -74,12 +74,67 @@ def test_a_reference_is_tried_again_when_what_it_names_appears():
     assert mesh.condition("Model/m", "ResolvedRefs") == ("False", "BackendNotFound")
 
 
+def names_of(mesh: Mesh) -> list[str]:
+    return [one.name for one in mesh.snapshot().models]
+
+
 def test_models_that_cannot_be_served_do_not_open_all_names_of_a_sole_provider():
-    mesh = Mesh().put("Backend/vendor", SCRIPTED).put("Model/m", "{provider: vendor, access: {tool: x}}")
+    mesh = Mesh().put("Backend/vendor", SCRIPTED)
+    assert names_of(mesh) == ["*"]
+    mesh.put("Model/m", "{provider: vendor, access: {tool: x}}")
     (model,) = mesh.snapshot().models
     assert model.name not in ("*", "m")
     assert model.access is not None
-    assert mesh.delete("Model/m").snapshot().models == ()
+    assert names_of(mesh.delete("Model/m")) == ["*"]
+
+
+def test_a_tenant_changes_nothing_of_what_the_root_namespace_serves():
+    mesh = Mesh().put("Backend/vendor", SCRIPTED).put("Backend/t", "mcp: {http: {url: 'http://127.0.0.1:9/'}}")
+    before = mesh.snapshot()
+    mesh.put("Backend/team/own", SCRIPTED).put("Model/team/gpt", "{provider: own}")
+    mesh.put("Backend/team/t", "mcp: {http: {url: 'http://127.0.0.1:9/'}}").put(
+        "VirtualServer/team/v", "{targets: [t]}"
+    )
+    after = mesh.snapshot()
+    assert [one for one in after.models if one in before.models] == list(before.models)
+    assert before.mcp.servers[0] in after.mcp.servers
+    assert [one.path for one in after.mcp.servers] == ["/mcp", "/mcp/v.team"]
+
+
+def test_a_provider_of_a_tenant_is_not_everybody_s():
+    mesh = Mesh().put("Backend/team/own", SCRIPTED)
+    (nobody,) = mesh.snapshot().models
+    assert nobody.access is not None
+    assert nobody.access.users == ("\0",)
+
+
+def test_a_tenant_s_model_is_called_by_its_namespace_and_for_its_own_callers():
+    mesh = Mesh().put("Backend/team/own", SCRIPTED)
+    mesh.put("Model/team/gpt", "{provider: own, aliases: [big]}").put(
+        "Model/team/open", "{provider: own, access: {user: u}}"
+    )
+    gpt, opened = mesh.snapshot().models
+    assert (gpt.name, gpt.aliases, gpt.model) == ("team/gpt", ("team/big",), "gpt")
+    assert gpt.access is not None
+    assert opened.access is not None
+    assert (gpt.access.tenants, opened.access.tenants, opened.access.users) == (("team",), (), ("u",))
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    ("Model/team/m", "{name: '*', provider: own}"),
+    ("Model/team/m", "{name: m, aliases: ['gpt-*'], provider: own}"),
+    ("VirtualServer/team/v", "{targets: [], path: /mcp}"),
+    ("VirtualServer/team/v", "{targets: [], path: /mcp/others}"),
+    ("Policy/team/p", "authorization: {action: allow}"),
+    ("Policy/team/p", "authentication: {type: none}"),
+    ("Policy/team/p", "prices: [{model: m, input: 1, output: 1}]"),
+    ("Policy/team/p", "rateLimit: {limit: 1, window: 1m, match: {tenant: other}}"),
+    ("Policy/team/p", "budget: {limitUsd: 1, window: 24h, match: {kubernetes: {namespace: '*'}}}"),
+])  # fmt: skip
+def test_what_is_everybody_s_is_said_in_the_root_namespace(path: str, body: str):
+    mesh = Mesh().put("Backend/team/own", SCRIPTED).put(path, body)
+    assert mesh.condition(path) == ("False", "NotPermitted")
+    assert mesh.put(path.replace("/team", ""), body).condition(path.replace("/team", ""))[1] != "NotPermitted"
 
 
 def test_virtual_servers_that_cannot_be_served_do_not_open_the_one_of_all_tools():

@@ -12,7 +12,7 @@ from heddle.controlplane.load import load
 from heddle.controlplane.prices import price_table
 from heddle.drivers.documents import Key
 from heddle.model.assembly import assemble
-from heddle.model.snapshot import Snapshot
+from heddle.model.snapshot import ModelSpec, Snapshot
 
 ROOT = Path(__file__).parents[4]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -49,6 +49,14 @@ def test_an_example_is_compiled_as_it_is_loaded(path: Path):
     from_files, from_objects = (
         plain(msgspec.json.decode(msgspec.json.encode(one))) for one in through_the_compiler(path)
     )
+    # What files leave to the gateway is said: without models every name is that of the sole provider.
+    sole = (
+        msgspec.structs.asdict(ModelSpec(name="*", provider=from_files["providers"][0]["name"]))
+        if from_files["providers"]
+        else {}
+    )
+    implied = plain(msgspec.json.decode(msgspec.json.encode([sole])))
+    from_files["models"] = from_files["models"] or (implied if sole else [])
     for field, value in from_files.items():
         assert from_objects[field] == value, field
 
