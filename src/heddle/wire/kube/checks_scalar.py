@@ -74,7 +74,7 @@ def min_length_check(schema: Mapping[str, Any], _: int) -> Check:
 
 def too_long(_: int, bound: int) -> tuple[str, str]:
     """Reason and words for a text that is too long."""
-    return "FieldValueTooLong", f"Too long: may not be more than {bound} bytes"
+    return "FieldValueTooLong", f"Too long: may not be more than {bound} {'byte' if bound == 1 else 'bytes'}"
 
 
 def pattern_check(schema: Mapping[str, Any], _: int) -> Check:

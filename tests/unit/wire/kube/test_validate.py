@@ -77,6 +77,7 @@ INVALID, KIND = "FieldValueInvalid", "FieldValueTypeInvalid"
             'Invalid value: "": spec.x in body should be at least 1 chars long',
         ),
         ({"type": "string", "maxLength": 3}, "abcd", "FieldValueTooLong", "Too long: may not be more than 3 bytes"),
+        ({"type": "string", "maxLength": 1}, "ab", "FieldValueTooLong", "Too long: may not be more than 1 byte"),
         (
             {"type": "string", "pattern": "^[a-z]+$"},
             "A",
