@@ -7,6 +7,7 @@ Owns the grammar and its errors. Small on purpose: no functions, no arithmetic, 
 import operator as operators
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from heddle.cli.resources_yaml import as_json
@@ -22,7 +23,7 @@ _STEP = re.compile(
     | \[\s*\?\(\s*@(?P<at>[^=!<>)\s]*)\s*(?:(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>[^)]*?))?\s*\)\s*\]""",
     re.VERBOSE,
 )
-MAX_RESULTS = 1_000_000
+MAX_RESULTS = 100_000
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "<": operators.lt,
     ">": operators.gt,
@@ -64,7 +65,7 @@ def look_up(path: str, value: Any) -> list[Any]:
         step = _STEP.match(text, at)
         if step is None:
             raise TemplateError(f"cannot read the path at {text[at : at + 30]!r}")
-        found = [below for one in found for below in _step(step, one)][:MAX_RESULTS]
+        found = list(islice((below for one in found for below in _step(step, one)), MAX_RESULTS))
         at = step.end()
     return found
 
