@@ -14,6 +14,7 @@ EventKind = Literal["ADDED", "MODIFIED", "DELETED"]
 
 _envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_encode_into = msgspec.json.Encoder().encode_into
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -76,4 +77,7 @@ def _versioned(body: bytes, version: int) -> bytes:
         raise ValueError("this is no object with metadata") from None
     metadata["resourceVersion"] = msgspec.Raw(b'"%d"' % version)
     top["metadata"] = msgspec.Raw(_encode(metadata))
-    return _encode(top)
+    # What `encode` returns keeps half as much again behind it, for as long as the object lives.
+    whole = bytearray()
+    _encode_into(top, whole)
+    return bytes(whole)
