@@ -35,14 +35,23 @@ def metadata(name: str) -> dict[str, Any]:
 
 
 def declared(count: int) -> list[tuple[Key, dict[str, Any]]]:
-    """A Gateway, a Service, and so many routes."""
+    """A Gateway, who may call it, a Service, and so many routes."""
     api = "gateway.networking.k8s.io/v1"
-    gateway = {"gatewayClassName": "heddle", "listeners": [{"name": "web", "protocol": "HTTP", "port": 8080}]}
+    gateway: dict[str, Any] = {
+        "gatewayClassName": "heddle",
+        "listeners": [{"name": "web", "protocol": "HTTP", "port": 8080}],
+    }
+    gateway["addresses"] = [{"type": "IPAddress", "value": "127.0.0.1"}]
+    policy = {"authentication": [{"type": "none"}]}
     service = {"ports": [{"port": 80}]}
     found = [
         (
             Key("gateways.gateway.networking.k8s.io", "default", "edge"),
             {"apiVersion": api, "kind": "Gateway", "metadata": metadata("edge"), "spec": gateway},
+        ),
+        (
+            Key("policies.heddle.dev", "default", "open"),
+            {"apiVersion": "heddle.dev/v1alpha1", "kind": "Policy", "metadata": metadata("open"), "spec": policy},
         ),
         (
             Key("services", "default", "app"),

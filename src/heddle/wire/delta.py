@@ -8,7 +8,7 @@ else; it proves nothing about who sent it, which is what the connection's certif
 Refuses, as `DeltaError`: what is oversized, undecodable, of another type than said, or not for the side that reads it.
 
 *Source:* MessagePack specification; the additive hash of sets: Bellare and Micciancio, "A New Paradigm for
-Collision-Free Hashing" (1997), section 5 (AdHash); ours is `docs/reference/ports.md`, protocol 1.
+Collision-Free Hashing" (1997), section 5 (AdHash); ours is `docs/concepts/distribution.md`, protocol 1.
 """
 
 import hashlib

@@ -118,6 +118,8 @@ class Gateway:
         self.runs: list[Snapshot] = []
         self.said: list[str] = []
         self.refuse: Callable[[Snapshot], str] = lambda _: ""
+        self.path = "listeners/web"
+        """What is named when it refuses."""
         self.pause_s = 0.0
         self.kept = Kept(state / FILE, identity.interest, Sealing(state / "seal.keys"))
         self.subscription = Subscription(
@@ -128,7 +130,7 @@ class Gateway:
         await asyncio.sleep(self.pause_s)
         why = self.refuse(snapshot)
         if why:
-            raise RejectedError(why, "listeners/web")
+            raise RejectedError(why, self.path)
         self.runs.append(snapshot)
 
     @property

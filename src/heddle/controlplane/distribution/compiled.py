@@ -2,7 +2,8 @@
 
 Owns the following of the store (each kind that is compiled, from one version on, nothing twice) and the writing of
 statuses, which is given up for nothing but a newer status: an object that somebody else writes at the same moment is
-read again. Gateways' verdicts are told to the compiler, by the objects that a rejected part was made of.
+read again. What gateways say is read in the store, too, where every replica writes it of its own: all replicas come to
+the same conditions. A rejection is told of the objects that the rejected part was made of.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from heddle.controlplane.access.caller import CONTROL_PLANE
 from heddle.controlplane.compiling import RESOURCES, Compiler, Programmed
-from heddle.controlplane.distribution.roll import GatewayRecord
+from heddle.controlplane.distribution.reporting import RESOURCE as STATUSES
 from heddle.controlplane.distribution.states import Settled
 from heddle.controlplane.distribution.views import EVERYTHING, Part
 from heddle.drivers.documents import Author, ConflictError, ExpiredError, Key, UnavailableError, Write
@@ -83,12 +84,13 @@ class Compiled:
         self._unsaid: dict[Key, dict[str, Any]] = {}
         """Statuses to be written."""
         self._to_say = asyncio.Event()
-        self._blamed: dict[str, tuple[Key, ...]] = {}
-        """Gateway -> the objects that it was last said to reject something of."""
+        self._blamed: dict[Key, tuple[Key, ...]] = {}
+        """GatewayStatus -> the objects that it was last said to reject something of."""
         self.changed: Callable[[], None] = lambda: None
         """Called when `settle` may find something; `Distribution.changed`."""
-        self._positions = dict.fromkeys(RESOURCES, store.version)
-        for resource in RESOURCES:
+        self._followed = (*RESOURCES, STATUSES)
+        self._positions = dict.fromkeys(self._followed, store.version)
+        for resource in self._followed:
             self._read(resource)
 
     @property
@@ -114,41 +116,47 @@ class Compiled:
         changed: dict[str, Part | None] = {name: Part(*published) for name, published in delta.changed.items()}
         return Settled(version, changed | dict.fromkeys(delta.removed))
 
-    def heard(self, record: GatewayRecord) -> None:
-        """What a gateway runs or rejects has changed: for `Roll.on_change`."""
-        blamed = self._compiler.makers(record.error_path) if record.error else ()
-        for key in self._blamed.pop(record.name, ()):
-            if key not in blamed:
-                self._compiler.programmed(key, None)
-        if record.error:
-            said = f"gateway {record.name}: {record.error}"
-            self._verdict(blamed or self._served(record), Programmed(False, "Rejected", said[:1024]))
-            self._blamed[record.name] = blamed
-        elif record.current:
-            self._verdict(self._served(record), Programmed(True, "Programmed"))
-        self.changed()
+    def _change(self, key: Key, value: dict[str, Any] | None) -> None:
+        if key.resource == STATUSES:
+            self._heard(key, (value or {}).get("status", {}))
+        else:
+            self._compiler.change(key, value)
+
+    def _heard(self, key: Key, status: dict[str, Any]) -> None:
+        """What a gateway runs or rejects has changed."""
+        rejected = status.get("rejected") or {}
+        path, said = str(rejected.get("path", "")), f"gateway {key.name}: {rejected.get('message', '')}"[:1024]
+        served = self._served(key, str(status.get("gateway", "")))
+        blamed = (self._compiler.makers(path) or tuple(served)) if rejected else ()
+        for before in self._blamed.pop(key, ()):
+            if before not in blamed:
+                self._compiler.programmed(before, None)
+        if blamed:
+            self._blamed[key] = blamed
+            self._verdict(blamed, Programmed(False, "Rejected", said))
+        elif status.get("connected") and status.get("version"):
+            self._verdict(served, Programmed(True, "Programmed"))
 
     def _verdict(self, keys: Sequence[Key], verdict: Programmed) -> None:
         for key in keys:
             self._compiler.programmed(key, verdict)
 
-    def _served(self, record: GatewayRecord) -> Sequence[Key]:
-        if record.gateway == EVERYTHING:
+    def _served(self, status: Key, gateway: str) -> Sequence[Key]:
+        if gateway == EVERYTHING:
             return [stored.key for stored in self._store.list(GATEWAYS)]
-        namespace, _, name = record.gateway.partition("/")
-        return [Key(GATEWAYS, namespace, name)]
+        return [Key(GATEWAYS, status.namespace, gateway)]
 
     async def run(self) -> None:
         """Follow the store and write statuses, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for resource in RESOURCES:
+            for resource in self._followed:
                 tasks.create_task(self._follow(resource))
             tasks.create_task(self._say())
 
     def _read(self, resource: str) -> set[Key]:
         found = set()
         for stored in self._store.list(resource):
-            self._compiler.change(stored.key, stored.object)
+            self._change(stored.key, stored.object)
             found.add(stored.key)
         return found
 
@@ -161,7 +169,7 @@ class Compiled:
                     stored = event.stored
                     gone = event.kind == "DELETED"
                     (known.discard if gone else known.add)(stored.key)
-                    self._compiler.change(stored.key, None if gone else stored.object)
+                    self._change(stored.key, None if gone else stored.object)
                     self._positions[resource] = stored.version
                     self.changed()
             except ExpiredError:
@@ -169,7 +177,7 @@ class Compiled:
                 self._positions[resource] = self._store.version
                 now = self._read(resource)
                 for key in known - now:
-                    self._compiler.change(key, None)
+                    self._change(key, None)
                 known = now
                 self.changed()
             except UnavailableError as exc:

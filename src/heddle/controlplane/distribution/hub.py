@@ -247,7 +247,13 @@ class Hub:
     def _offer(self, follower: Follower, now_s: float) -> None:
         """Send it the newest state, if that is news to it and it is time."""
         self._paced.discard(follower)
-        if follower.sent is not None or follower.view.at.digest in (follower.base.digest, follower.refused):
+        if follower.sent is not None or follower.view.at.digest == follower.refused:
+            return
+        if follower.view.at.digest == follower.base.digest:
+            if follower.refused:
+                # What it rejected was taken back: it runs what it should without being sent anything.
+                follower.refused = ""
+                self.roll.runs(follower.name, follower.base)
             return
         if now_s < follower.next_s:
             self._paced.add(follower)

@@ -4,7 +4,9 @@ Owns how often: who came, left or rejected something is written within a second;
 in half a minute, so that a thousand gateways and a change a second are some thirty writes a second and none while
 nothing happens. What cannot be written is tried again with what is so by then.
 
-Refuses to touch what another replica has written of a gateway that went there.
+Each object says which replica the gateway is connected to. A replica that was killed could not say goodbye for its
+gateways: it does so after its next start, for those that have not come back within a minute. Refuses to touch what
+another replica has written of a gateway that went there.
 """
 
 import asyncio
@@ -25,9 +27,15 @@ RESOURCE = "gatewaystatuses.heddle.dev"
 TURN_S = 1.0
 QUIET_S = 30.0
 """Between two writes of one gateway's version, when nothing else changed."""
+BEHIND_S = 5.0
+"""How long a gateway may take for a version before it is said to be behind."""
 BATCH = 250
 """Most objects that are written at a time."""
 DEFAULT_NAMESPACE = "default"
+REPLICA = "heddle.dev/connected-to"
+"""Annotation: the replica that wrote it."""
+RETURN_S = 60.0
+"""How long after a start the gateways of the time before have to come back."""
 
 
 class _Stored(Protocol):
@@ -45,6 +53,10 @@ class Store(Protocol):
         """The object, or None."""
         ...
 
+    def list(self, resource: str, namespace: str | None = None) -> Sequence[_Stored]:
+        """All of a kind."""
+        ...
+
     async def write(self, writes: Sequence[Write]) -> object:
         """All or none. Raises ConflictError, UnavailableError."""
         ...
@@ -53,30 +65,46 @@ class Store(Protocol):
 class Reporting:
     """Follows a roll, and writes what is new on it."""
 
-    def __init__(self, roll: Roll, store: Store, now: Callable[[], float]) -> None:
-        """`now` is Unix time in seconds."""
+    def __init__(self, roll: Roll, store: Store, replica: str, now: Callable[[], float]) -> None:
+        """`replica` is this one's name, the same after a restart; `now` is Unix time in seconds."""
         self._roll = roll
+        self._replica = replica
         self._store = store
         self._now = now
         self._unwritten: dict[str, float] = {}
         """Name -> Unix time from which it is to be written."""
-        self._written: dict[str, tuple[float, tuple[object, ...]]] = {}
-        """Name -> when, and what of it is urgent when it changes."""
+        self._written: dict[str, tuple[float, GatewayRecord]] = {}
+        """Name -> when, and as what."""
         self._news = asyncio.Event()
         roll.on_change(self._changed)
 
     def _changed(self, record: GatewayRecord) -> None:
-        written_s, urgent = self._written.get(record.name, (0.0, ()))
-        due_s = written_s + (QUIET_S if urgent == _urgent(record) else 0.0)
-        self._unwritten[record.name] = min(due_s, self._unwritten.get(record.name, due_s))
+        self._unwritten[record.name] = self._due_s(record)
         self._news.set()
+
+    def _due_s(self, record: GatewayRecord) -> float:
+        """When it is to be written: at once, or when it has been behind, or was written last, for some time."""
+        written_s, written = self._written.get(record.name, (0.0, None))
+        if written is None or _urgent(written) != _urgent(record) or record.current > written.current:
+            return 0.0
+        return self._now() + BEHIND_S if written.current > record.current else written_s + QUIET_S
 
     async def run(self) -> None:
         """Write, until cancelled."""
+        asyncio.get_running_loop().call_later(RETURN_S, self.miss)
         while True:
             await self._news.wait()
             await asyncio.sleep(TURN_S)
             await self.turn()
+
+    def miss(self) -> None:
+        """Those that were connected here when this replica ended, and have not come back, are away."""
+        for stored in self._store.list(RESOURCE):
+            metadata, status = stored.object["metadata"], stored.object.get("status", {})
+            mine = metadata.get("annotations", {}).get(REPLICA) == self._replica
+            if mine and status.get("connected") and self._roll.get(metadata["name"]) is None:
+                gateway = f"{metadata['namespace']}/{status.get('gateway', '')}"
+                self._roll.missed(GatewayRecord(name=metadata["name"], gateway=gateway))
 
     async def turn(self) -> None:
         """Write what is due, up to a number."""
@@ -94,36 +122,36 @@ class Reporting:
             self._unwritten |= dict.fromkeys(due, now_s)
         else:
             for record in records:
-                self._written[record.name] = (now_s, _urgent(record))
+                self._written[record.name] = (now_s, record)
         if not self._unwritten:
             self._news.clear()
 
     def _write(self, record: GatewayRecord, now_s: float) -> Write | None:
         key = Key(RESOURCE, _namespace(record), record.name)
         stored = self._store.get(key)
-        if stored is not None and not record.connected and _is_elsewhere(stored.object, record):
+        if stored is not None and not record.connected and self._is_elsewhere(stored.object):
             return None
         made = _object(record, stored.object if stored is not None else None, now_s)
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), REPLICA: self._replica}
         if stored is not None and stored.object.get("status") == made["status"]:
             return None
         body = json.dumps(made, separators=(",", ":")).encode()
         author = Author(CONTROL_PLANE.name, "distribution", "update" if stored is not None else "create")
         return Write(key, body, stored.version if stored is not None else 0, author, now_s)
 
+    def _is_elsewhere(self, stored: dict[str, Any]) -> bool:
+        """Whether another replica has since been connected to."""
+        return bool(stored["metadata"].get("annotations", {}).get(REPLICA) != self._replica)
+
 
 def _urgent(record: GatewayRecord) -> tuple[object, ...]:
-    return record.connected, record.error, record.address, record.program
+    """What of it is told at once when it changes."""
+    return record.connected, record.error, record.address, record.program, bool(record.runs.digest)
 
 
 def _namespace(record: GatewayRecord) -> str:
     namespace, slash, _ = record.gateway.partition("/")
     return namespace if slash else DEFAULT_NAMESPACE
-
-
-def _is_elsewhere(stored: dict[str, Any], record: GatewayRecord) -> bool:
-    """Whether a replica of ours has since been connected to from another address."""
-    status = stored.get("status", {})
-    return bool(status.get("connected")) and status.get("address") != record.address
 
 
 def _object(record: GatewayRecord, before: dict[str, Any] | None, now_s: float) -> dict[str, Any]:
@@ -135,10 +163,16 @@ def _object(record: GatewayRecord, before: dict[str, Any] | None, now_s: float) 
         "sentVersion": record.wanted.short,
         "version": record.runs.short,
         "current": record.current,
-        "address": record.address,
-        "software": record.program,
-        "lastSeen": _time(max(record.since_s, record.runs_since_s)),
     }
+    if record.address or before is None:
+        status |= {
+            "address": record.address,
+            "software": record.program,
+            "lastSeen": _time(max(record.since_s, record.runs_since_s)),
+        }
+    else:
+        # Missed after a restart: where it was and when it was seen is known from before.
+        status = {**before["status"], **status, "version": before["status"].get("version", "")}
     if record.runs.digest:
         status["appliedAt"] = _time(record.runs_since_s)
     if record.error:

@@ -80,6 +80,11 @@ class Roll:
             self._set(msgspec.structs.replace(record, connected=False, since_s=self._now()))
             self._forget()
 
+    def missed(self, record: GatewayRecord) -> None:
+        """It was connected before this control plane was restarted, and is not."""
+        if record.name not in self._records:
+            self._set(msgspec.structs.replace(record, connected=False, since_s=self._now()))
+
     def wants(self, names: Iterable[str], wanted: Point) -> None:
         """They should run this."""
         for name in names:

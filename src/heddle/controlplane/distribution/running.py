@@ -7,6 +7,7 @@ empty state because nothing had been read yet. Whoever has sources starts this o
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -59,8 +60,8 @@ class Gateways:
         joining = Joining(self._state_dir, self._authority)
         self.distribution = distribution = await serve(compiled, self._authority, joining, self._listening)
         compiled.changed = distribution.changed
-        reporting = Reporting(distribution.roll, self._store, time.time)
-        distribution.roll.on_change(compiled.heard)
+        replica = f"{socket.gethostname()}:{distribution.address[1]}"
+        reporting = Reporting(distribution.roll, self._store, replica, time.time)
         self._tasks = [asyncio.create_task(_surviving(run)) for run in (compiled.run, reporting.run)]
 
     async def stop(self) -> None:

@@ -177,6 +177,22 @@ def test_what_was_rejected_is_not_offered_again_until_there_is_something_newer(r
     assert rig.roll.get("g").error == ""  # type: ignore[union-attr]
 
 
+def test_who_rejected_what_was_taken_back_runs_what_it_should(rig: Rig):
+    wire, (follower,) = rig.greet()
+    rig.ack(follower)
+    rig.pass_s(1)
+    rig.publish("bad")
+    rig.hub.reject(follower, Reject(follower.sent or Point(), "no"))
+    rig.pass_s(1)
+    rig.publish("0")
+    record = rig.roll.get("g")
+    assert record is not None
+    assert (record.error, record.current) == ("", True)
+    assert len(wire.updates) == 2
+    rig.publish("bad")
+    assert len(wire.updates) == 3, "it is news again"
+
+
 def test_what_was_rejected_is_offered_again_after_a_minute(rig: Rig):
     wire, (follower,) = rig.greet()
     rig.hub.reject(follower, Reject(follower.sent or Point(), "the port is taken"))
