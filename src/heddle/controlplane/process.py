@@ -31,7 +31,7 @@ from heddle.controlplane.access.trail import Trail
 from heddle.controlplane.api import serving
 from heddle.controlplane.api.application import ResourceApi, build
 from heddle.controlplane.api.housekeeping import Housekeeping
-from heddle.controlplane.api.parts import Hooks
+from heddle.controlplane.api.parts import Hooks, Rollback
 from heddle.controlplane.api.reviews import review_kinds
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
@@ -83,6 +83,8 @@ class ControlPlane:
         self._documents = documents
         self._audit = audit
         self._trail: Trail | None = None
+        self.rollbacks: dict[str, Rollback] = {}
+        """How objects go back that another part of the control plane makes; to be filled before the start."""
         self._ready = False
         self._tasks: list[asyncio.Task[None]] = []
         self._server: serving.ApiServer | None = None
@@ -154,6 +156,7 @@ class ControlPlane:
             openapi=Described(Kinds(kind for kind in self.kinds if "get" in kind.verbs)),
             clock=time.time,
             ready=self.ready,
+            rollbacks=self.rollbacks,
         )
 
 

@@ -28,7 +28,7 @@ from heddle.controlplane.distribution.running import Gateways
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.process import DEFAULT_PORT, FOLDER, ControlPlane, Settings
 from heddle.controlplane.sources import options
-from heddle.controlplane.sources.beside import Beside
+from heddle.controlplane.sources.beside import RESOURCE, Beside
 from heddle.controlplane.sources.cluster import ClusterStore
 from heddle.controlplane.sources.run import Specs
 from heddle.drivers.documents import UnavailableError
@@ -58,6 +58,7 @@ async def run(whole: Whole, ended: asyncio.Event) -> int:
     gateways: Gateways | None = None
     try:
         sources = Beside(whole.sources, state / FOLDER, plane.kinds)
+        plane.rollbacks[RESOURCE] = sources.roll_back
         await plane.start(sources.routes)
         sources.start(plane.authority, plane.address, plane.store)
         if await _unless(ended, sources.brought_in):

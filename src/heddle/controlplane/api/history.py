@@ -53,9 +53,11 @@ async def rollback(call: Call) -> answer.Answer:
     call.authorize("update")
     options = write_options(call.request, "UpdateOptions")
     await call.request.read()
-    writing.refuse_generated(call)
     wanted = _wanted(call.request.body)
     found = await _revisions(call)
+    if call.kind.resource in call.core.hooks.rollbacks:
+        return await _by_maker(call, found, wanted, dry_run=options.dry_run)
+    writing.refuse_generated(call)
     chosen = _chosen(call, found, wanted.to_version)
     if found[0].deleted:
         call.authorize("create")
@@ -66,6 +68,14 @@ async def rollback(call: Call) -> answer.Answer:
         return await _again(call, chosen, options)
     made, warnings = await rewrite(call, options, lambda old: _change(call, chosen, old))
     return writing.written(call, made, 200, warnings)
+
+
+async def _by_maker(call: Call, found: list[Revision], wanted: _Wanted, *, dry_run: bool) -> answer.Answer:
+    """Have whoever makes the object go back."""
+    if dry_run:
+        raise bad_request("what this would change is known only once it has been done; leave the dry run out")
+    earlier = _value(_chosen(call, found, wanted.to_version)) if wanted.to_version else None
+    return answer.of(await call.core.hooks.rollbacks[call.kind.resource](call.target.name, earlier))
 
 
 async def _again(call: Call, chosen: Revision, options: WriteOptions) -> answer.Answer:

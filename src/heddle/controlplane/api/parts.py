@@ -130,6 +130,8 @@ class Access(Protocol):
         ...
 
 
+Rollback = Callable[[str, Object | None], Awaitable[Object]]
+"""(name, earlier object or None for the one before) -> the object as it will be. Raises ApiError."""
 Virtual = Callable[[Caller, Object, str], Awaitable[Object]]
 """(caller, body, namespace) -> answer of a POST to a kind that is not stored, such as a review."""
 
@@ -172,3 +174,5 @@ class Hooks(NamedTuple):
     """Unix time."""
     ready: Callable[[], dict[str, bool]]
     """Named checks of `/readyz`."""
+    rollbacks: Mapping[str, "Rollback"] = {}
+    """Resource of a generated kind -> how it goes back: whoever made its objects knows."""

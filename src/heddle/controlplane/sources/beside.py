@@ -26,6 +26,7 @@ from heddle.controlplane.sources import hooks
 from heddle.controlplane.sources.git import GitSource
 from heddle.controlplane.sources.loop import Source
 from heddle.controlplane.sources.ownership import source_user
+from heddle.controlplane.sources.record import record_name
 from heddle.controlplane.sources.run import Specs, build, run
 from heddle.controlplane.sources.sync import Owned
 from heddle.controlplane.sources.writer import ApiWriter
@@ -33,7 +34,9 @@ from heddle.drivers.documents import Author, ConflictError, Key, UnavailableErro
 from heddle.drivers.kube import Reach
 from heddle.drivers.kube.client import Api
 from heddle.model.kinds import Kind, Kinds
+from heddle.model.resources_source import HEDDLE_VERSION
 from heddle.net.client import Client
+from heddle.wire.kube.status import ApiError
 
 _log = logging.getLogger("heddle.sources")
 
@@ -92,6 +95,22 @@ class Beside:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         await self._client.close()
+
+    async def roll_back(self, name: str, earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Have a branch stay at an earlier commit, that of an earlier version of its Source object or the one before.
+
+        Raises ApiError.
+        """
+        source = next((one for one in self.sources if record_name(one.name) == name), None)
+        if not isinstance(source, GitSource):
+            why = "only Git branches go back; a folder is what its files say"
+            raise ApiError(409, "Conflict", f'sources.heddle.dev "{name}" cannot be rolled back: {why}')
+        try:
+            commit = source.roll_back(str(((earlier or {}).get("status") or {}).get("commit") or ""))
+        except ValueError as exc:
+            raise ApiError(409, "Conflict", f'sources.heddle.dev "{name}" cannot be rolled back: {exc}') from exc
+        head = {"apiVersion": HEDDLE_VERSION, "kind": "Source", "metadata": {"name": name}}
+        return {**head, "spec": {"type": "Git", "place": source.place}, "status": {"commit": commit}}
 
     def _writer(self, source: Source, authority: Authority, server: str, store: Store) -> "_Writer":
         groups = [SOURCES, _GROUPS[source.kind]]

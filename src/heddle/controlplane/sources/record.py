@@ -26,6 +26,11 @@ class Seen(NamedTuple):
     commit_time: str = ""
 
 
+def record_name(source: str) -> str:
+    """Name of the Source object of a source, such as `folder-conf` of `folder:conf`."""
+    return resource_name(source.replace(":", "-"))
+
+
 class Record:
     """The Source object of one source."""
 
@@ -34,7 +39,7 @@ class Record:
         self._head = {
             "apiVersion": HEDDLE_VERSION,
             "kind": "Source",
-            "metadata": {"name": resource_name(source.replace(":", "-"))},
+            "metadata": {"name": record_name(source)},
             "spec": {"type": kind, "place": place},
         }
         self._conditions: dict[str, dict[str, Any]] = {}
