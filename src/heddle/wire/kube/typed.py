@@ -99,7 +99,9 @@ def _fields_of_map(value: dict[str, Any], structure: Structure) -> Fields | None
     for name, item in value.items():
         named = properties.get(name)
         below = _fields(item, named or structure.additional or ANY)
-        if named is None or item is None or (type(item) is dict and not item):
+        # A map of nothing but empty lists has no fields of its own. kube-apiserver leaves it to nobody then, and takes
+        # it away at the next apply of the same; here it is owned, as an empty map is.
+        if named is None or item is None or (type(item) is dict and below is None):
             below = _with_itself(below)
         if below is not None:
             made[f"f:{name}"] = below

@@ -132,15 +132,29 @@ def test_an_item_of_which_another_owns_a_part_stays_with_its_key():
 
 
 def test_an_emptied_list_goes_an_emptied_map_stays():
-    thing = Thing().apply("al", {"set": ["x"], "open": {"p": 1}}).apply("al", {"set": [], "open": {}})
+    thing = Thing().apply("al", {"set": ["x"], "keyed": [{"name": "x"}], "open": {"p": 1}})
+    thing.apply("al", {"set": [], "open": {}})
+    assert thing.spec == {"open": {}, "count": 1}
+
+
+def test_a_list_that_is_said_to_be_empty_is_there_the_next_time():
+    """As kube-apiserver has it, recorded: pruning takes the emptied list, and merging adds an empty one only after."""
+    thing = Thing().apply("al", {"set": ["x"]}).apply("al", {"set": []})
     assert "set" not in thing.spec
-    assert thing.spec["open"] == {}
+    assert thing.apply("al", {"set": []}).spec["set"] == []
+    live = thing.live
+    assert thing.apply("al", {"set": []}).live is live
 
 
 def test_a_field_that_holds_only_an_empty_list_is_not_lost():
     """kube-apiserver loses the whole spec here: such a field has no fields of its own in structured-merge-diff."""
     thing = Thing().apply("al", {"a": "1", "keyed": []}).apply("al", {})
     assert thing.spec == {"keyed": [], "count": 1}
+    thing.apply("al", {"keyed": []})
+    assert thing.spec == {"keyed": [], "count": 1}
+    assert thing.owners == {"al": {".spec"}}
+    live = thing.live
+    assert thing.apply("al", {"keyed": []}).live is live
 
 
 def test_a_removed_field_gets_its_default_again():
