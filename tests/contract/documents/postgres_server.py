@@ -91,7 +91,7 @@ class PostgresServer:
         """End it: at once, or with SIGINT in good order."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-            self.process.wait(20)
+            self.process.wait(60)
 
     def close(self) -> None:
         """End it and leave nothing behind."""
