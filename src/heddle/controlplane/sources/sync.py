@@ -105,7 +105,10 @@ class Sync:
         try:
             await self._writer.apply(one.kind, one.value, why)
         except ApiError as exc:
-            return _problem(place_of(exc, one), exc.message)
+            causes = (exc.details or {}).get("causes") or ()
+            others = exc.code == 409 and any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
+            hint = "delete it there, or leave the fields out here" if others else ""
+            return _problem(place_of(exc, one), exc.message, hint)
         return None
 
     async def _prune(self, gone: Owned, why: str) -> Problem | None:
@@ -123,8 +126,8 @@ def _order(one: Declaration) -> int:
     return _FIRST.index(one.kind.kind) if one.kind.kind in _FIRST else len(_FIRST)
 
 
-def _problem(place: Place, message: str) -> Problem:
-    return Problem("error", place.source.file, place.source.line(place.path), place.path, message)
+def _problem(place: Place, message: str, hint: str = "") -> Problem:
+    return Problem("error", place.source.file, place.source.line(place.path), place.path, message, hint)
 
 
 def _unique(declared: Sequence[Declaration]) -> tuple[dict[Key, Declaration], list[Problem]]:
