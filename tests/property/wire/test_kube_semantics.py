@@ -53,6 +53,11 @@ fieldsets = st.dictionaries(steps, nodes, max_size=4).map(parse)
 writes = st.tuples(st.sampled_from(["al", "bo", "up-al", "up-bo"]), specs, st.booleans())
 
 
+def law(*strategies, **named):
+    """It holds for all of these, however busy the machine is."""
+    return lambda test: settings(max_examples=150, deadline=None)(given(*strategies, **named)(test))
+
+
 def outcome(write, *arguments, **options):
     """What came of it: the result, or the status of the refusal."""
     try:
@@ -64,13 +69,13 @@ def outcome(write, *arguments, **options):
 # Patches
 
 
-@given(objects, objects)
+@law(objects, objects)
 def test_a_merge_patch_twice_is_the_same_as_once(live, patch):
     once = merge_patch(live, patch)
     assert merge_patch(once, patch) == once
 
 
-@given(objects)
+@law(objects)
 def test_a_merge_patch_onto_nothing_has_no_nulls_of_its_own_maps(patch):
     made = merge_patch({}, patch)
 
@@ -81,7 +86,7 @@ def test_a_merge_patch_onto_nothing_has_no_nulls_of_its_own_maps(patch):
     assert merge_patch(made, {}) == made
 
 
-@given(objects, objects)
+@law(objects, objects)
 def test_a_json_patch_that_replaces_everything(live, other):
     assert json_patch(live, [{"op": "replace", "path": "", "value": other}]) == other
     assert json_patch(live, [{"op": "test", "path": "", "value": live}]) == live
@@ -96,7 +101,7 @@ operations = st.fixed_dictionaries(
 )
 
 
-@given(objects, st.lists(operations, max_size=6) | documents)
+@law(objects, st.lists(operations, max_size=6) | documents)
 def test_any_json_patch_is_done_or_refused(live, patch):
     before = copy.deepcopy(live)
     made = outcome(json_patch, live, patch)
@@ -104,7 +109,7 @@ def test_any_json_patch_is_done_or_refused(live, patch):
     assert live == before
 
 
-@given(objects, documents)
+@law(objects, documents)
 def test_any_strategic_patch_is_done_or_refused(live, patch):
     before = copy.deepcopy(live)
     made = outcome(strategic_patch, {"spec": live}, {"spec": patch}, STRUCTURE)
@@ -115,7 +120,7 @@ def test_any_strategic_patch_is_done_or_refused(live, patch):
 # Schemas
 
 
-@given(specs | objects)
+@law(specs | objects)
 def test_what_is_pruned_and_defaulted_is_so_for_good(spec):
     value = configuration(copy.deepcopy(spec))
     prune(value, STRUCTURE)
@@ -126,14 +131,14 @@ def test_what_is_pruned_and_defaulted_is_so_for_good(spec):
     assert value == settled
 
 
-@given(specs)
+@law(specs)
 def test_specs_of_the_kind_are_valid(spec):
     value = configuration(copy.deepcopy(spec))
     default(value, STRUCTURE)
     assert validate(value, STRUCTURE) == []
 
 
-@given(documents)
+@law(documents)
 def test_any_value_is_judged(value):
     for one in (value, {"spec": value}, {"metadata": value}, {"spec": {"keyed": value, "set": value, "map": value}}):
         held = copy.deepcopy(one)
@@ -167,7 +172,7 @@ schemas = st.recursive(
 )
 
 
-@given(st.dictionaries(schema_words, schemas, max_size=4), documents)
+@law(st.dictionaries(schema_words, schemas, max_size=4), documents)
 def test_any_schema_is_followed_or_refused(schema, value):
     try:
         structure = Structure({"type": "object", "properties": {"spec": schema}})
@@ -179,7 +184,7 @@ def test_any_schema_is_followed_or_refused(schema, value):
 # Field sets
 
 
-@given(fieldsets, fieldsets)
+@law(fieldsets, fieldsets)
 def test_the_algebra_of_sets(one, other):
     both = union(one, other)
     assert both == union(other, one)
@@ -190,12 +195,12 @@ def test_the_algebra_of_sets(one, other):
     assert intersection(difference(one, other), other) == {}
 
 
-@given(fieldsets)
+@law(fieldsets)
 def test_what_is_written_is_read_as_it_was(fields):
     assert parse(json.loads(json.dumps(fields))) == fields
 
 
-@given(specs)
+@law(specs)
 def test_the_fields_of_an_object_are_those_it_has_over_an_empty_one(spec):
     """Every field of an applied object is one that an update to it would have added."""
     value = {"spec": spec}
@@ -204,7 +209,7 @@ def test_the_fields_of_an_object_are_those_it_has_over_an_empty_one(spec):
     assert difference(fields_of(value, STRUCTURE), added) == {}
 
 
-@given(specs, specs)
+@law(specs, specs)
 def test_there_and_back(one, other):
     changed, removed = compare({"spec": one}, {"spec": other}, STRUCTURE)
     again, gone = compare({"spec": other}, {"spec": one}, STRUCTURE)
@@ -224,8 +229,7 @@ def written(live, write, at):
     return {**new, "metadata": {**new["metadata"], "managedFields": owners}} if owners else new
 
 
-@settings(max_examples=150)
-@given(st.lists(writes, min_size=1, max_size=6))
+@law(st.lists(writes, min_size=1, max_size=6))
 def test_any_writes_by_any_writers(history):
     live = None
     for at, write in enumerate(history):
@@ -262,21 +266,21 @@ def holds(spec, applied):
         assert item.items() <= held[item["name"]].items()
 
 
-@given(specs)
+@law(specs)
 def test_one_applier_alone_gets_what_it_says(spec):
     live = apply(None, configuration(spec), edit("al"), STRUCTURE, force=False)
     live = apply(live, configuration({}), edit("al", at=1), STRUCTURE, force=False)
     assert {field: value for field, value in live["spec"].items() if value} == {"count": 1}
 
 
-@given(documents)
+@law(documents)
 def test_any_configuration_is_applied_or_refused(value):
     for config in (value, configuration(value), {"apiVersion": VERSION, "kind": "T", "metadata": value}):
         made = outcome(apply, None, config, edit("al"), STRUCTURE, force=False)
         assert isinstance(made, dict) or made == 400
 
 
-@given(documents, documents)
+@law(documents, documents)
 def test_any_update_is_tracked(one, other):
     for old, new in ((None, {"spec": one}), ({"spec": one}, {"spec": other}), ({"metadata": one}, {"metadata": other})):
         assert isinstance(track(old, new, edit("up", "Update"), Structure(SCHEMA)), list)
@@ -286,7 +290,7 @@ def test_any_update_is_tracked(one, other):
 
 
 @pytest.mark.parametrize("parse_selector", [parse_labels, parse_fields])
-@given(text=st.text(alphabet="ab=!(),><in \\/.-\0ä", max_size=20))
+@law(text=st.text(alphabet="ab=!(),><in \\/.-\0ä", max_size=20))
 def test_any_selector_is_read_or_refused(parse_selector, text):
     made = outcome(parse_selector, text)
     assert isinstance(made, tuple) or made == 400
