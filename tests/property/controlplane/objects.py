@@ -1,5 +1,7 @@
 """Small objects of all kinds that are compiled, right and wrong ones, in a few names and namespaces that meet often."""
 
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,15 +17,21 @@ TIMES = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z")
 _GATEWAY = "gateway.networking.k8s.io"
 
 
-def pick(*values: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from(values)
+Make = Callable[[Random], Any]
+"""Makes a value. Not a strategy: one drawn number makes a whole object, so that histories can be long."""
 
 
-def some(**fields: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """A mapping of fields, each of which may be a strategy."""
-    return st.fixed_dictionaries(
-        {name: one if isinstance(one, st.SearchStrategy) else st.just(one) for name, one in fields.items()}
-    )
+def pick(*values: Any) -> Make:
+    return lambda random: random.choice(values)
+
+
+def some(**fields: Any) -> Make:
+    """A mapping of fields, each of which may be made."""
+    return lambda random: {name: one(random) if callable(one) else one for name, one in fields.items()}
+
+
+def either(*makes: Make) -> Make:
+    return lambda random: random.choice(makes)(random)
 
 
 name = pick("a", "a", *NAMES, "gone")
@@ -31,25 +39,26 @@ namespace = pick(*NAMESPACES)
 broken = pick({}, {"spec": None}, {"spec": 5}, {"spec": {"nonsense": {"deep": [1, 2]}}}, {"spec": []})
 
 
-def refs(kinds: tuple[tuple[str, str], ...]) -> st.SearchStrategy[dict[str, Any]]:
-    def made(kind: tuple[str, str]) -> st.SearchStrategy[dict[str, Any]]:
-        plain = some(group=kind[0], kind=kind[1], name=name)
-        return st.one_of(plain, some(group=kind[0], kind=kind[1], name=name, namespace=namespace))
+def refs(*kinds: tuple[str, str]) -> Make:
+    def made(random: Random) -> dict[str, Any]:
+        group, kind = random.choice(kinds)
+        ref = {"group": group, "kind": kind, "name": name(random)}
+        return ref | ({"namespace": namespace(random)} if random.random() < 0.3 else {})
 
-    return pick(*kinds).flatmap(made)
+    return made
 
 
-def lists(of: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any]]:
-    return st.lists(of, max_size=most)
+def lists(of: Make, most: int = 2, least: int = 0) -> Make:
+    return lambda random: [of(random) for _ in range(random.randint(least, most))]
 
 
 _HEADERS = pick({}, {"x-key": "secret:a/api-key"}, {"x-key": "${KEY}"}, {"x": "configmap:a/k"})
-_RULE = st.one_of(
+_RULE = either(
     some(action=pick("allow", "deny"), when=pick("", "principal.user == 'u'", "this is no CEL")),
     some(action=pick("allow", "deny"), mode=pick("enforce", "audit"), name=name),
     some(action="nonsense"),
 )
-SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+SPECS: dict[str, Make] = {
     "namespaces": some(metadata=some(labels=pick({}, {"team": "x"}))),
     "services": some(spec=some(ports=pick([], [{"port": 80}]))),
     "configmaps": some(data=pick({}, {"k": "value"})),
@@ -57,7 +66,7 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "referencegrants.gateway.networking.k8s.io": some(
         spec=some(
             **{
-                "from": lists(refs((("kagent.dev", "Agent"), (_GATEWAY, "HTTPRoute"), ("heddle.dev", "Model")))),
+                "from": lists(refs(("kagent.dev", "Agent"), (_GATEWAY, "HTTPRoute"), ("heddle.dev", "Model"))),
                 "to": pick(
                     [{"group": "kagent.dev", "kind": "ModelConfig"}],
                     [{"group": "heddle.dev", "kind": "Backend", "name": "a"}, {"group": "kagent.dev", "kind": "Agent"}],
@@ -69,7 +78,7 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         spec=some(trustDomain=pick("one.example", "two.example"), admin=pick({"port": 9100}, {"port": 9200}))
     ),
     "backends.heddle.dev": some(
-        spec=st.one_of(
+        spec=either(
             some(provider=some(type=pick("scripted", "scripted", "nonsense"), apiKeySecret=pick("a", "gone"))),
             some(provider=some(type="openai", apiKey="${KEY}", name=name)),
             some(mcp=some(http=some(url=pick("http://127.0.0.1:9/mcp", "nonsense"), headers=_HEADERS))),
@@ -77,30 +86,31 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         )
     ),
     "models.heddle.dev": some(
-        spec=st.one_of(
+        spec=either(
             some(provider=name),
             some(name=pick("gpt", "gpt-*", "*"), targets=lists(some(provider=name, weight=pick(1, 2)))),
             some(aliases=lists(name), provider=pick("a", "a.team", "a.other")),
-            st.just({}),
+            pick({}),
         )
     ),
     "virtualservers.heddle.dev": some(
-        spec=st.one_of(
+        spec=either(
             some(targets=lists(name, 3), prefix=pick("auto", "always", "never")),
             some(targets=lists(some(name=name, fallbacks=lists(name))), listeners=lists(pick("mcp", "http"))),
             some(targets=lists(name), authorization=lists(_RULE), path=pick("/mcp", "/mcp/x")),
         )
     ),
     "policies.heddle.dev": some(
-        spec=st.one_of(
+        spec=either(
             some(authorization=_RULE, targetRefs=lists(some(kind="Gateway", name=name))),
             some(authorization=_RULE),
             some(authentication=pick({"type": "none"}, {"type": "api_key", "keys": [{"key": "${KEY}", "user": "u"}]})),
-            some(rateLimit=some(limit=pick(1, 2), window=pick("1m", "7s"))),
+            some(rateLimit=some(limit=pick(1, 2), window=pick("1m", "1h", "7s"))),
             some(retry=some(attempts=pick(1, 2))),
             some(budget=some(limitUsd=1.0, window="24h", match=pick({}, {"tenant": "team"}))),
-            some(guard=some(recognisers=pick("card", "nonsense"))),
+            some(guard=some(recognisers=pick("card", "card", "nonsense"))),
             some(prices=lists(some(model="gpt", provider=name, input=1.0, output=2.0))),
+            some(cache=some(ttl="1m")),
             some(cache=some(ttl="1m"), retry={}),
         )
     ),
@@ -128,7 +138,7 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             declarative=some(
                 modelConfig=pick("a", "b", "team/a", "../../x", "gone"),
                 tools=lists(
-                    st.one_of(
+                    either(
                         some(type="Agent", agent=some(name=pick("a", "b", "team/a"))),
                         some(type="McpServer", mcpServer=some(kind=pick("RemoteMCPServer", "", "Service"), name=name)),
                         some(
@@ -143,31 +153,30 @@ SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "gateways.gateway.networking.k8s.io": some(
         spec=some(
             gatewayClassName=pick("heddle", "heddle", "heddle", "other"),
-            addresses=pick([], [{"value": "0.0.0.0"}]),
+            addresses=pick([], [], [{"value": "0.0.0.0"}]),
             infrastructure=pick(
-                {}, {"parametersRef": {"group": "heddle.dev", "kind": "GatewayParameters", "name": "a"}}
+                {}, {}, {}, {"parametersRef": {"group": "heddle.dev", "kind": "GatewayParameters", "name": "a"}}
             ),
-            listeners=st.lists(
+            listeners=lists(
                 some(
                     name=pick("http", "mcp"),
                     port=pick(8080, 8081),
                     protocol=pick("HTTP", "heddle.dev/MCP"),
-                    hostname=pick("a.example", "*.example"),
+                    hostname=pick("a.example", "a.example", "b.test", "*.example"),
                 ),
-                min_size=1,
-                max_size=2,
+                least=1,
             ),
         )
     ),
     "httproutes.gateway.networking.k8s.io": some(
         spec=some(
-            parentRefs=lists(st.one_of(some(name=name), some(name=name, sectionName="http", namespace=namespace))),
+            parentRefs=lists(either(some(name=name), some(name=name, sectionName="http", namespace=namespace))),
             hostnames=lists(pick("a.example", "b.test")),
             rules=lists(
                 some(
                     matches=lists(some(path=some(type=pick("Exact", "nonsense"), value="/x"))),
                     backendRefs=lists(
-                        refs((("heddle.dev", "Backend"), ("heddle.dev", "Model"), ("", "Service"), ("x", "Y")))
+                        refs(("heddle.dev", "Backend"), ("heddle.dev", "Model"), ("", "Service"), ("x", "Y"))
                     ),
                 )
             ),
@@ -194,24 +203,38 @@ _TOGETHER = (
 
 
 @st.composite
-def histories(draw: st.DrawFn, most: int = 30) -> list[tuple[Key, dict[str, Any] | None]]:
+def histories(draw: st.DrawFn, most: int = 80) -> list[tuple[Key, dict[str, Any] | None]]:
     """Objects of some kinds written and deleted, one after the other."""
     resources = draw(st.sampled_from(_TOGETHER))
     who = complete(CALLERS, {"spec": {"authentication": {"type": "api_key", "keys": [{"key": "${KEY}", "user": "u"}]}}})
-    return [(CALLERS, who), *draw(st.lists(changes(resources), min_size=1, max_size=most))]
+    random = Random(draw(st.integers(0, 2**64)))
+    return [(CALLERS, who), *(change(random, resources) for _ in range(draw(st.integers(1, most))))]
 
 
-@st.composite
-def changes(draw: st.DrawFn, resources: tuple[str, ...]) -> tuple[Key, dict[str, Any] | None]:
+def crowds(seed: int, size: int = 300) -> dict[Key, dict[str, Any]]:
+    """Many objects of all kinds at once; the few that are named by others are among them."""
+    random = Random(seed)
+    who = {"spec": {"authentication": {"type": "api_key", "keys": [{"key": "${KEY}", "user": "u"}]}}}
+    made = {CALLERS: complete(CALLERS, who, created="2025-01-01T00:00:00Z")}
+    for number in range(size):
+        key, raw = change(random, tuple(SPECS))
+        if random.random() < 0.6 and key.resource != "namespaces":
+            key = key._replace(name=f"{key.name}-{number}")
+        if raw is not None:
+            made[key] = complete(key, {name: one for name, one in raw.items() if name != "metadata"})
+    return made
+
+
+def change(random: Random, resources: tuple[str, ...]) -> tuple[Key, dict[str, Any] | None]:
     """One object written or deleted."""
-    resource = draw(st.sampled_from(resources))
-    key = Key(resource, draw(pick("default", "default", *NAMESPACES)), draw(pick("a", "a", *NAMES)))
+    resource = random.choice(resources)
+    key = Key(resource, random.choice(("default", "default", *NAMESPACES)), random.choice(("a", "a", *NAMES)))
     if resource == "namespaces":
-        key = Key(resource, "", draw(namespace))
-    if draw(st.integers(0, 5)) == 0:
+        key = Key(resource, "", namespace(random))
+    if random.random() < 0.2:
         return key, None
-    body = draw(broken) if draw(st.integers(0, 11)) == 0 else draw(SPECS[resource])
-    return key, complete(key, body, created=draw(pick(*TIMES)))
+    body = (broken if random.random() < 0.1 else SPECS[resource])(random)
+    return key, complete(key, body, created=random.choice(TIMES))
 
 
 def complete(key: Key, body: dict[str, Any], *, created: str = TIMES[0], generation: int = 1) -> dict[str, Any]:

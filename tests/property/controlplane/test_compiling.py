@@ -1,11 +1,13 @@
 """Incremental equals full: whatever was created, changed and deleted before, the same objects come to the same."""
 
+from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.property.controlplane.objects import ENVIRONMENT, SECRET, histories
+from tests.property.controlplane.objects import ENVIRONMENT, SECRET, crowds, histories
 
 from heddle.controlplane.compiling import Compiler, Published, Surroundings
 from heddle.drivers.documents import Key
@@ -89,3 +91,26 @@ def test_settling_twice_changes_nothing_and_a_status_that_was_written_is_not_wri
     delta = compiler.settle()
     assert (delta.changed, delta.removed, compiler.compiled) == ({}, [], before)
     assert compiler.conditions(NOW_S + 60) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_incremental_equals_full_in_a_crowd(seed: int) -> None:
+    random, objects = Random(seed), crowds(seed)
+    compiler, assembly = afresh(objects), Assembly()
+    assembly.apply(bodies(compiler.full()))
+    others = crowds(seed + 1_000)
+    for _ in range(15):
+        for key in random.sample(sorted(objects), 10):
+            compiler.change(key, None)
+            del objects[key]
+        for key in random.sample(sorted(others), 15):
+            objects[key] = others[key]
+            compiler.change(key, others[key])
+        delta = compiler.settle()
+        assembly.apply({**bodies(delta.changed), **dict.fromkeys(delta.removed)})
+    full = afresh(objects)
+    assert compiler.full() == full.full()
+    assert assembly.snapshot("v") == assemble(bodies(full.full()), "v")
+    said = dict(compiler.conditions(NOW_S))
+    assert said == dict(full.conditions(NOW_S))
+    assert_no_secret(bodies(full.full()))

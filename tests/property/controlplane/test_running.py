@@ -3,16 +3,13 @@
 import asyncio
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from tests.property.controlplane.objects import histories
+import pytest
+from tests.property.controlplane.objects import crowds
 from tests.property.controlplane.test_compiling import afresh, bodies
 
 from heddle.dataplane.gateway import Runtime
 from heddle.dataplane.guards import build_guards
-from heddle.drivers.documents import Key
 from heddle.drivers.sealing import Sealing
 from heddle.model.assembly import assemble
 from heddle.model.snapshot import Snapshot
@@ -33,10 +30,14 @@ async def run(snapshot: Snapshot, folder: Path) -> None:
     runtime.close()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(histories())
-def test_a_gateway_runs_what_comes_of_any_objects(history: list[tuple[Key, dict[str, Any] | None]]) -> None:
-    compiler = afresh({key: raw for key, raw in history if raw is not None})
-    snapshot = assemble(bodies(compiler.full()), "v")
-    with TemporaryDirectory() as folder:
-        asyncio.run(run(snapshot, Path(folder)))
+@pytest.mark.parametrize("seed", range(25))
+def test_a_gateway_runs_what_comes_of_any_objects(seed: int, tmp_path: Path) -> None:
+    snapshot = assemble(bodies(afresh(crowds(seed)).full()), "v")
+    asyncio.run(run(snapshot, tmp_path))
+
+
+def test_there_is_something_to_run() -> None:
+    made = [assemble(bodies(afresh(crowds(seed)).full()), "v") for seed in range(25)]
+    for field in ("listeners", "providers", "models", "authorization", "limits", "budgets", "guards", "caching"):
+        assert sum(bool(getattr(one, field)) for one in made) >= 3, field
+    assert all(one.mcp.servers and one.mcp.targets for one in made)
