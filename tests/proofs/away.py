@@ -58,6 +58,8 @@ spec: {{name: {name}, provider: offline}}
 ---
 """
 CALLERS = 4
+CALLS_PER_S = 50
+"""Of all callers together: what is asked here is whether any fails, and not how many are borne."""
 
 
 class Running:
@@ -136,8 +138,9 @@ class Machines:
 class Load:
     """Calls, one after another by several callers, until the block is left."""
 
-    def __init__(self, ports: list[int]) -> None:
-        self._ports = ports
+    def __init__(self, ports: list[int], calls_per_s: float = 800) -> None:
+        """At most so many calls a second."""
+        self._ports, self._pause_s = ports, CALLERS / calls_per_s
         self._stop = threading.Event()
         self.calls = 0
         self.failed: list[str] = []
@@ -163,7 +166,7 @@ class Load:
                 self.calls += 1
                 if outcome:
                     self.failed.append(outcome)
-            time.sleep(0.005)
+            time.sleep(self._pause_s)
 
     def _once(self, body: str, number: int) -> str:
         """Why it failed; empty when it was answered."""
@@ -198,9 +201,9 @@ def machines(folder: Path) -> Iterator[Machines]:
         made.end()
 
 
-def away(folder: Path, seconds: float) -> Load:
+def away(folder: Path, seconds: float, calls_per_s: float = 800) -> Load:
     """Have the control plane away for so long; what became of the calls."""
-    with machines(folder) as made, Load(list(made.ports.values())) as load:
+    with machines(folder) as made, Load(list(made.ports.values()), calls_per_s) as load:
         time.sleep(1)
         made.plane.kill()
         time.sleep(seconds / 3)
@@ -218,9 +221,10 @@ def away(folder: Path, seconds: float) -> Load:
 
 def run(folder: Path, size: int) -> Result:
     """Away for `size` seconds."""
-    load = away(folder / "away", size)
+    load = away(folder / "away", size, CALLS_PER_S)
     result = Result("The control plane away under load", ["seconds away", "calls", "failed"])
     result.rows.append([size, load.calls, len(load.failed)])
+    result.targets.append(Target("calls", float(load.calls), at_least=size * CALLS_PER_S / 4))
     result.targets.append(Target("failed calls", float(len(load.failed)), at_most=0))
     result.notes += [f"`{one[:300]}`" for one in load.failed[:5]]
     return result
