@@ -137,7 +137,9 @@ async def create(connection: Connection, number: int, count: int) -> int:
 async def apply(connection: Connection, number: int, count: int) -> int:
     """Server-side apply that changes something."""
     path = f"{_KIND}/a-{number}-{count % 20}?fieldManager=bench&force=true"
-    return await connection.call("PATCH", path, model(f"a-{number}-{count % 20}", count), "application/apply-patch+yaml")
+    return await connection.call(
+        "PATCH", path, model(f"a-{number}-{count % 20}", count), "application/apply-patch+yaml"
+    )
 
 
 async def get(connection: Connection, number: int, count: int) -> int:

@@ -9,7 +9,21 @@ import signal
 import sys
 from collections.abc import Callable
 
-from bench import cache, chat, distribution, guards, mcp, memory, reload, start, store, stream, sweep, translation
+from bench import (
+    cache,
+    chat,
+    controlplane,
+    distribution,
+    guards,
+    mcp,
+    memory,
+    reload,
+    start,
+    store,
+    stream,
+    sweep,
+    translation,
+)
 from bench.figures import Options, Result, page, record, recorded
 from bench.gateways import GATEWAYS, HOME, ROOT, available
 from bench.mcp_peers import PEERS
@@ -25,10 +39,21 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "cache": cache.run,
     "translation": translation.run,
     "mcp": mcp.run,
+    "controlplane": controlplane.run,
     "distribution": distribution.run,
     "store": store.run,
 }
-ABOUT_OURS_ALONE = {"distribution", "sweep", "memory", "reload", "guards", "cache", "translation", "store"}
+ABOUT_OURS_ALONE = {
+    "controlplane",
+    "distribution",
+    "sweep",
+    "memory",
+    "reload",
+    "guards",
+    "cache",
+    "translation",
+    "store",
+}
 
 
 def arguments() -> argparse.Namespace:

@@ -41,6 +41,8 @@ from heddle.wire.kube.status import ApiError, bad_request, forbidden, not_found
 
 _log = logging.getLogger("heddle.api")
 
+REQUEST_TIMEOUT_S = 60.0
+"""How long a request may take until its answer begins, as in Kubernetes."""
 _HEALTH = {"healthz", "livez", "readyz"}
 _READS = {"GET", "HEAD"}
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
@@ -79,9 +81,13 @@ class ResourceApi:
         """The answer, and its place in the audit."""
         why = ""
         try:
-            answered = await self._answer(request)
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                answered = await self._answer(request)
         except ApiError as exc:
             answered, why = answer.failure(exc), exc.message
+        except TimeoutError:
+            said = "the request took too long; whether a write happened is not known"
+            answered = answer.failure(ApiError(504, "Timeout", said, {"retryAfterSeconds": 1}))
         except UnavailableError as exc:
             _log.warning("the store is unavailable: %s", exc)
             said = "the store cannot be reached now; whether the write happened is not known"

@@ -21,7 +21,7 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 READ = ("application/json", YAML, PROTOBUF)
 _MAX_QUOTED = 120
-"""How much of a bad body an error repeats; more could be somebody's secret."""
+"""How much of a bad body an error repeats."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -71,11 +71,17 @@ def _unreadable(raw: bytes, expected: str, exc: Exception) -> ApiError:
     reason = "unexpected end of JSON input" if "truncated" in str(exc) else str(exc)
     if isinstance(exc, UnicodeDecodeError):
         reason = "not UTF-8"
-    shown = raw[:_MAX_QUOTED].decode("utf-8", "replace") + ("..." if len(raw) > _MAX_QUOTED else "")
     return bad_request(
         f"the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; "
-        f"json parse error: {reason} ({shown})"
+        f"json parse error: {reason} ({_quoted(raw, expected)})"
     )
+
+
+def _quoted(raw: bytes, expected: str) -> str:
+    """The beginning of a body, for an error; of what may be secret, none of it."""
+    if expected == "Secret":
+        return f"{len(raw)} bytes"
+    return raw[:_MAX_QUOTED].decode("utf-8", "replace") + ("..." if len(raw) > _MAX_QUOTED else "")
 
 
 def _check_depth(value: Any, encoded: bytes) -> None:
@@ -152,7 +158,7 @@ def as_object(body: Body, raw: bytes, expected: str) -> dict[str, Any]:
         raise bad_request(f"the object provided is unrecognized (must be of type {expected}): found {found}")
     for field, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
         if not isinstance(body.value.get(field), str) or not body.value[field]:
-            shown = raw[:_MAX_QUOTED].decode("utf-8", "replace") + ("..." if len(raw) > _MAX_QUOTED else "")
+            shown = _quoted(raw, expected)
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {expected}): "
                 f"Object '{name}' is missing in '{shown}' ({shown})"

@@ -140,6 +140,8 @@ async def _apply(call: Call, options: WriteOptions) -> answer.Answer:
         except ApiError as exc:
             if exc.reason != "AlreadyExists" or options.dry_run:
                 raise
+            # Somebody else made it meanwhile: now it is a change.
+            call.authorize("patch")
             continue
         return writing.written(call, made, 201, warnings)
 

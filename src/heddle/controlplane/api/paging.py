@@ -1,13 +1,16 @@
-"""Pages of a list: the same snapshot on every page, or 410 once it is gone.
+"""Pages of a list: the same snapshot on every page, and 410 once the list is too old.
 
 Owns `continue` tokens and the snapshots that they point at. A snapshot holds references to versions that are kept
-anyway, a bounded number of them for a bounded time; nothing is copied.
+anyway, a bounded number of them for a bounded time; nothing is copied. Where it was dropped to make room, or another
+replica has it, the next page shows the present state under the version of the first page: a watch from that version
+tells the rest, and nobody's list breaks because somebody else lists much.
 *Source:* Kubernetes API concepts, "Retrieving large results sets in chunks", "Resource versions".
 """
 
 import base64
 import binascii
 import hashlib
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,8 +33,10 @@ class Token(msgspec.Struct, frozen=True):
 
     v: int
     """Version of the snapshot."""
-    at: int
-    """How many objects were sent."""
+    after: tuple[str, str]
+    """Namespace and name of the last object that was sent."""
+    s: int
+    """When the list began, Unix time."""
     of: str
     """Digest of what the list is of, so that a token is of use for that list only."""
 
@@ -92,39 +97,44 @@ def _identity(call: Call) -> str:
 def page(call: Call, chosen: Selector, snapshots: Snapshots) -> Page:
     """What a list answers. Raises ApiError 400 and 410."""
     limit = _limit(call.request.option("limit"))
-    given = call.request.option("continue")
-    if given:
-        return _next_page(call, snapshots, given, limit)
+    if call.request.option("continue"):
+        return _next_page(call, chosen, snapshots, limit)
     version = call.core.store.version
     found = scan(call, chosen)
     if not chosen.empty:
         found = [one for one in found if chosen.matches(one.object)]
     if not limit or len(found) <= limit:
         return Page(found, version, "", 0)
-    of = _identity(call)
+    of, now_s = _identity(call), call.core.hooks.clock()
     # A copy: the list of the store goes on changing.
-    snapshots.keep(of, version, tuple(found), call.core.hooks.clock())
-    return _cut(found, Token(version, 0, of), limit)
+    snapshots.keep(of, version, tuple(found), now_s)
+    return _cut(found, 0, Token(version, ("", ""), int(now_s), of), limit)
 
 
-def _next_page(call: Call, snapshots: Snapshots, given: str, limit: int) -> Page:
-    token = _read(given)
+def _next_page(call: Call, chosen: Selector, snapshots: Snapshots, limit: int) -> Page:
+    token, now_s = _read(call.request.option("continue")), call.core.hooks.clock()
     if token.of != _identity(call):
         raise bad_request("invalid continue token: it is of another list")
-    found = snapshots.find(token.of, token.v, call.core.hooks.clock())
-    if found is None:
+    if now_s - token.s > KEPT_S:
         raise expired(
             "The provided continue parameter is too old to display a consistent list result. You must start a new list "
             "without the continue parameter."
         )
-    return _cut(found, token, limit)
+    found = snapshots.find(token.of, token.v, now_s)
+    if found is None:
+        found = [one for one in scan(call, chosen) if chosen.matches(one.object)]
+    start = bisect_right(found, token.after, key=lambda one: (one.key.namespace, one.key.name))
+    return _cut(found, start, token, limit)
 
 
-def _cut(found: Sequence[Stored], token: Token, limit: int) -> Page:
-    end = token.at + limit if limit else len(found)
-    remaining = max(len(found) - end, 0)
-    written = _write(Token(token.v, end, token.of)) if remaining else ""
-    return Page(found[token.at : end], token.v, written, remaining)
+def _cut(found: Sequence[Stored], start: int, token: Token, limit: int) -> Page:
+    end = min(start + limit, len(found)) if limit else len(found)
+    remaining = len(found) - end
+    written = ""
+    if remaining:
+        last = found[end - 1].key
+        written = _write(msgspec.structs.replace(token, after=(last.namespace, last.name)))
+    return Page(found[start:end], token.v, written, remaining)
 
 
 def _limit(text: str) -> int:
@@ -147,7 +157,7 @@ def _read(text: str) -> Token:
         token = msgspec.json.decode(raw, type=Token)
     except (msgspec.MsgspecError, ValueError, binascii.Error) as exc:
         raise bad_request("invalid continue token: continue key is not valid") from exc
-    if token.at < 0 or token.v < 0:
+    if token.v < 0:
         raise bad_request("invalid continue token: continue key is not valid")
     return token
 

@@ -122,7 +122,13 @@ class Rig:
     def _receive(body: Any) -> Any:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
 
+        asked = False
+
         async def receive() -> Any:
+            nonlocal asked
+            if asked:
+                await asyncio.Event().wait()
+            asked = True
             return {"type": "http.request", "body": raw, "more_body": False}
 
         return receive

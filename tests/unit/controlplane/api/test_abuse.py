@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.unit.controlplane.api.rig import CONFIG_MAPS, Rig, running
 
-from heddle.controlplane.api import answer, serving
+from heddle.controlplane.api import answer, application, serving
 from heddle.controlplane.api.request import MAX_BODY_BYTES
+from heddle.drivers.documents import UnavailableError
 
 MODELS = "/apis/kagent.dev/v1alpha2/namespaces/default/modelconfigs"
 HEAD = b'{"apiVersion":"kagent.dev/v1alpha2","kind":"ModelConfig","metadata":{"name":"m"},"spec":'
@@ -170,6 +171,27 @@ async def test_an_error_of_ours_is_a_number_in_the_log(tmp_path: Any, caplog: py
     assert b"hunter2" not in answered.body
     number = answered.json["message"].rsplit(" ", 1)[1]
     assert number in caplog.text
+
+
+async def test_a_store_that_hangs_is_not_waited_for_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(application, "REQUEST_TIMEOUT_S", 0.05)
+
+    async def hang(_: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(rig.store, "write", hang)
+    answered = await rig.call("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
+    assert (answered.status, answered.json["reason"], answered.header("retry-after")) == (504, "Timeout", "1")
+
+
+async def test_a_store_that_is_away_is_a_503(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    async def away(*_: Any) -> Any:
+        raise UnavailableError("connection to 10.0.0.1 refused, password=x")
+
+    monkeypatch.setattr(rig.store, "write", away)
+    answered = await rig.call("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
+    assert (answered.status, answered.json["reason"]) == (503, "ServiceUnavailable")
+    assert b"10.0.0.1" not in answered.body
 
 
 async def test_an_object_that_is_deleted_by_uid_is_that_object(rig: Rig):

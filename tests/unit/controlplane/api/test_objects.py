@@ -44,6 +44,8 @@ async def test_text_of_a_secret_becomes_data_and_is_told_to_nobody(rig: Rig):
     bad = await rig.call("POST", SECRETS, {"metadata": {"name": "t"}, "data": {"key": "hunter2!"}})
     assert bad.status == 422
     assert b"hunter2" not in bad.body
+    broken = await rig.call("POST", SECRETS, b'{"stringData":{"key":"hunter2"')
+    assert (broken.status, b"hunter2" in broken.body) == (400, False)
     wrong = await rig.call("POST", SECRETS, {"metadata": {"name": "t"}, "data": {"key": 12345678}})
     assert wrong.status == 422
     assert b"12345678" not in wrong.body

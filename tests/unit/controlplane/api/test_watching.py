@@ -186,6 +186,19 @@ async def test_pages_are_of_one_snapshot(rig: Rig):
     assert names == list("abcde")
 
 
+async def test_a_list_goes_on_where_its_snapshot_was_dropped(rig: Rig):
+    for name in "abcde":
+        await make(rig, name)
+    first = (await rig.call("GET", f"{CONFIG_MAPS}?limit=2")).json["metadata"]
+    for number in range(paging.KEPT_SNAPSHOTS):
+        await make(rig, f"z{number}")
+        await rig.call("GET", f"{CONFIG_MAPS}?limit=1&labelSelector=!x")
+    await rig.call("DELETE", f"{CONFIG_MAPS}/d")
+    rest = (await rig.call("GET", f"{CONFIG_MAPS}?limit=2&continue={first['continue']}")).json
+    assert [one["metadata"]["name"] for one in rest["items"]] == ["c", "e"]
+    assert rest["metadata"]["resourceVersion"] == first["resourceVersion"]
+
+
 async def test_a_snapshot_ends(rig: Rig):
     for name in "abc":
         await make(rig, name)
