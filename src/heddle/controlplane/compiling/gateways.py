@@ -13,7 +13,7 @@ from heddle.controlplane.compile_mcp import compile_sessions
 from heddle.controlplane.compile_mcp_auth import compile_credentials
 from heddle.controlplane.compiling.conditions import Condition, Fault, judged
 from heddle.controlplane.compiling.fragment import Fragment, Work
-from heddle.controlplane.compiling.listeners import CLASS, PROTOCOLS, listener_name
+from heddle.controlplane.compiling.listeners import CLASS, PROTOCOLS, hostname_of, listener_name
 from heddle.drivers.documents import Key
 from heddle.model.config_base import Part
 from heddle.model.config_listeners import Listener, ListenerSettings
@@ -118,6 +118,10 @@ def _listener(work: Work, entry: GatewayListener, address: str, settings: Gatewa
 def _verdict(work: Work, gateway: Gateway, index: int, listener: Listener) -> _Verdict:
     entry = gateway.spec.listeners[index]
     before = gateway.spec.listeners[:index]
+    hostname = hostname_of(work.seen, entry.name)
+    if hostname.startswith("*."):
+        said = f"host name {hostname}: wildcards are not served; name the hosts in the listener's GatewayParameters"
+        return _Verdict(accepted=(Fault("UnsupportedValue", said),))
     if entry.protocol not in PROTOCOLS:
         said = f"protocol {entry.protocol} is not served; known are {', '.join(PROTOCOLS)}"
         return _Verdict(accepted=(Fault("UnsupportedProtocol", said),))

@@ -7,7 +7,7 @@ all others are called `NAMESPACE/GATEWAY/LISTENER`, so that every Gateway can ha
 from typing import NamedTuple
 
 from heddle.controlplane.compiling.index import Lookup
-from heddle.controlplane.compiling.objects import Fact, Seen
+from heddle.controlplane.compiling.objects import Fact, Seen, items, mapping, text
 from heddle.drivers.documents import Key
 from heddle.model.resources_gateway import Gateway
 
@@ -39,6 +39,12 @@ def gateway_facts(seen: Seen, root: str) -> tuple[Fact, ...]:
         if namespace == root:
             facts.append(Fact(("listener", listener.name)))
     return tuple(facts)
+
+
+def hostname_of(seen: Seen, listener: str) -> str:
+    """A listener's host name as it was written, perhaps with a wildcard; empty is any."""
+    written = (mapping(one) for one in items(seen.spec.get("listeners")))
+    return next((text(one.get("hostname")) for one in written if one.get("name") == listener), "")
 
 
 def listener_name(lookup: Lookup, gateway: Key, name: str, root: str) -> str:

@@ -163,4 +163,21 @@ def _stripped(key: Key, kind: tuple[str, str], raw: dict[str, Any]) -> dict[str,
     """What is checked: an object in the version its struct is of, without its status, which is the server's own."""
     meta = {"name": key.name, "namespace": key.namespace or ROOT}
     kept = {name: value for name, value in raw.items() if name != "status"}
+    if kind[1] == "Gateway":
+        kept["spec"] = _without_wildcards(raw.get("spec"))
     return kept | {"apiVersion": kind[0], "kind": kind[1], "metadata": meta}
+
+
+def _without_wildcards(spec: Any) -> Any:
+    """A Gateway's spec without host names such as `*.example.com`: its listeners with them are refused one by one,
+    where all of the Gateway would be."""
+    listeners = mapping(spec).get("listeners")
+    if not isinstance(listeners, list):
+        return spec
+    return spec | {"listeners": [_plain_host(one) for one in listeners]}
+
+
+def _plain_host(listener: Any) -> Any:
+    if not text(mapping(listener).get("hostname")).startswith("*."):
+        return listener
+    return {name: value for name, value in listener.items() if name != "hostname"}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from heddle.controlplane.compiling.conditions import CONTROLLER, Condition, Fault, judged
 from heddle.controlplane.compiling.fragment import Fragment, Work
-from heddle.controlplane.compiling.listeners import CLASS, PROTOCOLS, listener_name
+from heddle.controlplane.compiling.listeners import CLASS, PROTOCOLS, hostname_of, listener_name
 from heddle.controlplane.compiling.objects import BY_KIND, Fact, items, mapping, text
 from heddle.controlplane.compiling.references import permitted, refusal
 from heddle.controlplane.compiling.selecting import open_to
@@ -116,14 +116,14 @@ def _refused(work: Work, gateway: Key, named: list[GatewayListener], hostnames: 
     if not allowed:
         said = f"no listener of {where} allows HTTPRoutes of namespace `{work.namespace}`"
         return Fault("NotAllowedByListeners", said)
-    if not any(_meet(one.hostname, hostnames) for one in allowed):
+    if not any(_meets_one(work, gateway, one, hostnames) for one in allowed):
         said = f"no listener of {where} is for any of {', '.join(hostnames)}"
         return Fault("NoMatchingListenerHostname", said)
     return None
 
 
 def _fits(work: Work, gateway: Key, listener: GatewayListener, hostnames: tuple[str, ...]) -> bool:
-    return _allows(work, gateway, listener) and _meet(listener.hostname, hostnames)
+    return _allows(work, gateway, listener) and _meets_one(work, gateway, listener, hostnames)
 
 
 def _allows(work: Work, gateway: Key, listener: GatewayListener) -> bool:
@@ -135,6 +135,11 @@ def _allows(work: Work, gateway: Key, listener: GatewayListener) -> bool:
     if listener.protocol not in PROTOCOLS or (kinds and "HTTPRoute" not in kinds):
         return False
     return open_to(work.lookup, mapping(said.get("namespaces")), gateway.namespace, work.namespace)
+
+
+def _meets_one(work: Work, gateway: Key, listener: GatewayListener, hostnames: tuple[str, ...]) -> bool:
+    seen = work.lookup.object(gateway)
+    return seen is not None and _meet(hostname_of(seen, listener.name), hostnames)
 
 
 def _meet(listener: str, hostnames: tuple[str, ...]) -> bool:
