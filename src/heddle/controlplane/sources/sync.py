@@ -4,7 +4,9 @@ Owns the order, and what failure means: an object that is refused stays as it wa
 Only what the source owns is ever pruned, and nothing of a file that cannot be read now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +19,8 @@ from heddle.wire.kube.status import ApiError
 
 _FIRST = ("Namespace", "CustomResourceDefinition", "Secret", "ConfigMap", "ServiceAccount", "ClusterRole", "Role")
 """Kinds that others stand in or refer to."""
+AT_ONCE = 16
+"""Applies under way at a time: the store commits them together."""
 
 
 class Owned(NamedTuple):
@@ -76,19 +80,21 @@ class Sync:
         if self._owned is None:
             self._owned = {one.key: one for one in await self._writer.owned()}
         unique, problems = _unique(declared)
+        fresh = [one for one in sorted(unique.values(), key=_order) if self._applied.get(one.key) != _content(one)]
         applied = 0
-        for one in sorted(unique.values(), key=_order):
-            content = msgspec.json.encode(one.value)
-            if self._applied.get(one.key) == content:
-                continue
-            problem = await self._apply(one, why)
-            if problem is None:
+        for batch in _batches(fresh):
+            # All of a batch have ended when one of them fails: none writes behind the next attempt.
+            done = await asyncio.gather(*(self._apply(one, why) for one in batch), return_exceptions=True)
+            for one, problem in zip(batch, done, strict=True):
+                if isinstance(problem, BaseException):
+                    raise problem
+                if problem is not None:
+                    self._applied.pop(one.key, None)
+                    problems.append(problem)
+                    continue
                 applied += 1
-                self._applied[one.key] = content
+                self._applied[one.key] = _content(one)
                 self._owned[one.key] = Owned(one.key, one.kind, one.value["metadata"]["annotations"][DECLARED_IN])
-            else:
-                self._applied.pop(one.key, None)
-                problems.append(problem)
         pruned = 0
         kept = set(keep)
         for gone in [one for key, one in self._owned.items() if key not in unique and one.file not in kept]:
@@ -120,6 +126,17 @@ class Sync:
             where = f"{gone.kind.kind} {gone.key.name}"
             return Problem("error", gone.file, 0, "", f"{where} is no longer declared, and cannot be deleted: {exc}")
         return None
+
+
+def _content(one: Declaration) -> bytes:
+    return msgspec.json.encode(one.value)
+
+
+def _batches(ordered: Sequence[Declaration]) -> Iterator[Sequence[Declaration]]:
+    """What may be applied at once: nothing that others refer to, and no more than the API's share."""
+    for _, group in groupby(ordered, _order):
+        same = list(group)
+        yield from (same[start : start + AT_ONCE] for start in range(0, len(same), AT_ONCE))
 
 
 def _order(one: Declaration) -> int:
