@@ -7,11 +7,12 @@ Owns when an object goes at once and when it only begins to go. Dependents are c
 from typing import Any, NamedTuple
 
 from heddle.controlplane.api import answer, bodies, builtin, changing, forms, metadata, paging, selecting, writing
-from heddle.controlplane.api.core import Call
+from heddle.controlplane.api.core import NAMESPACES, Call
 from heddle.controlplane.api.options import BACKGROUND, FOREGROUND, ORPHAN, DeleteOptions, WriteOptions, delete_options
 from heddle.controlplane.api.parts import Object, Stored
 from heddle.drivers.documents import ConflictError
 from heddle.wire.kube import status
+from heddle.wire.kube.status import ApiError
 
 FOREGROUND_FINALIZER, ORPHAN_FINALIZER = "foregroundDeletion", "orphan"
 _ADDED = {FOREGROUND: FOREGROUND_FINALIZER, ORPHAN: ORPHAN_FINALIZER}
@@ -48,6 +49,9 @@ async def delete(call: Call) -> answer.Answer:
 async def delete_collection(call: Call) -> answer.Answer:
     """DELETE of all that a selection means; answers what was there."""
     call.authorize("deletecollection")
+    if call.kind.resource == NAMESPACES:
+        # As in Kubernetes: everything of everybody in one request is nothing that anybody means.
+        raise ApiError(405, "MethodNotAllowed", "namespaces are deleted one by one", {"kind": NAMESPACES})
     chosen = selecting.selector(call)
     options = await _options(call)
     writing.refuse_generated(call)

@@ -35,7 +35,8 @@ class Housekeeping:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._tasks: list[asyncio.Task[None]] = []
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_MAX_WAITING)
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_WAITING)
+        """None wakes who waits, because everything is to be looked at."""
         self._again = asyncio.Event()
 
     async def start(self) -> None:
@@ -70,6 +71,7 @@ class Housekeeping:
                     after = watch.position
             except ExpiredError:
                 self._again.set()
+                self._put(None)
             except UnavailableError as exc:
                 _log.warning("%s cannot be followed now: %s", resource, exc)
             finally:
@@ -77,7 +79,7 @@ class Housekeeping:
             after = self._core.store.version if self._again.is_set() else after
             await asyncio.sleep(RETRY_S)
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: Event | None) -> None:
         try:
             self._events.put_nowait(event)
         except asyncio.QueueFull:
@@ -92,8 +94,9 @@ class Housekeeping:
                 await self._look_at_all(resources, collector, emptier)
                 while not self._again.is_set():
                     event = await self._events.get()
-                    await collector.happened(event)
-                    await emptier.happened(event)
+                    if event is not None:
+                        await collector.happened(event)
+                        await emptier.happened(event)
             except UnavailableError as exc:
                 _log.warning("collecting waits for the store: %s", exc)
             except Exception:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.unit.controlplane.api.rig import CONFIG_MAPS, Rig
 
-from heddle.controlplane.api import expiring
+from heddle.controlplane.api import expiring, housekeeping
 from heddle.controlplane.api.collecting import Collector
 from heddle.drivers.documents import Key
 
@@ -147,6 +147,26 @@ async def test_nobody_finalizes_a_namespace_by_hand(rig: Rig):
 async def test_the_namespaces_that_clients_expect_stay(rig: Rig):
     for name in ("default", "kube-system"):
         assert (await rig.call("DELETE", f"/api/v1/namespaces/{name}")).status == 403
+    assert (await rig.call("DELETE", "/api/v1/namespaces")).status == 405
+
+
+async def test_what_was_missed_is_looked_at_again(rig: Rig, monkeypatch: Any):
+    owner = await make(rig, "owner")
+    await make(rig, "child", owner)
+    await settled(rig)
+    happened = Collector.happened
+
+    async def missed(collector: Collector, event: Any) -> None:
+        raise RuntimeError("an event was lost")
+
+    monkeypatch.setattr(housekeeping, "RETRY_S", 0.01)
+    monkeypatch.setattr(Collector, "happened", missed)
+    await rig.call("DELETE", f"{CONFIG_MAPS}/owner")
+    assert await gone(rig, "child")
+    monkeypatch.setattr(Collector, "happened", happened)
+    await make(rig, "next", await make(rig, "other"))
+    await rig.call("DELETE", f"{CONFIG_MAPS}/other")
+    assert await gone(rig, "next")
 
 
 # Events
