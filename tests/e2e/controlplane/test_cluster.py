@@ -158,6 +158,31 @@ async def test_conditions_are_written_back_and_nothing_else(rig: Rig):
     api.close()
 
 
+@pytest.mark.parametrize("key", ["${HOME}", "file:/etc/passwd"])
+async def test_nobody_there_may_use_this_machine(rig: Rig, key: str):
+    """Whoever may write a Backend in a cluster must not read the environment of the control plane by it."""
+    api = rig.api()
+    spec = {"provider": {"type": "openai", "apiKey": key}}
+    await api.apply(BACKENDS, {**backend("evil"), "spec": spec}, "t")
+    await api.apply(BACKENDS, backend("good"), "t")
+    async with followed(rig) as store:
+        assert [one.key.name for one in store.list("backends.heddle.dev")] == ["good"]
+        live: dict[str, Any] = {}
+        async with asyncio.timeout(10):
+            while "status" not in live:
+                await asyncio.sleep(0.05)
+                live = await api.send("GET", "/apis/heddle.dev/v1alpha1/namespaces/default/backends/evil")
+        (condition,) = live["status"]["conditions"]
+        assert (condition["status"], condition["reason"]) == ("False", "NotPermitted")
+        await api.apply(BACKENDS, {**backend("good"), "spec": spec}, "t", force="true")
+        await until(lambda: store.list("backends.heddle.dev") == [])
+        version = int(live["metadata"]["resourceVersion"])
+        await asyncio.sleep(0.5)
+        after = await api.send("GET", "/apis/heddle.dev/v1alpha1/namespaces/default/backends/evil")
+        assert int(after["metadata"]["resourceVersion"]) == version, "what is said once is not said again"
+    api.close()
+
+
 async def test_a_kind_that_is_not_served_holds_nothing_up(rig: Rig):
     kind = msgspec.structs.replace(BACKENDS, plural="nothings")
     store = ClusterStore(rig.api(), type(KINDS)([*KINDS, kind]), ("nothings.heddle.dev", "configmaps"))

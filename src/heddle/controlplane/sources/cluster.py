@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, Self
 
 import msgspec
@@ -124,9 +125,9 @@ class ClusterStore:
         while True:
             if len(past) == KEPT_EVENTS and past[0].stored.version > version + 1:
                 raise ExpiredError(past[0].stored.version - 1)
-            found = [change for change in past if change.stored.version > version]
+            found = list(takewhile(lambda change: change.stored.version > version, reversed(past)))
             if found:
-                return found
+                return found[::-1]
             news = self._news[resource]
             news.clear()
             await news.wait()
