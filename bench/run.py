@@ -12,6 +12,7 @@ from collections.abc import Callable
 from bench import (
     cache,
     chat,
+    compiling,
     controlplane,
     distribution,
     guards,
@@ -40,10 +41,12 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "translation": translation.run,
     "mcp": mcp.run,
     "controlplane": controlplane.run,
+    "compiling": compiling.run,
     "distribution": distribution.run,
     "store": store.run,
 }
 ABOUT_OURS_ALONE = {
+    "compiling",
     "controlplane",
     "distribution",
     "sweep",
