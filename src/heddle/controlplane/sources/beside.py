@@ -5,7 +5,6 @@ process; what the sources declared stays.
 """
 
 import asyncio
-import hmac
 import logging
 import time
 import uuid
@@ -43,6 +42,7 @@ _log = logging.getLogger("heddle.sources")
 CREDENTIAL_S = 7 * 86_400.0
 """How long a source's certificate is good for; a new one is made when half of that is over."""
 RESOURCE = "sources.heddle.dev"
+MIN_SECRET_CHARS = 16
 _GROUPS = {"Folder": FOLDERS, "Git": GITS}
 _ATTEMPTS = 5
 
@@ -203,7 +203,10 @@ class _Renewed:
 
 def read_hook_secret(path: Path) -> str:
     """The secret of webhooks. Raises ValueError for one that anybody could guess, OSError."""
-    secret = path.read_text().strip()
-    if len(secret) < 16 or hmac.compare_digest(secret, secret[0] * len(secret)):
-        raise ValueError(f"{path}: a secret of webhooks has at least 16 characters")
+    try:
+        secret = path.read_text().strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not text") from None
+    if len(secret) < MIN_SECRET_CHARS or len(set(secret)) == 1:
+        raise ValueError(f"{path}: a secret of webhooks has at least {MIN_SECRET_CHARS} characters, not all the same")
     return secret
