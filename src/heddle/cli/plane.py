@@ -8,6 +8,7 @@ declare would be lost by that. With the control plane gone, nothing changes but 
 import asyncio
 import contextlib
 import logging
+import math
 import re
 import socket
 import sys
@@ -38,6 +39,8 @@ EVERYTHING = Interest("*")
 REVIVE_S = (0.0, 0.5, 2.0, 10.0, 30.0)
 """Back-off of a control plane that keeps ending within a minute."""
 _SETTLED_S = 60.0
+NOTICED_S = 2.0
+"""How long the control plane may take to notice that a file has changed."""
 GRACE_S = 10.0
 """How long the child may take to end."""
 _RETRY_S = 2.0
@@ -82,6 +85,8 @@ class Plane:
         self._report = report
         self._child = _Child(where, state_dir, report) if isinstance(where, Beside) else None
         self._mark = ""
+        self._changed_s = -math.inf
+        """When the files changed last."""
         self._declared: frozenset[str] = frozenset()
         self._subscription: Subscription | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -103,6 +108,8 @@ class Plane:
 
     def declare(self, snapshot: Snapshot) -> None:
         """This is what the files say now: what is kept is what was made of them."""
+        if self._mark not in {"", snapshot.version}:
+            self._changed_s = time.monotonic()
         self._mark = snapshot.version
         if self._subscription is None:
             self._declared = _doors(snapshot)
@@ -206,6 +213,8 @@ class Plane:
         missing = sorted(self._declared - _doors(snapshot))
         if missing:
             raise RejectedError(f"listener {missing[0]} that the files declare would be gone", "listeners")
+        if self._declared and time.monotonic() - self._changed_s < NOTICED_S:
+            raise RejectedError("the files have just changed, which the control plane may not have noticed yet")
         await self._take(snapshot)
         # It is the source of truth from here on, and may close a listener.
         self._declared = frozenset()
