@@ -4,9 +4,13 @@ import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +96,49 @@ class Plane:
         assert (ran.returncode != 0) is fails, f"{command}: {ran.returncode}\n{said}"
         return said
 
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+        """One request as the administrator; status and what was answered, `{"text": ...}` where that is no JSON."""
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(f"https://127.0.0.1:{self.port}{path}", data, method=method)
+        asked.add_header("content-type", "application/json")
+        try:
+            with urllib.request.urlopen(asked, timeout=30, context=context) as answer:
+                code, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                code, text = error.code, error.read()
+        try:
+            return code, json.loads(text)
+        except ValueError:
+            return code, {"text": text.decode()}
+
     def start_kubectl(self, *arguments: str) -> "subprocess.Popen[str]":
         command = ["kubectl", *arguments]
         return subprocess.Popen(
             command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+
+
+class Whole(Plane):
+    """With gateways, so that what is stored is compiled too."""
+
+    def start(self) -> None:
+        self.port = self.port or free_port()
+        command = [sys.executable, "-m", "heddle.controlplane.whole", "--state", str(self.folder)]
+        command += ["--port", str(self.port), "--gateways-port", "0"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        until = time.monotonic() + START_S
+        while "gateways are served" not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(self.log.read_text()[-3000:])
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,13 +1,7 @@
 """What the compiler says of objects, where people read it: the real kubectl, a control plane that serves gateways."""
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-
 import pytest
-from tests.e2e.controlplane.plane import START_S, Plane
+from tests.e2e.controlplane.plane import Whole
 
 AGENTS = """
 apiVersion: kagent.dev/v1alpha2
@@ -59,38 +53,6 @@ kind: Model
 metadata: {name: large}
 spec: {provider: vendor}
 """
-
-
-class Whole(Plane):
-    """With gateways, so that what is stored is compiled too."""
-
-    def start(self) -> None:
-        self.port = self.port or free_port()
-        command = [sys.executable, "-m", "heddle.controlplane.whole", "--state", str(self.folder)]
-        command += ["--port", str(self.port), "--gateways-port", "0"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        until = time.monotonic() + START_S
-        while "gateways are served" not in self.log.read_text():
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(self.log.read_text()[-3000:])
-            time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    made = Whole(tmp_path_factory.mktemp("whole"))
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 class Shell:
