@@ -156,7 +156,11 @@ class LegacyTarget:
         body = encode_request(identity, request.method, hearing.params(next(self._tokens)))
         kept_head = kept.head or self._head(kept)
         try:
-            inbound = await self._peer.send("POST", body, kept_head, caller, self._peer.timeouts(request.timeout_s))
+            timeouts = self._peer.timeouts(request.timeout_s) if request.timeout_s else None
+            inbound = await self._peer.send("POST", body, kept_head, caller, timeouts)
+            result = self._peer.at_once(inbound, identity)
+            if result is not None:
+                return result
             try:
                 return await self._peer.result(inbound, identity, hearing.hear, caller)
             except StreamCut as cut:

@@ -14,6 +14,7 @@ import msgspec
 from heddle.backends.mcp.contract import ANSWERED_BY, Caller, Described, Hear, Params, TargetRequest, Wanted
 from heddle.backends.mcp.peer import Head, Peer, StreamCut, events, head
 from heddle.model.snapshot import TimeoutSpec
+from heddle.net.client import Inbound
 from heddle.net.errors import NetError
 from heddle.net.message import Headers
 from heddle.pipeline.errors import CallError, Reason
@@ -88,9 +89,13 @@ class ModernTarget:
     async def _ask(self, request: TargetRequest, caller: Caller) -> bytes:
         identity = b"%d" % next(self._ids)
         body = encode_request(identity, request.method, self._params(request, caller))
-        inbound = await self._peer.send(
-            "POST", body, self._head(request), caller, self._peer.timeouts(request.timeout_s)
-        )
+        timeouts = self._peer.timeouts(request.timeout_s) if request.timeout_s else None
+        inbound = await self._peer.send("POST", body, self._head(request), caller, timeouts)
+        result = self._peer.at_once(inbound, identity)
+        return await self._awaited(inbound, identity, caller) if result is None else result
+
+    async def _awaited(self, inbound: Inbound, identity: bytes, caller: Caller) -> bytes:
+        """The result of a call, from an answer that is still arriving or is a stream."""
 
         def hear(message: Message) -> None:
             if message.method and not message.id:

@@ -7,10 +7,10 @@ and statuses into reasons. It knows nothing of eras: targets say which fields a 
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from heddle.backends.mcp.contract import Caller
@@ -140,7 +140,12 @@ class Peer:
     ) -> Inbound:
         """The answer's head. Statuses other than 2xx are read and raised: RpcError, SessionLost, CallError."""
         if self._authorizing is None:
-            inbound = await self._try(method, body, head.lines, caller, timeouts or self._timeouts)
+            # As `_try`, which every call would have to go through.
+            sending = self._begin(method, body, head.lines, caller, timeouts or self._timeouts)
+            try:
+                inbound = await sending
+            except NetError as error:
+                raise self.failed(error, caller) from error
         else:
             inbound = await self._sent(method, body, head, caller, timeouts or self._timeouts)
         if inbound.status < 300:
@@ -165,6 +170,14 @@ class Peer:
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def _try(self, method: str, body: bytes, lines: bytes, caller: Caller, timeouts: TimeoutSpec) -> Inbound:
+        try:
+            return await self._begin(method, body, lines, caller, timeouts)
+        except NetError as error:
+            raise self.failed(error, caller) from error
+
+    def _begin(
+        self, method: str, body: bytes, lines: bytes, caller: Caller, timeouts: TimeoutSpec
+    ) -> Coroutine[Any, Any, Inbound]:
         exchange, deadline_s = caller.exchange, 0.0
         lines = self._lines + lines
         if self._owned:
@@ -174,10 +187,7 @@ class Peer:
             exchange.upstream_s = self._monotonic()
             deadline_s = exchange.deadline_s
         request = OutboundRequest(method, self.place.path, _NONE, body, lines)
-        try:
-            return await self._client.send(self.place.origin, request, timeouts, deadline_s)
-        except NetError as error:
-            raise self.failed(error, caller) from error
+        return self._client.send(self.place.origin, request, timeouts, deadline_s)
 
     async def _another(self, inbound: Inbound, caller: Caller) -> bool:
         """Whether there is a better credential for a call that was refused."""
@@ -236,19 +246,28 @@ class Peer:
         detail = f"The tool server `{self.name}` sent what is no answer: {error.detail}"
         return CallError(Reason.UPSTREAM_BROKEN, detail)
 
+    def at_once(self, inbound: Inbound, identity: bytes) -> bytes | None:
+        """The result of the request `identity`, if all of the answer is there and is one message.
+
+        None where `result` has to wait for it. Raises RpcError or CallError.
+        """
+        body = None if _is_stream(inbound) else inbound.body.whole(MAX_ANSWER_BYTES)
+        if body is None:
+            return None
+        try:
+            return _answered(decode_light(body), identity)
+        except ProtocolError as error:
+            raise self.broken(error) from error
+
     async def result(self, inbound: Inbound, identity: bytes, hear: OnMessage, caller: Caller) -> bytes:
         """The result of the request `identity`; whatever else arrives before it goes to `hear`.
 
         Raises RpcError, CallError, or StreamCut when a stream ended before.
         """
-        kind = next((value for name, value in inbound.headers if name == b"content-type"), b"")
         try:
-            if kind.startswith(b"text/event-stream"):
+            if _is_stream(inbound):
                 return await self._from_events(inbound, identity, hear)
-            body = inbound.body.whole(MAX_ANSWER_BYTES)
-            if body is None:
-                body = await inbound.body.read(MAX_ANSWER_BYTES)
-            return _answered(decode_light(body), identity)
+            return _answered(decode_light(await inbound.body.read(MAX_ANSWER_BYTES)), identity)
         except ProtocolError as error:
             inbound.close()
             raise self.broken(error) from error
@@ -319,6 +338,13 @@ def _retry_s(raw: bytes) -> float:
             value = line[6:].strip()
             return min(int(value) / 1000, 60.0) if value.isdigit() and len(value) < 9 else 0.0
     return 0.0
+
+
+def _is_stream(inbound: Inbound) -> bool:
+    for name, value in inbound.headers:
+        if name == b"content-type":
+            return value.startswith(b"text/event-stream")
+    return False
 
 
 def _answered(message: Message, identity: bytes) -> bytes:

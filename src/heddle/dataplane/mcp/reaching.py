@@ -4,6 +4,8 @@ Owns which of equal targets is asked. Only what was certainly not received is as
 this caller may have it from.
 """
 
+from collections.abc import Awaitable
+
 from msgspec.structs import replace
 
 from heddle.backends.mcp.contract import Caller, TargetRequest
@@ -21,11 +23,17 @@ class Reaching:
         self._policies = policies
         self._under_way: dict[tuple[str, str], int] = {}
 
-    async def ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+    def ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> Awaitable[bytes]:
         """The result as raw JSON. Raises RpcError or CallError."""
         most = entry.spec.max_concurrent if entry.spec is not None else 0
-        if not most:
-            return await self._ask(entry, request, caller, exchange)
+        if most:
+            return self._within(most, entry, request, caller, exchange)
+        return self._ask(entry, request, caller, exchange)
+
+    async def _within(
+        self, most: int, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange
+    ) -> bytes:
+        """The same where only so many calls of the tool may be under way."""
         tool = entry.upstream.name, entry.key
         count = self._under_way.get(tool, 0)
         if count >= most:
@@ -38,9 +46,13 @@ class Reaching:
             if not self._under_way[tool]:
                 del self._under_way[tool]
 
-    async def _ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+    def _ask(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> Awaitable[bytes]:
         if not entry.fallbacks:
-            return await entry.upstream.call(request, caller)
+            return entry.upstream.call(request, caller)
+        return self._ask_any(entry, request, caller, exchange)
+
+    async def _ask_any(self, entry: Entry, request: TargetRequest, caller: Caller, exchange: Exchange) -> bytes:
+        """The same, of the target or of those that stand in for it."""
         others = [u for u in entry.fallbacks if await self._may_serve(u, entry, caller, exchange)]
         order = sorted((entry.upstream, *others), key=lambda upstream: not upstream.healthy)
         for upstream in order[:-1]:

@@ -7,7 +7,7 @@ sent in its place, and what of the result callers see. What is forbidden is answ
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -40,7 +40,7 @@ _LISTED = {"tools/list": "tool", "prompts/list": "prompt", "resources/list": "re
            "resources/templates/list": "template"}  # fmt: skip
 
 
-class Turn(NamedTuple):
+class Turn(msgspec.Struct, gc=False, eq=False):
     """One request, who makes it, and its entry in the books."""
 
     message: Message
@@ -116,9 +116,9 @@ class VirtualServer:
         return answer(self, Turn(message, caller, exchange))
 
     async def _list(self, turn: Turn) -> bytes:
-        message, caller, exchange = turn
+        message, exchange = turn.message, turn.exchange
         self.enter(exchange)
-        surface = await self.surface(caller)
+        surface = await self.surface(turn.caller)
         return self.lists.page(surface, _LISTED[message.method], message.value.get("cursor"), exchange)
 
     def enter(self, exchange: Exchange) -> None:
@@ -130,17 +130,25 @@ class VirtualServer:
         del turn
         return NOTHING
 
-    async def call_tool(self, turn: Turn) -> bytes:
-        """`tools/call`. Raises RpcError or CallError."""
-        message, caller, _ = turn
-        name = _text(message, "name")
-        arguments = message.value.get("arguments")
+    def call_tool(self, turn: Turn) -> Awaitable[bytes]:
+        """`tools/call`. Raises RpcError or CallError, also before there is anything to wait for."""
+        name, arguments = _text(turn.message, "name"), turn.message.value.get("arguments")
         if arguments is not None and not isinstance(arguments, dict):
             raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
-        surface = self._showing.known(caller) or await self._showing.surface(caller)
-        if self.lists.search is not None and name in self.lists.search.tools:
-            return await self.lists.search.call(self, surface, turn)
-        return await self._perform(surface.tool(name, caller.key), "tool", name, arguments or {}, turn)
+        surface = self._showing.known(turn.caller)
+        if surface is None:
+            return self._seek_tool(name, arguments or {}, turn)
+        return self._call_tool(surface, name, arguments or {}, turn)
+
+    async def _seek_tool(self, name: str, arguments: dict[str, Any], turn: Turn) -> bytes:
+        """The same where what there is has to be asked for."""
+        return await self._call_tool(await self._showing.surface(turn.caller), name, arguments, turn)
+
+    def _call_tool(self, surface: Surface, name: str, arguments: dict[str, Any], turn: Turn) -> Awaitable[bytes]:
+        search = self.lists.search
+        if search is not None and name in search.tools:
+            return search.call(self, surface, turn)
+        return self._perform(surface.tool(name, turn.caller.key), "tool", name, arguments, turn)
 
     async def _get_prompt(self, turn: Turn) -> bytes:
         message = turn.message
@@ -179,7 +187,11 @@ class VirtualServer:
         wait = self._check(call, exchange)
         if wait is not None:
             await wait
-        result = await self._guarded(turn, partial(self._ask, entry, turn))
+        guards = self.policies.guarding(exchange, call) if self.policies.guards is not None else None
+        if guards is None:
+            result = await self._ask(entry, turn, turn.caller)
+        else:
+            result = await guarded(guards, turn.caller, partial(self._ask, entry, turn))
         call.tool_error, call.asks_back = ending(result)
         result = self.tasks.expose(result, entry.upstream.name, exchange)
         return exposed_in(result, entry.prefix) if entry.prefix else result
@@ -193,10 +205,10 @@ class VirtualServer:
 
     def _settle(self, entry: Entry, call: McpCall, arguments: dict[str, Any], turn: Turn) -> None:
         """Enter what is meant, with the arguments that the target will get: that is what policies judge."""
-        message, caller, exchange = turn
+        message = turn.message
         call.target, call.target_name = entry.upstream.name, entry.key
-        if entry.marks and caller.modern:
-            wrong = contradiction(entry.marks, arguments, exchange.request.fields())
+        if entry.marks and turn.caller.modern:
+            wrong = contradiction(entry.marks, arguments, turn.exchange.request.fields())
             if wrong:
                 raise RpcError(HEADER_MISMATCH, f"`{wrong}` is not what its argument says.")
         call.arguments, call.params = arguments, message.params
@@ -216,11 +228,11 @@ class VirtualServer:
             raise unknown(call.kind, call.name) from error
 
     def _request(self, entry: Entry, turn: Turn) -> TargetRequest:
-        message, caller, exchange = turn
+        message, exchange = turn.message, turn.exchange
         call = exchange.mcp
         assert call is not None
         # Guards may have changed what the message said.
-        envelope = caller.envelope if call.params is message.params else None
+        envelope = turn.caller.envelope if call.params is message.params else None
         params = dict(call.params)
         params.pop("_meta", None)
         member = "uri" if entry.kind == "resource" else "name"
@@ -235,15 +247,15 @@ class VirtualServer:
             extra=_param_fields(entry, call, exchange),
         )
 
-    async def _ask(self, entry: Entry, turn: Turn, caller: Caller) -> bytes:
-        return await self._reaching.ask(entry, self._request(entry, turn), caller, turn.exchange)
+    def _ask(self, entry: Entry, turn: Turn, caller: Caller) -> Awaitable[bytes]:
+        return self._reaching.ask(entry, self._request(entry, turn), caller, turn.exchange)
 
     async def _complete(self, turn: Turn) -> bytes:
-        message, caller, exchange = turn
+        message, exchange = turn.message, turn.exchange
         ref = message.value.get("ref")
         if not isinstance(ref, dict):
             raise RpcError(INVALID_PARAMS, "`ref` must be an object.")
-        surface = await self.surface(caller)
+        surface = await self.surface(turn.caller)
         if ref.get("type") == "ref/prompt":
             kind: Kind = "prompt"
             entry = surface.entries["prompt"].get(str(ref.get("name")))
@@ -269,9 +281,9 @@ class VirtualServer:
 
     async def _subscribe(self, turn: Turn) -> bytes:
         """Only sessions subscribe; what becomes of it beyond the target is the front's."""
-        message, caller, exchange = turn
+        message, exchange = turn.message, turn.exchange
         uri = _text(message, "uri")
-        surface = await self.surface(caller)
+        surface = await self.surface(turn.caller)
         entry = surface.resource(uri)
         call = exchange.mcp
         assert call is not None
