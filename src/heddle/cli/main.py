@@ -22,6 +22,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
         "Write credentials for the resource API, as kubectl reads them.",
     ),
     "get": ("heddle.cli.resources_get:get", "Show resources: what is declared, and what the mesh found."),
+    "search": ("heddle.cli.resources_search:search", "Find tools, agents and models by what they are for."),
     "describe": ("heddle.cli.resources_describe:describe", "Show a resource in full, and what happened to it."),
     "apply": ("heddle.cli.resources_apply:apply", "Make resources be as files say."),
     "delete": ("heddle.cli.resources_apply:delete", "Delete resources."),

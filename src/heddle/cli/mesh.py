@@ -76,7 +76,8 @@ class Mesh:
     def __init__(self, settings: Settings, report: Callable[[str], None]) -> None:
         self._settings = settings
         self._report = report
-        self._supervisor = Supervisor(settings.state_dir, settings.workers, SERVED_PROTOCOLS)
+        finds = settings.plane is not None
+        self._supervisor = Supervisor(settings.state_dir, settings.workers, SERVED_PROTOCOLS, finds=finds)
         self._loaded: Loaded | None = None
         self._rejected: str = ""
         self._started_s = time.time()

@@ -26,6 +26,8 @@ from heddle.dataplane.subscription.identity import Identity, IdentityError, load
 from heddle.dataplane.subscription.kept import FILE as KEPT_FILE
 from heddle.dataplane.subscription.kept import Kept
 from heddle.dataplane.subscription.reaching import Place, ReachError, join
+from heddle.dataplane.subscription.telling import FILE as FOUND_FILE
+from heddle.dataplane.subscription.telling import Telling
 from heddle.drivers.sealing import FILE as SEAL_KEYS
 from heddle.drivers.sealing import Sealing
 from heddle.model.snapshot import SERVED_PROTOCOLS, Snapshot
@@ -225,8 +227,9 @@ class Plane:
         about = About(socket.gethostname(), __version__)
         kept = Kept(self._state_dir / KEPT_FILE, identity.interest, Sealing(self._state_dir / SEAL_KEYS))
         kept.mark = self._mark
-        self._subscription = Subscription(places, identity, about, kept, take, self._report)
-        return self._subscription
+        made = self._subscription = Subscription(places, identity, about, kept, take, self._report)
+        made.telling = Telling(self._state_dir / FOUND_FILE, lambda: made.running)
+        return made
 
     def revive(self) -> None:
         """Start the child again if it died; called twice a second."""

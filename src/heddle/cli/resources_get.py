@@ -38,7 +38,7 @@ def get(
 
     \b
     heddle get agents                        those of the namespace
-    heddle get tools,agents,models -A        several kinds, everywhere
+    heddle get tools,agents,models -A        several kinds, everywhere: what is declared, and what was found
     heddle get gateways                      which version each runs, and whether it is up to date
     heddle get agent support -o yaml         one, as it is
     heddle get pol -l team=shop -o wide      more columns, only some
@@ -47,7 +47,7 @@ def get(
     """
     made = Form(form)
     served = Served(server)
-    kinds, named = served.named(_runs(words, served) if made.is_table else words)
+    kinds, named = served.named(_shown_for(words, served, watch=watch) if made.is_table else words)
     if watch and len(kinds) + len(named) != 1:
         raise click.BadParameter("--watch follows one kind, or one object")
     asked = _Asked(made, everywhere, {"labelSelector": selector} if selector else {}, not no_headers)
@@ -62,11 +62,21 @@ def get(
         raise Refused(exc) from exc
 
 
-def _runs(words: tuple[str, ...], served: Served) -> tuple[str, ...]:
-    """A table of `gateways` is of those that run, where the server keeps records of them."""
-    if words == ("gateways",) and any(one.plural == "gatewaystatuses" for one in served.kinds):
+_FOUND = {"agents": "discoveredagents", "models": "discoveredmodels"}
+"""What is declared -> what was found of the same."""
+
+
+def _shown_for(words: tuple[str, ...], served: Served, *, watch: bool) -> tuple[str, ...]:
+    """A table of `gateways` is of those that run, where the server keeps records of them; one of `agents` or `models`
+    is followed by one of those that were found. Only tables: what is deleted by these names is never what was found."""
+    plurals = {one.plural for one in served.kinds}
+    if words == ("gateways",) and "gatewaystatuses" in plurals:
         return ("gatewaystatuses",)
-    return words
+    if watch or len(words) != 1 or "/" in words[0]:
+        return words
+    asked = words[0].split(",")
+    found = {one: f"{one},{_FOUND[one]}" for one in asked if _FOUND.get(one) in plurals}
+    return (",".join(found.get(one, one) for one in asked),)
 
 
 def space_of(server: Server, kind: Kind, *, everywhere: bool = False) -> str:
@@ -101,12 +111,14 @@ def _tables(server: Server, kinds: list[Kind], named: list[Named], asked: _Asked
         parts.setdefault(kind.resource, (kind, []))[1].append(name)
     printed = False
     for kind, names in parts.values():
+        several = len(parts) > 1
         table = Table(
             wide=asked.form.name == "wide",
             spaces=asked.everywhere and kind.namespaced,
-            kind=kind if len(parts) > 1 else None,
+            kind=kind if several and not asked.headers else None,
             headers=asked.headers,
         )
+        heading = f"{kind.resource}\n" if several and asked.headers else ""
         path = path_of(kind, space_of(server, kind, everywhere=asked.everywhere))
         for name in names:
             found = (
@@ -115,8 +127,10 @@ def _tables(server: Server, kinds: list[Kind], named: list[Named], asked: _Asked
                 else pages(server, path, asked.query, TABLE)
             )
             text = "".join(table.text(page) for page in found if page.get("rows"))
-            click.echo(("\n" if text and printed and name == names[0] else "") + text, nl=False)
-            printed = printed or bool(text)
+            if text:
+                between = "\n" if printed and name == names[0] else ""
+                click.echo(f"{between}{heading}{text}", nl=False)
+                printed, heading = True, ""
     if not printed:
         inside = not asked.everywhere and any(kind.namespaced for kind, _ in parts.values())
         click.echo(f"nothing found{f' in the namespace {server.namespace}' if inside else ''}", err=True)

@@ -33,6 +33,7 @@ from heddle.controlplane.api.application import ResourceApi, build
 from heddle.controlplane.api.housekeeping import Housekeeping
 from heddle.controlplane.api.parts import Hooks, Rollback
 from heddle.controlplane.api.reviews import review_kinds
+from heddle.controlplane.directory import searching
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.openapi import Described
@@ -156,6 +157,7 @@ class ControlPlane:
             openapi=Described(Kinds(kind for kind in self.kinds if "get" in kind.verbs)),
             clock=time.time,
             ready=self.ready,
+            pages={searching.PATH: searching.page(searching.Searching(self.store), self.access.authorize)},
             rollbacks=self.rollbacks,
         )
 

@@ -22,6 +22,7 @@ import uvloop
 from heddle.controlplane.access.authority import Authority, AuthorityError
 from heddle.controlplane.access.certificates import CertificateError
 from heddle.controlplane.compiling import RESOURCES
+from heddle.controlplane.directory import KEEP_S, Directory
 from heddle.controlplane.distribution import reporting
 from heddle.controlplane.distribution.listening import PORT, Listening
 from heddle.controlplane.distribution.running import Gateways
@@ -46,6 +47,8 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     gateways: Listening
     sources: Specs = Specs()
     """Folders and branches to follow."""
+    keep_found_s: float = KEEP_S
+    """How long something that was found stays in the directory once what declared it is gone."""
     cluster: Reach | None = None
     """The Kubernetes API server that takes the place of the store and the API."""
 
@@ -66,6 +69,7 @@ async def run(whole: Whole, ended: asyncio.Event) -> int:
             # Paths in what came by the API mean this folder; those of files were made absolute when they were read.
             folders = whole.sources.folders
             await gateways.start(os.environ, str(folders[0]) if folders else "")
+            gateways.join(Directory(plane.store, gateways.makers, time.time, whole.keep_found_s))
             _log.info("gateways are served on %s:%d", *gateways.address)
             await ended.wait()
     except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
@@ -151,6 +155,7 @@ def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
     parser.add_argument("--gateways-port", type=int, default=PORT, help="its port; 0 is any")
     parser.add_argument("--name", action="append", default=[], help="name or address for its certificate; repeatable")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds that requests under way get at the end")
+    parser.add_argument("--keep-found", type=float, default=KEEP_S, help="seconds that what is not declared stays")
     parser.add_argument("--child", action="store_true", help="end when standard input closes")
     options.add_arguments(parser)
     given = parser.parse_args(arguments)
@@ -161,7 +166,9 @@ def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
     names = tuple(given.name)
     api = Settings(state_dir=given.state, host=given.host, port=given.port, names=names, grace_s=given.grace)
     listening = Listening(address=given.gateways_host, port=given.gateways_port, hosts=names)
-    return Whole(api=api, gateways=listening, sources=sources, cluster=cluster), given.child
+    return Whole(
+        api=api, gateways=listening, sources=sources, keep_found_s=given.keep_found, cluster=cluster
+    ), given.child
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,6 +28,8 @@ class Apply(msgspec.Struct, frozen=True, tag="apply"):
     """A `Snapshot` in MessagePack."""
     bound: tuple[str, ...]
     """Keys (`address:port`) of the listening sockets sent along, in order."""
+    finds: bool = False
+    """Write down what is found behind targets (`finding`), whether or not somebody calls them."""
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):

@@ -75,8 +75,10 @@ class WorkerProcess:
 class Supervisor:
     """All workers of one machine."""
 
-    def __init__(self, state_dir: Path, workers: int, served: frozenset[str]) -> None:
+    def __init__(self, state_dir: Path, workers: int, served: frozenset[str], *, finds: bool = False) -> None:
+        """`finds` has the first worker write down what it finds behind targets."""
         self._state_dir = state_dir
+        self._finds = finds
         self._count = workers
         self._served = served
         self._workers: dict[int, WorkerProcess] = {}
@@ -186,7 +188,7 @@ class Supervisor:
     async def _hand_over(self, worker: WorkerProcess, snapshot: Snapshot) -> control.Applied | control.Refused | None:
         served = [spec for spec in snapshot.listeners if spec.protocol in self._served]
         bound = {sockets.key(spec): self._sockets[sockets.key(spec)] for spec in served}
-        message = control.Apply(_encode(snapshot), tuple(bound))
+        message = control.Apply(_encode(snapshot), tuple(bound), self._finds and worker.slot == 0)
         try:
             if self.keys is not None and not worker.keyed:
                 await worker.tell(self.keys())

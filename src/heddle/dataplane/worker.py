@@ -16,6 +16,7 @@ import ssl
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -111,6 +112,7 @@ class Worker:
         self._keeping = Keeping(self.tools)
         self._speaking = Speaking(self.tools)
         self._upkeep = Upkeep(self.tools, self.spool)
+        self._finding: Any = None
         self.gateway: Gateway | None = None
         self._servers: dict[str, _Serving] = {}
         self._retired: list[HttpServer] = []
@@ -205,6 +207,8 @@ class Worker:
 
         Last of all: what counts or records afterwards finds its file closed.
         """
+        if self._finding is not None:
+            self._finding.close()
         if self.gateway is not None:
             self.gateway.runtime.close()
         self.spool.close()
@@ -212,6 +216,14 @@ class Worker:
         close_ledger(self.tools)
         self._counters.close()
         self.tools.metrics.close()
+
+    def find(self) -> None:
+        """Write down what is behind the targets, from now on, if there can be any."""
+        if self._finding is None and self.gateway is not None and self.gateway.runtime.mcp is not None:
+            from heddle.dataplane.finding import Finding  # noqa: PLC0415 - many gateways serve models alone
+
+            self._finding = Finding(self.tools.state_dir)
+            self._finding.start(self.gateway)
 
     async def housekeeping(self) -> None:
         """Flush records and refresh gauges, until cancelled."""
@@ -282,6 +294,8 @@ async def _apply(worker: Worker, channel: control.Channel, message: control.Appl
         _log.error("snapshot %s refused: %s", snapshot.version, exc)
         await channel.send(control.Refused(snapshot.version, str(exc)))
         return
+    if message.finds:
+        worker.find()
     gc.collect()
     gc.freeze()
     await channel.send(control.Applied(snapshot.version))

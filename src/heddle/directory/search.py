@@ -54,9 +54,9 @@ class ToolIndex(Generic[Key]):
         found: dict[str, tuple[array[int], list[int]]] = {}
         for number, (key, fields) in enumerate(tools):
             self._keys.append(key)
-            counts = _counts(fields)
-            lengths.append(sum(counts.values()))
-            for word, count in counts.items():
+            counted = counts(fields)
+            lengths.append(sum(counted.values()))
+            for word, count in counted.items():
                 places, times = found.setdefault(word, (array("l"), []))
                 places.append(number)
                 times.append(count)
@@ -87,13 +87,14 @@ def _weights(places: Sequence[int], times: Sequence[int], lengths: Sequence[floa
     return array("d", (rarity * n * (K1 + 1) / (n + K1 * (1 - B + B * lengths[place])) for place, n in each))
 
 
-def _counts(fields: Fields) -> Counter[str]:
-    counts: Counter[str] = Counter(words(fields.description)[:MAX_WORDS])
+def counts(fields: Fields) -> Counter[str]:
+    """How often each word counts in the texts of one tool."""
+    counted: Counter[str] = Counter(words(fields.description)[:MAX_WORDS])
     for word in words(fields.name):
-        counts[word] += NAME_WEIGHT
+        counted[word] += NAME_WEIGHT
     for text in (fields.title, *fields.parameters[:MAX_WORDS]):
-        counts.update(words(text)[:MAX_WORDS])
-    return counts
+        counted.update(words(text)[:MAX_WORDS])
+    return counted
 
 
 def words(text: str) -> list[str]:

@@ -52,15 +52,26 @@ class Seen(Part, frozen=True, kw_only=True):
     first_seen: Time
     """When it was found."""
     last_seen: Time
-    """When it was last there."""
+    """When it was last there. Of what is available it is when anything of it changed: it is there still."""
+    source: str = ""
+    """Name of the gateway that says so; its GatewayStatus is called the same."""
     latency_ms: Annotated[int, form("int64")] | None = None
     """Milliseconds it took to answer, last time."""
     digest: str = ""
     """SHA-256 of its definition; another one is another definition."""
     message: str = ""
-    """Why it is not available."""
+    """Why it is not available, or what else is to be said."""
     conditions: Conditions = ()
-    """What is said of it."""
+    """What is said of it: `Available`, of tools `Approved`, and `Agreed` where gateways say different things."""
+
+
+class ToolSeen(Seen, frozen=True, kw_only=True):
+    """How a tool is."""
+
+    approval: str = ""
+    """What screening made of its definition: `approved`, `unchecked` (its pins are off), or why callers do not see it:
+    `pending`, `changed`, `poisoned`, `rejected`. Of what callers do not see no text is here either; `heddle tools diff`
+    shows it."""
 
 
 class ToolSpec(Part, frozen=True, kw_only=True):
@@ -92,6 +103,7 @@ class Tool(Resource, frozen=True, kw_only=True):
         "",
         column("Server", ".spec.server"),
         column("Tool", ".spec.name"),
+        column("Approval", ".status.approval"),
         column("Description", ".spec.description", priority=1),
     )
     api_version: _Version
@@ -100,7 +112,7 @@ class Tool(Resource, frozen=True, kw_only=True):
     """Kind."""
     spec: ToolSpec
     """The tool."""
-    status: Seen
+    status: ToolSeen
     """How it is."""
 
 

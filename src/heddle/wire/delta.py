@@ -18,6 +18,8 @@ from typing import Annotated
 
 import msgspec
 
+from heddle.wire.found import Found
+
 PROTOCOL = 1
 """Version of this module that is spoken here; the lower of both sides' is used."""
 OLDEST_PROTOCOL = 1
@@ -25,7 +27,7 @@ OLDEST_PROTOCOL = 1
 MAX_TO_GATEWAY_BYTES = 256 * 1024 * 1024
 """A state of a hundred thousand routes is about 30 MB."""
 MAX_FROM_GATEWAY_BYTES = 64 * 1024
-"""Gateways send greetings and verdicts."""
+"""Gateways send greetings, verdicts, and what they found, piece by piece."""
 MAX_TEXT = 2_000
 """Characters of a reason that are kept."""
 HEARTBEAT_S = 15.0
@@ -185,7 +187,7 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
     removed: tuple[str, ...] = ()
 
 
-FromGateway = Hello | Ack | Reject | Resync | Who | Join | Renew | Ping
+FromGateway = Hello | Ack | Reject | Resync | Who | Join | Renew | Ping | Found
 ToGateway = Welcome | Busy | Refused | Authority | Joined | Full | Delta | Ping
 
 _from_gateway = msgspec.msgpack.Decoder(FromGateway)

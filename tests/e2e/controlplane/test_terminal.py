@@ -159,8 +159,11 @@ def test_forms_of_output(terminal: Terminal, space: str):
     assert table[0].split()[0] == "NAME"
     assert table[1].split()[0] == "scripted"
     both = terminal.run("get", "-n", space, "backend,cm").out
-    assert "backend.heddle.dev/scripted" in both
-    assert "configmap/settings" in both
+    assert "backends.heddle.dev\nNAME " in both
+    assert "\n\nconfigmaps\nNAME " in both
+    bare = terminal.run("get", "-n", space, "backend,cm", "--no-headers").out
+    assert "backend.heddle.dev/scripted" in bare
+    assert "configmap/settings" in bare
     everywhere = terminal.run("get", "Backends", "-A", "--no-headers").out
     assert [space, "scripted"] in [line.split()[:2] for line in everywhere.splitlines()]
     assert terminal.run("get", "-n", space, "backends", "-o", "name").out == "backend.heddle.dev/scripted\n"

@@ -7,7 +7,7 @@ for a while, and asked in between whether it is well again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
@@ -28,7 +28,7 @@ from heddle.model.snapshot_mcp_auth import (
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import CallError, Reason
 from heddle.telemetry import names
-from heddle.wire.jsonrpc import RpcError
+from heddle.wire.jsonrpc import INTERNAL_ERROR, RpcError
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -60,6 +60,10 @@ class Upstream:
         """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
         self.admit: Admit = _as_it_is
         """What of its lists may be shown."""
+        self.withheld: Mapping[tuple[str, str], str] = {}
+        """Kind and name of what may not, and in one word why, as far as `admit` says."""
+        self.trouble = ""
+        """What went wrong when it was last asked for its lists or its health; empty when nothing did."""
         self._monotonic = tools.clock.monotonic
         self._pulse = Pulse.of(tools)
         self._shelves: dict[str, Shelf] = {}
@@ -134,12 +138,17 @@ class Upstream:
 
     def recovered(self) -> None:
         """It answered when it was asked whether it is well."""
-        self._failures = 0
+        self._failures, self.trouble = 0, ""
         self._well += 1
         if self._sick and self._well >= self.spec.health.healthy_after:
             self._sick = False
             self._health.set(1.0)
             _log.warning("tool server %s is healthy again", self.name)
+
+    def listed(self) -> tuple[Catalogue | None, Catalogue | None]:
+        """Its lists as it gives them to the gateway itself, and what of them may be shown; None before the first."""
+        shelf = self._shelves.get("")
+        return (None, None) if shelf is None else (shelf.read, shelf.catalogue)
 
     async def catalogue(self, caller: Caller, scope: str = "") -> Catalogue | None:
         """What it offers; None while it was never reached. Waits at most `timeouts.list_s`, and only for the first.
@@ -225,9 +234,10 @@ class Upstream:
         shelf.old, shelf.retry_at_s = True, self._monotonic() + pause_s
         shelf.hangs = isinstance(error, TimeoutError)
         expected = isinstance(error, RpcError | CallError | TimeoutError)
+        self.trouble = _said(error) if expected else type(error).__name__
         _log.warning(
             "tool server %s: its lists cannot be read: %s",
-            *(self.name, _said(error) if expected else type(error).__name__),
+            *(self.name, self.trouble),
             exc_info=None if expected else error,
         )
         if not _without_credential(error):
@@ -328,18 +338,28 @@ class Upstream:
             try:
                 async with asyncio.timeout(health.timeout_s or None):
                     await self.target.call(TargetRequest(method=self._probe(), params={}), Caller())
-            except RpcError:
-                self.recovered()  # it answers
+            except RpcError as error:
+                self._answered(error)
             except (CallError, TimeoutError) as error:
                 if _without_credential(error):
                     self.recovered()  # only callers can ask it: their calls will tell
                 else:
+                    self.trouble = _said(error)
                     self._fail()
             except Exception as error:  # whatever a target says, it goes on being looked after
                 _log.warning("tool server %s: its health cannot be told", self.name, exc_info=error)
                 self._fail()
             else:
                 self.recovered()
+
+    def _answered(self, error: RpcError) -> None:
+        """An error is an answer, but for one: that nothing works there, as the stdio host says of a program that does
+        not start."""
+        if error.code != INTERNAL_ERROR:
+            self.recovered()
+            return
+        self.trouble = f"it answers with an error: {error.message[:200]}"
+        self._fail()
 
     def _probe(self) -> str:
         return "ping" if self.target.stateful else "server/discover"

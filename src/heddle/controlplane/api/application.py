@@ -127,6 +127,9 @@ class ResourceApi:
             raise forbidden("", f'"{request.path[:200]}"', "", what_is_refused(caller, asked))
         if parts is None or request.method not in _READS:
             return NOT_FOUND
+        page = self.core.hooks.pages.get("/".join(parts))
+        if page is not None:
+            return answer.of(page(caller, request.query))
         return self._discovery.answer(parts, request) or NOT_FOUND
 
     async def _resource(self, call: Call) -> Answer | Stream:

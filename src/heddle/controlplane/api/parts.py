@@ -136,6 +136,10 @@ Virtual = Callable[[Caller, Object, str], Awaitable[Object]]
 """(caller, body, namespace) -> answer of a POST to a kind that is not stored, such as a review."""
 
 
+Page = Callable[[Caller, Mapping[str, Sequence[str]]], Object]
+"""(caller, every value of every field of the query) -> answer of a GET. Raises ApiError."""
+
+
 class OpenApi(Protocol):
     """Descriptions of the kinds, as bytes that do not change while the process runs."""
 
@@ -174,5 +178,7 @@ class Hooks(NamedTuple):
     """Unix time."""
     ready: Callable[[], dict[str, bool]]
     """Named checks of `/readyz`."""
+    pages: Mapping[str, Page] = {}
+    """By path without its first slash: what else is read below `/apis`, by everybody who may read the path."""
     rollbacks: Mapping[str, "Rollback"] = {}
     """Resource of a generated kind -> how it goes back: whoever made its objects knows."""

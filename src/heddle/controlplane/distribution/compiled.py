@@ -102,6 +102,10 @@ class Compiled:
                 return str(stored.object.get("metadata", {}).get("uid", ""))[:64]
         return ""
 
+    def makers(self, part: str) -> Sequence[Key]:
+        """The objects that a part was made of."""
+        return self._compiler.makers(part)
+
     async def settle(self) -> Settled | None:
         """Compile what changed."""
         version = self._store.version

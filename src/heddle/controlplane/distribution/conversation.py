@@ -27,6 +27,7 @@ from heddle.wire.delta import (
     Who,
     encode,
 )
+from heddle.wire.found import Found
 
 _log = logging.getLogger("heddle.distribution")
 _PING = encode(Ping())
@@ -62,6 +63,8 @@ class Conversation:
             self._wire.send(_PING)
         elif isinstance(message, Resync):
             self._hub.resync(follower)
+        elif isinstance(message, Found):
+            self._hub.found(follower, message)
         elif isinstance(message, Renew):
             self._renew(follower, message)
         else:

@@ -10,7 +10,7 @@ more gateways than there is room for.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from heddle.controlplane.distribution.roll import GatewayRecord, Roll
@@ -28,6 +28,7 @@ from heddle.wire.delta import (
     common_protocol,
     encode,
 )
+from heddle.wire.found import Found
 
 _log = logging.getLogger("heddle.distribution")
 
@@ -109,6 +110,8 @@ class Hub:
         self._paced: set[Follower] = set()
         """Those for whom the next update waits for its time."""
         self._armed = False
+        self.on_found: Callable[[str, Mapping[str, bytes], Found], None] = lambda _name, _sent, _found: None
+        """Told what a gateway finds, with its name and the parts it is sent."""
 
     def __len__(self) -> int:
         return len(self._followers)
@@ -182,6 +185,11 @@ class Hub:
         self.roll.refuses(follower.name, reject.message, reject.path)
         _log.warning("gateway %s rejects version %d, at %r", follower.name, rejected.version, reject.path[:200])
         self._offer(follower, follower.heard_s)
+
+    def found(self, follower: Follower, found: Found) -> None:
+        """It says what is behind what it runs."""
+        follower.heard_s = self._clock()
+        self.on_found(follower.name, follower.view.parts, found)
 
     def resync(self, follower: Follower) -> None:
         """What it was sent did not fit: it holds nothing from here on."""

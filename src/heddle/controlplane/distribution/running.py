@@ -10,21 +10,36 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from heddle.controlplane.access.authority import Authority
 from heddle.controlplane.compiling import Compiler, Surroundings
 from heddle.controlplane.distribution.compiled import Compiled, Store
+from heddle.controlplane.distribution.hub import Hub
 from heddle.controlplane.distribution.joining import Joining
 from heddle.controlplane.distribution.listening import Distribution, Listening, serve
 from heddle.controlplane.distribution.reporting import Reporting
 from heddle.controlplane.prices import price_table
+from heddle.drivers.documents import Key
 
 _log = logging.getLogger("heddle.distribution")
 
 ROOT = "default"
 """Namespace whose policies hold for the whole mesh."""
+
+
+class Beside(Protocol):
+    """What hears what gateways say."""
+
+    def join(self, hub: Hub) -> None:
+        """Hear its gateways."""
+        ...
+
+    async def run(self) -> None:
+        """Work, until cancelled."""
+        ...
 
 
 class Gateways:
@@ -36,6 +51,8 @@ class Gateways:
         self._state_dir = state_dir
         self._listening = listening
         self._tasks: list[asyncio.Task[None]] = []
+        self.makers: Callable[[str], Sequence[Key]]
+        """The objects that a part was made of. Set by `start`."""
         self.distribution: Distribution | None = None
         """Set by `start`."""
 
@@ -61,10 +78,17 @@ class Gateways:
         joining = Joining(self._state_dir, self._authority)
         self.distribution = distribution = await serve(compiled, self._authority, joining, self._listening)
         compiled.changed = distribution.changed
+        self.makers = compiled.makers
         replica = f"{socket.gethostname()}:{distribution.address[1]}"
         reporting = Reporting(distribution.roll, self._store, replica, time.time)
         self._tasks = [asyncio.create_task(_surviving(run)) for run in (compiled.run, reporting.run)]
         await _long_lived(distribution)
+
+    def join(self, beside: Beside) -> None:
+        """Run something that hears what gateways say, until `stop`. Call it once gateways are served."""
+        assert self.distribution is not None
+        beside.join(self.distribution.hub)
+        self._tasks.append(asyncio.create_task(_surviving(beside.run)))
 
     async def stop(self) -> None:
         """Gateways run on with what they have. Harmless before `start`."""

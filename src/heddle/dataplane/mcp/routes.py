@@ -40,7 +40,7 @@ UNKNOWN = Route("unknown", {}, MCP)
 class McpRouter:
     """All virtual servers, by path and listener."""
 
-    __slots__ = ("_beside", "_pages", "_paths", "_restricted", "fronts", "servers")
+    __slots__ = ("_beside", "_pages", "_paths", "_restricted", "fronts", "servers", "upstreams")
 
     def __init__(self, credentials: "McpCredentials | None" = None) -> None:
         """`credentials` brings pages of its own."""
@@ -50,6 +50,8 @@ class McpRouter:
         handler = self._pages.handle if self._pages is not None else None
         self._beside = Route("mcp/pages", {"GET": handler, "POST": handler}, MCP) if handler is not None else UNKNOWN
         self.servers: dict[str, VirtualServer] = {}
+        self.upstreams: dict[str, Upstream] = {}
+        """Targets, whether or not a server offers them."""
         self.fronts: dict[str, SseFront] = {}
         """Those whose sessions are streams, by server."""
 
@@ -152,6 +154,7 @@ def build_mcp(snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record
     for spec in snapshot.mcp.servers:
         building.serve(spec)
     _connect(building.upstreams, building.router)
+    building.router.upstreams = building.upstreams
     return building.router
 
 

@@ -83,6 +83,7 @@ class Screens:
         self._tell(target, screening)
         for key in unreadable:
             screening.withheld[key] = _UNREADABLE
+        self._upstreams[target].withheld = {key: one.reason for key, one in screening.withheld.items()}
         withheld = self._tools.metrics.gauge(names.DEFINITIONS_WITHHELD, target=target)
         withheld.set(len(screening.withheld))
         shown = _without(catalogue, screening)

@@ -21,6 +21,7 @@ import msgspec
 from heddle.dataplane.subscription.identity import Identity, IdentityError, new_request, write_identity
 from heddle.dataplane.subscription.kept import Kept, KeptError
 from heddle.dataplane.subscription.reaching import Connection, Place, ReachError, reach
+from heddle.dataplane.subscription.telling import Telling
 from heddle.model.assembly import Assembly
 from heddle.model.parts import PartError
 from heddle.model.snapshot import Snapshot
@@ -114,6 +115,10 @@ class Subscription:
         """Why it is not connected, or what it was sent does not run; empty when all is well."""
         self.first = asyncio.Event()
         """Something runs that came from a control plane, or was kept."""
+        self.running: Snapshot | None = None
+        """What `held` comes to, once the workers run it."""
+        self.telling: Telling | None = None
+        """What is told to the control plane of what is found here; None tells nothing."""
         self._places = places
         self._about = about
         self.kept = kept
@@ -152,7 +157,7 @@ class Subscription:
                 return False
             assembly = Assembly()
             assembly.apply(held.parts)
-            await self._take(assembly.snapshot(held.at.short))
+            await self._run_this(assembly.snapshot(held.at.short))
         except (KeptError, PartError, RejectedError) as exc:
             self._report(f"the state that was kept in {self.kept.path} is not used: {exc}")
             return False
@@ -163,6 +168,8 @@ class Subscription:
     def start(self) -> None:
         """Follow, until `stop`."""
         self._started_s = time.monotonic()
+        if self.telling is not None:
+            self.telling.forget()
         self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._keep())]
 
     async def stop(self) -> None:
@@ -198,19 +205,22 @@ class Subscription:
     async def _follow(self, place: Place) -> None:
         """One connection, to its end, which is always an exception."""
         connection = await reach(place, self.identity.context())
-        pinging: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             await connection.send(self._hello())
             await self._welcomed(connection)
             self.connected, self.error = True, ""
             self._tell(f"following the control plane at {place[0]}:{place[1]}")
-            pinging = asyncio.ensure_future(self._ping(connection))
+            beside = [
+                asyncio.ensure_future(self._ping(connection)),
+                asyncio.ensure_future(self._tell_found(connection)),
+            ]
             while True:
                 await self._heard(connection, await connection.receive())
         finally:
             self.connected = False
-            if pinging is not None:
-                pinging.cancel()
+            for task in beside:
+                task.cancel()
             if self._update is not None:
                 # It may be halfway in the workers: what they run must be known before the next greeting.
                 await asyncio.wait([self._update])
@@ -291,16 +301,20 @@ class Subscription:
         if isinstance(update, Full):
             assembly = Assembly()
             assembly.apply(held.parts)
-            await self._take(assembly.snapshot(held.at.short))
+            await self._run_this(assembly.snapshot(held.at.short))
             self._assembly = assembly
             return
         names = (*update.changed, *update.removed)
         self._assembly.apply({name: held.parts.get(name) for name in names})
         try:
-            await self._take(self._assembly.snapshot(held.at.short))
+            await self._run_this(self._assembly.snapshot(held.at.short))
         except BaseException:
             self._assembly.apply({name: self.held.parts.get(name) for name in names})
             raise
+
+    async def _run_this(self, snapshot: Snapshot) -> None:
+        await self._take(snapshot)
+        self.running = snapshot
 
     async def _reject(self, connection: Connection, update: Full | Delta, why: str, path: str) -> None:
         self.error = why
@@ -317,6 +331,15 @@ class Subscription:
                 if not self._new_key and time.time() > (identity.begins_s + identity.ends_s) / 2:
                     self._new_key, request = new_request()
                     await connection.send(Renew(request))
+
+    async def _tell_found(self, connection: Connection) -> None:
+        """Tell what is found here; a failure of that is no reason to follow no longer."""
+        with contextlib.suppress(ReachError):
+            try:
+                if self.telling is not None:
+                    await self.telling.tell(connection)
+            except OSError as exc:
+                _log.error("the control plane is not told what is found here: %s", exc)
 
     async def _renewed(self, joined: Joined) -> None:
         """Use the new certificate from the next connection on."""
