@@ -50,24 +50,12 @@ class Endpoint:
         except ProtocolError as error:
             return unreadable(exchange, error)
         if is_modern(message, given):
-            return await self._as_modern(exchange, message, len(body))
+            return unasked(exchange, message) or await self._modern.handle(exchange, message, len(body))
         version = given.get(fields.VERSION)
         if version is not None and version not in _KNOWN:
             exchange.reason = Reason.BAD_REQUEST
             return fronting.refused(message.id, unsupported(version.decode("latin-1")), 400)
         return await self._legacy.handle(exchange, message, len(body))
-
-    async def _as_modern(self, exchange: Exchange, message: Message, size: int) -> Reply:
-        if message.is_answer:
-            exchange.reason = Reason.BAD_REQUEST
-            return fronting.refused(b"", RpcError(INVALID_REQUEST, "Answers are not sent in this version."))
-        if not message.id:
-            exchange.operation = "mcp"
-            return Reply(202, [])  # this era's clients have nothing to notify of
-        try:
-            return await self._modern.handle(exchange, message, size)
-        except CallError as error:
-            return fronting.failed(exchange, message.id, error, modern=True)
 
     async def _batch(self, exchange: Exchange, body: bytes) -> Reply:
         """Several messages at once: 2025-03-26 has them, and no other version."""
@@ -115,6 +103,17 @@ def is_modern(message: Message, given: dict[bytes, bytes]) -> bool:
         return True
     own = message.value.get("_meta")
     return isinstance(own, dict) and meta.PROTOCOL_VERSION in own and message.method != "initialize"
+
+
+def unasked(exchange: Exchange, message: Message) -> Reply | None:
+    """The reply to what is no request, in the era that has only those; None for a request."""
+    if message.is_answer:
+        exchange.reason = Reason.BAD_REQUEST
+        return fronting.refused(b"", RpcError(INVALID_REQUEST, "Answers are not sent in this version."))
+    if not message.id:
+        exchange.operation = "mcp"
+        return Reply(202, [])  # this era's clients have nothing to notify of
+    return None
 
 
 def unreadable(exchange: Exchange, error: ProtocolError) -> Reply:

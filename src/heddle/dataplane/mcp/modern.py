@@ -8,17 +8,18 @@ requests", "Discovery".
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import msgspec
 
 from heddle import __version__
-from heddle.backends.mcp.contract import ANSWERED_BY, Caller, Params
+from heddle.backends.mcp.contract import Caller, Params
 from heddle.dataplane.mcp import fronting
+from heddle.dataplane.mcp.envelopes import Envelope, Envelopes
 from heddle.dataplane.mcp.feed import Listening
 from heddle.dataplane.mcp.heads import said as said_by
-from heddle.dataplane.mcp.parking import Asked, Parking, Questions
+from heddle.dataplane.mcp.parking import Asked, Parked, Parking, Questions
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.server import VirtualServer
 from heddle.net.message import Reply
@@ -43,33 +44,42 @@ from heddle.wire.mcp.versions import LATEST, MODERN, VERSIONS
 _encode = msgspec.json.encode
 _REMOVED = frozenset(("ping", "initialize", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"))
 _SERVER_INFO = {"name": "heddle", "version": __version__}
-_WAYS = ("context", "form", "tools", "url")
-"""Of sampling and elicitation, as clients declare them."""
 
 
 class ModernCaller(Caller):
     """The caller of one request."""
 
-    def __init__(self, running: Running) -> None:
-        self.version = LATEST
-        self.running = running
+    version = LATEST
+    questions: Questions | None = None
+    running: Running | None = None
+    """What it says before its end, from the first that it does; at once where somebody waits beside it."""
+    quiet = False
+    """It wants to hear of nothing before the result."""
+
+    def introduce(self, envelope: Envelope) -> None:
+        """Be who the request says."""
+        # A server of the older era hears once, as its session begins, what the client answers.
+        self.key += envelope.answers
+        self.capabilities, self.client_info = envelope.capabilities, envelope.client_info
+        self.envelope, self.log_level, self.quiet = envelope.members, envelope.log_level, envelope.quiet
+
+    def attend(self) -> tuple[Running, Questions]:
+        """Where the call runs from now on, and what it asks."""
+        running = self.running = Running()
         self.questions = Questions(running)
-        self.capabilities = b"{}"
-        self.client_info = b""
-        self.log_level = ""
-        self.quiet = False
-        """It wants to hear of nothing before the result."""
+        return running, self.questions
 
     def notify(self, method: str, params: Params) -> None:
         """Into the stream of this request; log messages as far as it wants them."""
         if method == "notifications/message" and not _wants(self.log_level, params):
             return
         if method.startswith("notifications/"):
-            self.running.say(encode_notification(method, encode_members(params)))
+            running = self.running = self.running or Running()
+            running.say(encode_notification(method, encode_members(params)))
 
     async def ask(self, method: str, params: Params) -> bytes:
         """Becomes `input_required`; the answer comes with the caller's next request."""
-        if self.quiet:
+        if self.quiet or self.questions is None:
             raise RpcError(INTERNAL_ERROR, "The server asks where it was not known to; the next call can be asked.")
         return await self.questions.ask(method, params)
 
@@ -88,83 +98,74 @@ class ModernFront:
     def __init__(self, server: VirtualServer, parking: Parking) -> None:
         self._server = server
         self._parking = parking
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._envelopes = Envelopes()
 
     async def handle(self, exchange: Exchange, message: Message, size: int) -> Reply:
-        """Answer one request. CallErrors are answered by whoever calls this."""
+        """Answer one request."""
         fronting.enter(exchange, self._server, message, LATEST, size)
-        loop = self._loop = self._loop or asyncio.get_running_loop()
-        running = Running(loop)
-        caller = ModernCaller(running)
+        caller = ModernCaller()
         try:
             self._check(exchange, message, caller)
             if message.method == "subscriptions/listen":
                 return await self._listen(exchange, message, caller)
             parked = self._parking.find(message, exchange, self._server.spec.name)
-        except RpcError as error:
+        except (RpcError, CallError) as error:
             return fronting.failed(exchange, message.id, error, modern=True)
-        if parked is None:
-            if caller.quiet and self._server.quiet(caller):
-                return await self._at_once(message, caller, exchange)
-            caller.quiet = False
-            running.start(self._answer(message, caller, exchange))
-        else:
-            running, caller.questions = parked.running, parked.questions
-            parked.resume()
-        return await self._reply(running, caller.questions, message, exchange)
-
-    def _check(self, exchange: Exchange, message: Message, caller: ModernCaller) -> None:
-        """The envelope. Raises RpcError with the first thing that is wrong."""
-        envelope, given = meta.read_meta(message.params), message.value.get("_meta")
-        given = given if isinstance(given, dict) else {}
-        version, capabilities = given.get(meta.PROTOCOL_VERSION), given.get(meta.CLIENT_CAPABILITIES)
-        if version is None or capabilities is None:
-            wanted = ((meta.PROTOCOL_VERSION, version), (meta.CLIENT_CAPABILITIES, capabilities))
-            missing = " and ".join(f"`{name}`" for name, value in wanted if value is None)
-            raise RpcError(INVALID_PARAMS, f"`params._meta` must have {missing}.")
-        said = said_by(exchange.request)
-        if not isinstance(version, str) or not isinstance(capabilities, dict):
-            raise RpcError(INVALID_PARAMS, "`params._meta` says its version as text, its capabilities as an object.")
-        if said.version is None:
-            raise RpcError(fields.HEADER_MISMATCH, "The field `MCP-Protocol-Version` is missing.")
-        if said.version != version:
-            raise RpcError(fields.HEADER_MISMATCH, "`MCP-Protocol-Version` is not the version of the body.")
-        fields.check_fields(said, message)
-        if version not in MODERN:
-            raise unsupported(version)
-        if message.method in _REMOVED:
-            raise RpcError(METHOD_NOT_FOUND, "Method not found")
-        fronting.identify(caller, exchange, "caller:")
-        caller.capabilities = bytes(envelope[meta.CLIENT_CAPABILITIES])
-        # A server of the older era hears once, as its session begins, what the client answers.
-        caller.key += _answered(capabilities)
-        caller.envelope = envelope
-        caller.client_info = bytes(envelope.get(meta.CLIENT_INFO, b""))
-        level = given.get(meta.LOG_LEVEL)
-        caller.log_level = level if isinstance(level, str) else ""
-        # Progress and log messages come to those alone who ask for them.
-        caller.quiet = not caller.log_level and meta.PROGRESS_TOKEN not in given
-
-    async def _at_once(self, message: Message, caller: ModernCaller, exchange: Exchange) -> Reply:
-        """Where nothing is said before the end, nobody has to wait for it beside the call."""
+        if parked is not None or not (caller.quiet and self._server.quiet(caller)):
+            try:
+                return await self._apart(parked, message, caller, exchange)
+            except CallError as error:
+                return fronting.failed(exchange, message.id, error, modern=True)
+        # Where nothing is said before the end, nobody has to wait for it beside the call.
         try:
-            result = await self._answer(message, caller, exchange)
+            result = self._answered(await self._asked(message, caller, exchange), message, exchange)
         except Exception as error:
             return fronting.failed(exchange, message.id, error, modern=True)
-        said = caller.running.take()
-        if said and fronting.takes_events(exchange.request):
+        if caller.running is not None and fronting.takes_events(exchange.request):
             # By no right, but it is there: it is passed on with the result.
+            said = caller.running.take()
             exchange.events += len(said)
             events = [*map(sse.encode, said), sse.encode(encode_result(message.id, result))]
             return Reply(200, fronting.EVENTS, b"".join(events))
         return Reply(200, fronting.JSON, encode_result(message.id, result))
 
-    async def _answer(self, message: Message, caller: ModernCaller, exchange: Exchange) -> bytes:
+    def _check(self, exchange: Exchange, message: Message, caller: ModernCaller) -> None:
+        """The envelope. Raises RpcError with the first thing that is wrong."""
+        envelope, said = self._envelopes.of(message), said_by(exchange.request)
+        if said.version is None:
+            raise RpcError(fields.HEADER_MISMATCH, "The field `MCP-Protocol-Version` is missing.")
+        if said.version != envelope.version:
+            raise RpcError(fields.HEADER_MISMATCH, "`MCP-Protocol-Version` is not the version of the body.")
+        fields.check_fields(said, message)
+        if envelope.version not in MODERN:
+            raise unsupported(envelope.version)
+        if message.method in _REMOVED:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        fronting.identify(caller, exchange, "caller:")
+        caller.introduce(envelope)
+
+    async def _apart(self, parked: Parked | None, message: Message, caller: ModernCaller, exchange: Exchange) -> Reply:
+        """The answer to a call that may say something before its end, or ask: it runs beside whoever waits for it."""
+        if parked is not None:
+            parked.resume()
+            return await self._reply(parked.running, parked.questions, message, exchange)
+        caller.quiet = False
+        running, questions = caller.attend()
+        running.start(self._answer(message, caller, exchange))
+        return await self._reply(running, questions, message, exchange)
+
+    def _asked(self, message: Message, caller: ModernCaller, exchange: Exchange) -> Awaitable[bytes]:
+        """The result as a target, or the server itself, gives it. Raises RpcError or CallError."""
         if message.method == "server/discover":
-            return to_modern(message.method, await self._discover(caller))
-        result = await self._server.answer(message, caller, exchange)
-        result = self._parking.wrap(result, message, exchange, self._server.spec.name)
-        return to_modern(message.method, result)
+            return self._discover(caller)
+        return self._server.answer(message, caller, exchange)
+
+    def _answered(self, result: bytes, message: Message, exchange: Exchange) -> bytes:
+        """The same as this caller may have it."""
+        return to_modern(message.method, self._parking.wrap(result, message, exchange, self._server.spec.name))
+
+    async def _answer(self, message: Message, caller: ModernCaller, exchange: Exchange) -> bytes:
+        return self._answered(await self._asked(message, caller, exchange), message, exchange)
 
     async def _discover(self, caller: Caller) -> bytes:
         surface = await self._server.surface(caller)
@@ -239,18 +240,6 @@ class ModernFront:
         listening = Listening(self._server, caller, exchange, message.id)
         await listening.begin(wanted)
         return Reply(200, fronting.EVENTS, listening.stream())
-
-
-def _answered(capabilities: dict[str, Any]) -> str:
-    """Which questions a client answers, as part of a key: few, whatever it declares."""
-    if not capabilities:
-        return ""
-    found = []
-    for name in sorted(ANSWERED_BY.values()):
-        declared = capabilities.get(name)
-        if isinstance(declared, dict):
-            found += [name, *(f"{name}.{way}" for way in _WAYS if isinstance(declared.get(way), dict))]
-    return f"\0{' '.join(found)}" if found else ""
 
 
 def server_info(title: str) -> dict[str, str]:
