@@ -27,6 +27,8 @@ MAX_EVALUATIONS = 20_000
 """Of one object."""
 MAX_S = 1.0
 """Seconds of the processor for one object: each evaluation is bounded in its steps, and this is all of them."""
+_UNTIMED_S = 0.01
+"""Until so much time has passed, the processor's is not asked for: that is a system call, and dearer than a rule."""
 MAX_CAUSES = 64
 MAX_MESSAGE = 2048
 """Characters that a message expression may give."""
@@ -84,7 +86,9 @@ class _Run:
     def __init__(self) -> None:
         self.causes: list[Cause] = []
         self.left = MAX_EVALUATIONS
-        self.until_s = time.thread_time() + MAX_S
+        self._timed_s = time.monotonic() + _UNTIMED_S
+        self._until_s = 0.0
+        """Of the processor's time; 0 while it is not looked at."""
 
     @property
     def done(self) -> bool:
@@ -93,7 +97,14 @@ class _Run:
     @property
     def spent(self) -> bool:
         """No more may be evaluated."""
-        return self.left <= 0 or time.thread_time() > self.until_s
+        if self.left <= 0:
+            return True
+        if time.monotonic() < self._timed_s:
+            return False
+        now_s = time.thread_time()
+        if not self._until_s:
+            self._until_s = now_s + MAX_S
+        return now_s > self._until_s
 
 
 _compiled: dict[int, tuple[Mapping[str, Any], Place | None]] = {}

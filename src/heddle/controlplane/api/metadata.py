@@ -6,6 +6,7 @@ Owns the shape of ObjectMeta, and which of its fields survive a write.
 
 import uuid
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -49,6 +50,11 @@ _KNOWN = frozenset(_ObjectMeta.__struct_encode_fields__)
 
 def timestamp(now_s: float) -> str:
     """A time as the API writes it, in whole seconds."""
+    return _whole_second(int(now_s))
+
+
+@lru_cache(64)
+def _whole_second(now_s: int) -> str:
     return datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import unquote
 
 from heddle.net.screening import is_public
@@ -36,6 +37,8 @@ _INSIDE = (
 
 def inside(text: str) -> Iterator[str]:
     """The hosts in a text that are inside: of URLs, of `host:port`; sockets of this machine. Never a password."""
+    if ":" not in text:
+        return
     if _UNIX.match(text):
         yield text
     for found in _URL.finditer(text):
@@ -46,6 +49,7 @@ def inside(text: str) -> Iterator[str]:
         yield host
 
 
+@lru_cache(1024)
 def is_inside(host: str) -> bool:
     """Whether a host, without brackets and port, can be reached only from where the gateway runs."""
     name = unicodedata.normalize("NFKC", unquote(host)).translate(_DOTS).lower().rstrip(".")

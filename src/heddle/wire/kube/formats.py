@@ -10,6 +10,7 @@ import binascii
 import ipaddress
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,7 +54,17 @@ _MAC = compiled_pattern(r"^(?i)[0-9a-f]{2}([:-][0-9a-f]{2}){5}$")
 
 
 def _date_time(text: str) -> bool:
+    # Every write of an object says its times again, and objects of one second say the same.
+    return _known_time(text) if len(text) <= _MAX_KNOWN else _is_time(text)
+
+
+def _is_time(text: str) -> bool:
     return _TIME(text) and _parses(datetime.fromisoformat, f"{text[:19]}+00:00")
+
+
+_MAX_KNOWN = 40
+"""Characters of a time that is remembered: one without a needless fraction has fewer."""
+_known_time = lru_cache(1024)(_is_time)
 
 
 def _date(text: str) -> bool:
