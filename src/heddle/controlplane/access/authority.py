@@ -28,6 +28,8 @@ TOKEN_KEY_FILE = "tokens.pem"  # noqa: S105
 """The key that tokens are signed with."""
 DENIED_FILE = "denied"
 """Serial numbers of certificates and ids of tokens that are refused, one a line; `#` begins a comment."""
+DENIED_LOOK_S = 1.0
+"""How soon a change of that file holds."""
 
 SERVER_TTL_S = 90 * 86_400.0
 SERVER_RENEW_S = 30 * 86_400.0
@@ -51,6 +53,8 @@ class Authority:
         self._now = now
         self._denied: frozenset[str] = frozenset()
         self._denied_seen: tuple[int, int, int] | None = None
+        self._denied_looked_s: float | None = None
+        """When it was looked whether the list changed; None to look now."""
         try:
             _open_folder(self.folder)
             made = self._or_made(AUTHORITY_FILE, self._new_authority)
@@ -96,9 +100,17 @@ class Authority:
         return client
 
     def is_denied(self, serial: str) -> bool:
-        """Whether a certificate's serial number, or a token's id, is on the list. One system call while the list is as
-        it was. Raises AuthorityError when there is a list that cannot be read: nobody is let in then."""
+        """Whether a certificate's serial number, or a token's id, is on the list, as it was within `DENIED_LOOK_S`.
+        Raises AuthorityError when there is a list that cannot be read: nobody is let in then."""
+        now_s, looked_s = self._now(), self._denied_looked_s
+        if looked_s is None or not 0 <= now_s - looked_s < DENIED_LOOK_S:
+            self._look_at_denied()
+            self._denied_looked_s = now_s
+        return serial.lower() in self._denied
+
+    def _look_at_denied(self) -> None:
         path = self.folder / DENIED_FILE
+        self._denied_looked_s = None
         try:
             found = path.stat()
             seen = (found.st_ino, found.st_mtime_ns, found.st_size)
@@ -110,10 +122,12 @@ class Authority:
             self._denied, self._denied_seen = frozenset(), None
         except (OSError, ValueError) as exc:
             raise AuthorityError(f"{path} cannot be read") from exc
-        return serial.lower() in self._denied
 
     def deny(self, serial: str, why: str = "") -> None:
-        """Refuse a certificate or token from the next request on. On the disk when this returns. Raises OSError."""
+        """Refuse a certificate or token, from the next request on, in other processes within `DENIED_LOOK_S`.
+
+        On the disk when this returns. Raises OSError.
+        """
         comment = f"  # {' '.join(why.split())}" if why else ""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self.folder / DENIED_FILE, flags, 0o600)
@@ -121,6 +135,7 @@ class Authority:
             file.write(f"{serial.lower()}{comment}\n".encode("ascii", "replace"))
             file.flush()
             os.fsync(file.fileno())
+        self._denied_looked_s = None
 
     def server_certificate(self, hosts: Iterable[str] = ()) -> tuple[Path, float]:
         """The file with the server's key and certificate, and the Unix time from which it is to be asked for again.

@@ -11,6 +11,7 @@ from heddle.controlplane.access.authority import (
     AUTHORITY_FILE,
     CA_FILE,
     DENIED_FILE,
+    DENIED_LOOK_S,
     FOLDER,
     SERVER_RENEW_S,
     SERVER_TTL_S,
@@ -119,7 +120,8 @@ def test_names_that_nobody_has_are_refused(tmp_path: Path, name: str):
 
 
 def test_a_revoked_certificate_proves_nothing_from_then_on(tmp_path: Path):
-    authority = Authority(tmp_path, Clock())
+    clock = Clock()
+    authority = Authority(tmp_path, clock)
     shown = der(authority.issue("alice", [], 3600))
     serial = authority.proves(shown).serial
     authority.deny(serial, "lost\nlaptop")
@@ -128,7 +130,23 @@ def test_a_revoked_certificate_proves_nothing_from_then_on(tmp_path: Path):
     path = tmp_path / FOLDER / DENIED_FILE
     assert (mode(path), len(path.read_text().splitlines())) == (0o600, 1)
     path.unlink()
+    clock.now_s += DENIED_LOOK_S
     assert authority.proves(shown).name == "alice"
+
+
+@pytest.mark.parametrize("later_s", [DENIED_LOOK_S, -1])
+def test_a_list_that_another_process_changed_holds_within_a_second(tmp_path: Path, later_s: float):
+    clock = Clock()
+    authority = Authority(tmp_path, clock)
+    assert not authority.is_denied("cd")
+    (tmp_path / FOLDER / DENIED_FILE).write_text("CD\n")
+    clock.now_s += later_s
+    assert authority.is_denied("cd")
+    (tmp_path / FOLDER / DENIED_FILE).write_bytes(b"\xff\xfe")
+    clock.now_s += later_s
+    for _ in range(2):
+        with pytest.raises(AuthorityError):
+            authority.is_denied("ab")
 
 
 def test_a_damaged_list_lets_nobody_in(tmp_path: Path):
