@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from heddle.drivers.documents import Change, ExpiredError, Key, Retention, Revision
@@ -33,8 +34,9 @@ _MIGRATIONS = (
 """One for each version of the schema, in order; their number is its `user_version`."""
 
 _COLUMNS = len(Row._fields)
-_CHUNKS = (64, 16, 4, 1)
-"""Rows of one INSERT. A statement gives up the interpreter's lock once, so fewer are faster beside a busy loop."""
+_MOST_ROWS = 64
+"""Of one INSERT. A statement gives up the interpreter's lock, and has to wait for it again beside a busy loop, so few
+are faster. One of each length is kept prepared by the connection."""
 _KEY = "resource = ? AND namespace = ? AND name = ?"
 _LAST = "SELECT max(version) AS version FROM changes GROUP BY resource, namespace, name"
 
@@ -100,12 +102,9 @@ class SqliteFile:
 
     def insert(self, rows: Sequence[Row], version: int) -> None:
         """Write rows and the number of the last; not committed."""
-        at = 0
-        for size in _CHUNKS:
-            sql = f"INSERT INTO changes VALUES {','.join([_PLACES] * size)}"  # noqa: S608
-            while len(rows) - at >= size:
-                self._db.execute(sql, [value for row in rows[at : at + size] for value in row])
-                at += size
+        for at in range(0, len(rows), _MOST_ROWS):
+            chunk = rows[at : at + _MOST_ROWS]
+            self._db.execute(_inserting(len(chunk)), [value for row in chunk for value in row])
         self._db.execute("UPDATE sequence SET version = ?", (version,))
 
     def commit(self) -> None:
@@ -212,6 +211,11 @@ def make_file(path: Path) -> None:
     """Have the file, readable by its owner alone at every moment; SQLite gives its other files the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+@cache
+def _inserting(rows: int) -> str:
+    return f"INSERT INTO changes VALUES {','.join([_PLACES] * rows)}"  # noqa: S608
 
 
 _PLACES = f"({','.join('?' * _COLUMNS)})"
