@@ -23,6 +23,8 @@ class Published(NamedTuple):
 
     body: bytes
     audience: Audience = None
+    alone: bool = False
+    """For nobody who serves other Gateways beside these."""
 
 
 class Audiences:
@@ -100,7 +102,7 @@ class Audiences:
         if piece is None:
             return None
         if not name.startswith("secret/"):
-            return Published(piece.data, self._audience((piece.gateways, piece.protocols)))
+            return Published(piece.data, self._audience((piece.gateways, piece.protocols)), piece.alone)
         scopes = self._needs.get(name)
         if not scopes:
             return None

@@ -216,11 +216,11 @@ class Compiler:
         if verdict is None or conditions is None:
             return status
         said = Condition("Programmed", "True" if verdict.ok else "False", verdict.reason, verdict.message)
-        # What was not compiled is not run, whatever is said of the version that others are part of.
-        kept = [one if one.type != "Programmed" or one.status == "False" else said for one in conditions]
+        kept = _with_verdict(conditions, said)
         if all(one.type != "Programmed" for one in kept) and kept[0].status == "True":
             kept.append(said)
-        return {**status, "conditions": kept}
+        below = [{**one, "conditions": _with_verdict(one["conditions"], said)} for one in status.get("listeners", ())]
+        return {**status, "conditions": kept, **({"listeners": below} if below else {})}
 
     def _mark(self, key: Key) -> None:
         self._dirty.setdefault(_KINDS[key.resource].rank, set()).add(key)
@@ -281,6 +281,11 @@ class Compiler:
         self._audiences.put(name, next(iter(owners.values())) if owners else None)
         if not owners:
             del self._owners[name]
+
+
+def _with_verdict(conditions: list[Condition], said: Condition) -> list[Condition]:
+    """What was not compiled is not run, whatever is said of the version that others are part of."""
+    return [one if one.type != "Programmed" or one.status == "False" else said for one in conditions]
 
 
 def _read(key: Key, raw: dict[str, Any], folder: str) -> Seen:

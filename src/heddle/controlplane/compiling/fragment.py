@@ -45,6 +45,8 @@ class Piece(NamedTuple):
     """Gateways with a listener of one of these protocols; empty is all."""
     secrets: tuple[str, ...] = ()
     """Parts of kind `secret` that it refers to, which those who need it need too."""
+    alone: bool = False
+    """For nobody who serves other Gateways beside those of `gateways`."""
 
 
 class Fragment(NamedTuple):

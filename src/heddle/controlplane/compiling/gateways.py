@@ -56,7 +56,8 @@ def compile_gateway(work: Work) -> Fragment:
         verdict = _verdict(work, gateway, index, listener)
         if not any((*verdict, faults)) and listener.protocol in SERVED_PROTOCOLS:
             spec = compile_listener(Placed(listener, work.seen.place.at("listeners", index)))
-            order = f"{work.seen.order}|{index:04}"
+            # Of two at one port in one process the first is bound: nobody takes that of the root namespace.
+            order = f"{int(work.namespace != work.around.root)}|{work.seen.order}|{index:04}"
             work.part(f"listener/{name}/{entry.name}", spec, order=order, gateways=(name,))
             protocols.add(listener.protocol)
         if entry.name not in [one["name"] for one in statuses]:
@@ -151,6 +152,13 @@ def _exposed(work: Work, listener: Listener) -> list[Fault]:
     if not callers:
         said = "nobody is authenticated: add a Policy with `authentication` in the root namespace"
         return [Fault("NotProtected", f"is not bound on {listener.address}: {said}")]
+    if work.namespace != work.around.root and not work.lookup.any(("enforced", "global")):
+        # Everybody's models and tools can be called there, and Policies at other Gateways do not stand before it.
+        said = (
+            f"Gateways outside of namespace `{work.around.root}` need an authorization there that is enforced for the "
+            "whole mesh (no `targetRefs`, no `listener`); their own holds beside it"
+        )
+        return [Fault("NotProtected", f"is not bound on {listener.address}: {said}")]
     if is_loopback(listener.address):
         return []
     if "none" in callers:
@@ -224,5 +232,8 @@ def _add_settings(work: Work, spec: GatewayParametersSpec | None, gateway: str) 
         sessions=compile_sessions(plan.sessions[0], values, report) if plan.sessions else None,
         credentials=compile_credentials(plan.credentials[0], values, report) if plan.credentials else None,
     )
-    work.part(f"settings/{gateway}", part, gateways=(gateway,))
+    name = f"settings/{gateway}"
+    work.part(name, part, gateways=(gateway,))
+    # They hold for a process: what a namespace says of its own Gateway must not hold for everybody else's.
+    work.parts[name] = work.parts[name]._replace(alone=work.namespace != work.around.root)
     return [Fault("InvalidParameters", f"its GatewayParameters: {one.message}") for one in work.faults]

@@ -22,8 +22,8 @@ def _selected(lookup: Lookup, allowed: dict[str, Any], namespace: str) -> bool:
     selector = mapping(allowed.get("selector"))
     seen = lookup.object(Key("namespaces", "", namespace))
     labels = mapping(mapping(seen.raw.get("metadata")).get("labels")) if seen is not None else {}
-    # Kubernetes gives every namespace this label.
-    labels = {"kubernetes.io/metadata.name": namespace, **labels}
+    # Kubernetes gives every namespace this label, and lets none say another's name.
+    labels = {**labels, "kubernetes.io/metadata.name": namespace}
     wanted = mapping(selector.get("matchLabels"))
     if any(labels.get(name) != value for name, value in wanted.items()):
         return False

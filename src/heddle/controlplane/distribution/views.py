@@ -29,12 +29,16 @@ class Part(NamedTuple):
     data: bytes
     audience: frozenset[str] | None = None
     """Gateways, as `namespace/name`; None is every one."""
+    alone: bool = False
+    """What it says holds for a whole process, and so only for one that serves such a Gateway and no other."""
 
     def is_for(self, gateway: str) -> bool:
-        """Whether a Gateway needs it; `*` needs what anybody does."""
+        """Whether a Gateway needs it; `*` needs what anybody does, but for what is for that one alone."""
         if self.audience is None:
             return True
-        return bool(self.audience) if gateway == EVERYTHING else gateway in self.audience
+        if gateway == EVERYTHING:
+            return bool(self.audience) and not self.alone
+        return gateway in self.audience
 
 
 class _Step(NamedTuple):

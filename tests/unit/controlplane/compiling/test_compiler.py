@@ -6,6 +6,7 @@ from tests.unit.controlplane.compiling.rig import CALLERS, GATEWAY, NOW, NOW_S, 
 
 from heddle.controlplane.compiling import Programmed, compiler
 from heddle.controlplane.compiling.compiler import _KINDS
+from heddle.controlplane.distribution.views import Part
 
 MODEL = "{provider: vendor}"
 SCRIPTED = "provider: {type: scripted}"
@@ -295,9 +296,11 @@ def test_an_authentication_that_becomes_invalid_gives_way_to_no_younger_one():
 
 def test_listeners_of_several_gateways_keep_apart():
     mesh = Mesh().put("Policy/who", CALLERS).put("Gateway/a", GATEWAY).put("Gateway/b", GATEWAY.replace("8080", "8081"))
-    mesh.put("Gateway/team/a", GATEWAY.replace("8080", "8082"))
+    mesh.put("Gateway/team/a", GATEWAY.replace("8080", "8082")).put("Policy/all", "authorization: {action: allow}")
     assert [one.name for one in mesh.snapshot().listeners] == ["http", "default/b/http", "team/a/http"]
-    mesh.put("Policy/rule", "{targetRefs: [{kind: Gateway, name: b}], authorization: {action: allow}}")
+    mesh.delete("Policy/all").put(
+        "Policy/rule", "{targetRefs: [{kind: Gateway, name: b}], authorization: {action: allow}}"
+    )
     assert [one.level for one in mesh.snapshot().authorization] == ["listener:default/b/http"]
     audience = {part.audience for name, part in mesh.compiler.full().items() if name.startswith("rule/")}
     assert audience == {frozenset({"default/b"})}
@@ -306,6 +309,53 @@ def test_listeners_of_several_gateways_keep_apart():
 def test_two_gateways_at_one_port_in_one_process_are_one_listener():
     mesh = Mesh().put("Policy/who", CALLERS).put("Gateway/a", GATEWAY).put("Gateway/b", GATEWAY)
     assert [one.name for one in mesh.snapshot().listeners] == ["http"]
+
+
+def test_a_tenant_s_gateway_is_no_way_round_the_policies_of_others():
+    mesh = Mesh().put("Policy/who", CALLERS).put("Gateway/main", GATEWAY)
+    mesh.put("Policy/rule", "{targetRefs: [{kind: Gateway, name: main}], authorization: {action: deny}}")
+    mesh.put("Gateway/team/own", GATEWAY.replace("8080", "8081"))
+    own = "{targetRefs: [{kind: Gateway, name: own}], authorization: {action: allow}}"
+    assert [one.name for one in mesh.put("Policy/team/own", own).snapshot().listeners] == ["http"]
+    (listener,) = mesh.statuses[key("Gateway/team/own")]["listeners"]
+    (accepted,) = [one for one in listener["conditions"] if one["type"] == "Accepted"]
+    assert (accepted["reason"], "namespace `default`" in accepted["message"]) == ("NotProtected", True)
+    mesh.put("Policy/all", "authorization: {action: allow, mode: audit}")
+    assert [one.name for one in mesh.snapshot().listeners] == ["http"]
+    mesh.put("Policy/all", "authorization: {action: allow}", generation=2)
+    assert [one.name for one in mesh.snapshot().listeners] == ["http", "team/own/http"]
+
+
+def test_a_tenant_takes_no_port_of_the_root_namespace():
+    mesh = Mesh().put("Policy/who", CALLERS).put("Policy/all", "authorization: {action: allow}")
+    mesh.put("Gateway/team/old", GATEWAY, created="2020-01-01T00:00:00Z").put("Gateway/main", GATEWAY)
+    assert [one.name for one in mesh.snapshot().listeners] == ["http"]
+
+
+def test_a_tenant_s_settings_hold_for_its_own_processes_alone():
+    settings = (
+        "{trustDomain: team.example, ledger: {enabled: false}, state: {counters: 'rediss://team.example:6379/0'}}"
+    )
+    ref = "infrastructure: {parametersRef: {group: heddle.dev, kind: GatewayParameters, name: p}}"
+    mesh = Mesh().put("Policy/who", CALLERS).put("Policy/all", "authorization: {action: allow}")
+    for namespace in ("default", "team"):
+        mesh.put(f"GatewayParameters/{namespace}/p", settings)
+        mesh.put(f"Gateway/{namespace}/g", f"{{{ref}, {GATEWAY[1:]}")
+    mesh.settle()
+    parts = {name: Part(*found) for name, found in mesh.compiler.full().items() if name.startswith("settings/")}
+    seen = {gateway: [name for name, one in parts.items() if one.is_for(gateway)] for gateway in ("*", "team/g")}
+    assert seen == {"*": ["settings/default/g"], "team/g": ["settings/team/g"]}
+
+
+def test_what_gateways_say_of_a_gateway_is_said_of_its_listeners():
+    mesh = Mesh().put("Policy/who", CALLERS)
+    mesh.put("Gateway/main", GATEWAY[:-2] + ", {name: odd, port: 8081, protocol: UDP}]}")
+    for verdict in (Programmed(True, "Programmed"), Programmed(False, "Rejected", "in use")):
+        mesh.compiler.programmed(key("Gateway/main"), verdict)
+        mesh.settle()
+        listeners = mesh.statuses[key("Gateway/main")]["listeners"]
+        found = [one["reason"] for entry in listeners for one in entry["conditions"] if one["type"] == "Programmed"]
+        assert found == [verdict.reason, "Invalid"]
 
 
 def test_what_gateways_say_becomes_programmed():
