@@ -10,7 +10,7 @@ export PYTHON VENV
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-matrix test-eras conformance-mcp lint format bench docs prove dist clean
+.PHONY: help up demo test test-matrix test-eras test-kubectl conformance-mcp lint format bench docs prove dist clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -36,6 +36,11 @@ test-eras: ## MCP clients of every protocol version by tool servers of every kin
 	@scripts/node_setup.sh
 	@$(BIN)/python -m pytest tests/eras $(ARGS)
 	@$(BIN)/python -m tests.eras.page > docs/reference/mcp-eras.md
+
+test-kubectl: ## every kubectl that is here, the Python clients, kopf and Helm against a control plane
+	@scripts/venv.sh dev
+	@. scripts/services.sh && ALL_KUBECTLS=1 $(BIN)/python -m pytest tests/e2e/controlplane/test_kubectl_versions.py \
+		tests/e2e/controlplane/test_kubectl.py tests/e2e/controlplane/test_clients.py tests/e2e/controlplane/test_conditions.py $(ARGS)
 
 conformance-mcp: ## the public MCP conformance suite through the gateway, and the score written down
 	@scripts/venv.sh dev

@@ -17,7 +17,21 @@ with tempfile.TemporaryFile() as file:
 socket.create_server(("127.0.0.1", 0)).close()
 PYTHON
 
-# The store of resources is tested on a PostgreSQL of its own (Debian's package keeps the server off the PATH).
-if ! command -v postgres >/dev/null && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
-    echo "services: no PostgreSQL here (apt-get install postgresql); its tests are skipped" >&2
+# Servers and programs that tests start themselves come from the distribution; as root on Debian they are installed.
+missing=
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v git >/dev/null || missing="$missing git"
+command -v kubectl >/dev/null || missing="$missing kubernetes-client"
+# Debian's package keeps PostgreSQL's server off the PATH.
+command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "services: installing$missing ..." >&2
+    # shellcheck disable=SC2086
+    if DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null 2>&1 \
+        || { apt-get -qq update >/dev/null 2>&1 \
+            && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null 2>&1; }; then
+        missing=
+    fi
 fi
+[ -z "$missing" ] || echo "services: not here, and tests that need it are skipped or fail (apt-get install$missing)" >&2
+scripts/kubectl_setup.sh

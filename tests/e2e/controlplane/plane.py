@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -14,18 +13,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.controlplane.programs import newest
+
 from heddle.controlplane.access.authority import Authority
 
 START_S = 30.0
-NEWER = Path("/usr/lib/google-cloud-sdk/bin")
-"""Where more versions of kubectl are, on machines that have them."""
-
-
-def kubectls() -> list[str]:
-    """Every kubectl of this machine: the one on the path first."""
-    first = shutil.which("kubectl")
-    others = sorted(str(one) for one in NEWER.glob("kubectl.*") if os.access(one, os.X_OK))
-    return [*([first] if first else []), *others]
 
 
 class Plane:
@@ -86,7 +78,7 @@ class Plane:
 
     def kubectl(self, *arguments: str, stdin: Any = None, fails: bool = False, **options: Any) -> str:
         """Run kubectl; what it printed, both ways. `fails` says that it must. Options: `program`, `config`, `env`."""
-        command = [options.get("program") or "kubectl", *arguments]
+        command = [options.get("program") or newest(), *arguments]
         environment = self.environment(options.get("config")) | options.get("env", {})
         text = stdin if isinstance(stdin, str) or stdin is None else json.dumps(stdin)
         ran = subprocess.run(
@@ -114,8 +106,8 @@ class Plane:
         except ValueError:
             return code, {"text": text.decode()}
 
-    def start_kubectl(self, *arguments: str) -> "subprocess.Popen[str]":
-        command = ["kubectl", *arguments]
+    def start_kubectl(self, *arguments: str, program: str = "") -> "subprocess.Popen[str]":
+        command = [program or newest(), *arguments]
         return subprocess.Popen(
             command, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

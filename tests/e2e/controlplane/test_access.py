@@ -13,6 +13,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.e2e.controlplane.access_paths import BY_A_READER, BY_NOBODY
+from tests.e2e.controlplane.programs import newest, since
 
 from heddle.cli.kubeconfig import Who, _config, _issue
 from heddle.controlplane.access.authority import Authority
@@ -21,7 +22,6 @@ from heddle.controlplane.access.certificates import Pair
 from heddle.controlplane.access.trail import Trail
 from heddle.controlplane.process import ControlPlane, Settings
 
-KUBECTL = "kubectl"
 ROLES = "rbac.authorization.k8s.io"
 SECRET = "aHVudGVyMg=="
 
@@ -54,7 +54,7 @@ class Plane:
         return str(path)
 
     async def kubectl(self, kubeconfig: str, *arguments: str, given: str = "") -> Ran:
-        command = [KUBECTL, "--kubeconfig", kubeconfig, "--cache-dir", str(self.folder / "cache"), *arguments]
+        command = [newest(), "--kubeconfig", kubeconfig, "--cache-dir", str(self.folder / "cache"), *arguments]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
         out, err = await asyncio.wait_for(process.communicate(given.encode()), 60)
@@ -129,6 +129,7 @@ async def ok(running: Any) -> Ran:
     return ran
 
 
+@since(28)
 async def test_kubectl_knows_who_it_is_and_what_it_may(plane: Plane):
     owner, viewer = plane.kubeconfig("root", ADMINS), plane.kubeconfig("vi", VIEWERS, token=True)
     whoami = await ok(plane.kubectl(owner, "auth", "whoami", "-o", "json"))
@@ -146,6 +147,7 @@ async def test_kubectl_knows_who_it_is_and_what_it_may(plane: Plane):
     assert 'User "vi" cannot list resource "secrets" in API group "" at the cluster scope' in refused.err
 
 
+@since(28)
 async def test_an_account_acts_with_a_token_of_its_own_until_it_is_gone(plane: Plane):
     owner = plane.kubeconfig("root", ADMINS)
     await ok(plane.apply(owner, namespace("demo")))
@@ -220,6 +222,7 @@ async def test_what_a_binding_binds_cannot_be_changed(plane: Plane):
     assert "cannot change roleRef" in ran.err
 
 
+@since(28)
 async def test_nobody_is_taken_for_somebody_else(plane: Plane):
     ran = await plane.kubectl(plane.kubeconfig("root", ADMINS), "--as", "dev", "get", "namespaces")
     assert ran.code != 0

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 from click.testing import CliRunner
+from tests.e2e.controlplane.programs import newest
 from tests.e2e.running import eventually, free_ports
 
 from heddle.cli.kubeconfig import Who, _config, _issue
@@ -238,7 +239,7 @@ def test_conflicts_and_taking_over(terminal: Terminal, space: str):
     authority = Authority(terminal.state, lambda: __import__("time").time())
     issued = _issue(authority, Who("bob", ("heddle:admins",), 3600.0), token=False)
     config.write_text(yaml.safe_dump(_config(authority, issued, f"https://127.0.0.1:{terminal.port}", ("x", space))))
-    command = ["kubectl", "--kubeconfig", str(config), "apply", "--server-side", "--force-conflicts", "-f", "-"]
+    command = [newest(), "--kubeconfig", str(config), "apply", "--server-side", "--force-conflicts", "-f", "-"]
     subprocess.run(command, input=MAP % "green", text=True, check=True, capture_output=True)
     refused = terminal.run("apply", "-n", space, "-f", "-", given=MAP % "blue")
     assert refused.code == 1
