@@ -53,12 +53,21 @@ class Waiter(asyncio.Future[Any]):
 class EagerTask:
     """Runs one coroutine to its end. The coroutine must deal with its own exceptions; what escapes is logged."""
 
-    __slots__ = ("__weakref__", "_cancel_requests", "_coroutine", "_loop", "_must_cancel", "_waits_for")
+    __slots__ = ("__weakref__", "_cancel_requests", "_coroutine", "_ended", "_loop", "_must_cancel", "_waits_for")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing runs before the first `resume(None)`, so that its owner can keep it first."""
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
+        """Nothing runs before the first `resume(None)`, so that its owner can keep it first.
+
+        `ended` is called when the coroutine has ended, outside of it: who waits for that may go on at once.
+        """
         self._coroutine: Coroutine[Any, Any, None] | None = coroutine
         self._loop = loop
+        self._ended = ended
         self._waits_for: asyncio.Future[Any] | None = None
         self._cancel_requests = 0
         self._must_cancel = False
@@ -66,6 +75,20 @@ class EagerTask:
     def done(self) -> bool:
         """The coroutine has ended."""
         return self._coroutine is None
+
+    def begin(self) -> None:
+        """The first `resume(None)`, from inside of another task."""
+        loop = self._loop
+        outer = asyncio.current_task(loop)
+        if outer is None:
+            self.resume(None)
+            return
+        # `resume` would find out by an error, which is dear.
+        _leave(loop, outer)
+        try:
+            self.resume(None)
+        finally:
+            _enter(loop, outer)
 
     def resume(self, error: BaseException | None) -> None:
         """Go on until the next wait, raising `error` inside if given. Must not be called while it runs."""
@@ -76,7 +99,7 @@ class EagerTask:
         if self._must_cancel:
             self._must_cancel = False
             error = asyncio.CancelledError()
-        outer = None
+        outer = awaited = None
         try:
             _enter(loop, self)
         except RuntimeError:
@@ -88,16 +111,17 @@ class EagerTask:
             awaited = coroutine.send(None) if error is None else coroutine.throw(error)
         except (StopIteration, asyncio.CancelledError):
             self._coroutine = None
-            return
         except Exception:
             self._coroutine = None
             _log.exception("an eager task failed")
-            return
         finally:
             _leave(loop, self)
             if outer is not None:
                 _enter(loop, outer)
-        if type(awaited) is Waiter and not self._must_cancel:
+        if self._coroutine is None:
+            if self._ended is not None:
+                self._ended()
+        elif type(awaited) is Waiter and not self._must_cancel:
             # It cannot be done: awaiting a future that is done does not yield it.
             awaited._asyncio_future_blocking = False
             awaited.eager = self

@@ -115,3 +115,51 @@ async def test_what_escapes_is_logged_and_harms_nobody(caplog):
 
     assert run(job()).done()
     assert "an eager task failed" in caplog.text
+
+
+async def test_one_begins_inside_of_another_and_each_is_the_current_one_in_turn():
+    seen = []
+    gate = Waiter()
+
+    async def inner():
+        seen.append(asyncio.current_task())
+        await gate
+        seen.append(asyncio.current_task())
+
+    async def outer():
+        own = asyncio.current_task()
+        task = EagerTask(inner(), asyncio.get_running_loop())
+        task.begin()
+        seen.append(task)
+        assert asyncio.current_task() is own
+
+    run(outer())
+    gate.complete()
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+
+
+async def test_who_waits_for_its_end_is_told_when_nothing_of_it_runs_any_more():
+    seen = []
+    gate = Waiter()
+
+    async def job():
+        await gate
+        seen.append("ending")
+
+    task = EagerTask(job(), asyncio.get_running_loop(), lambda: seen.append((task.done(), asyncio.current_task())))
+    test = asyncio.current_task()
+    task.begin()
+    gate.complete()
+    assert seen == ["ending", (True, test)]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError()])
+async def test_one_that_fails_has_ended_too(error):
+    seen = []
+
+    async def job():
+        raise error
+
+    EagerTask(job(), asyncio.get_running_loop(), lambda: seen.append(True)).begin()
+    assert seen == [True]

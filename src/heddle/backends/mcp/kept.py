@@ -60,6 +60,11 @@ class KeptSessions:
         self.described: Described | None = None
         """What the server said last, to whomever."""
 
+    def at_hand(self, caller: Caller) -> Kept | None:
+        """The caller's session, if it need not be waited for."""
+        known = self._known.get(caller.key)
+        return known if isinstance(known, Kept) else None
+
     async def session(self, caller: Caller, begin: Begin, lost: Kept | None = None) -> Kept:
         """The caller's session; begun if there is none, or if it is the `lost` one. Raises what `begin` raises."""
         while isinstance(known := self._known.get(caller.key), asyncio.Future):

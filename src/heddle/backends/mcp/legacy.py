@@ -140,7 +140,7 @@ class LegacyTarget:
 
     async def call(self, request: TargetRequest, caller: Caller) -> bytes:
         """The result. A session that the server lost is begun anew, once. Raises RpcError or CallError."""
-        kept = await self._session(caller)
+        kept = self._kept.at_hand(caller) or await self._session(caller)
         try:
             return await self._call(request, kept, caller)
         except SessionLost:

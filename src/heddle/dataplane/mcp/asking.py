@@ -9,7 +9,6 @@ counts only from the session that was asked.
 import asyncio
 import itertools
 import os
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -70,7 +69,7 @@ class Asking:
         self._nonce = os.urandom(4).hex()
         self._asked: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
         self._running: dict[tuple[str, bytes], Running] = {}
-        self._under_way: Counter[str] = Counter()
+        self._under_way: dict[str, int] = {}
         self._followers: dict[str, list[Follower]] = {}
         self._undo = [
             bus.subscribe(_ANSWER, self._hear_answer),
@@ -154,9 +153,10 @@ class Asking:
     def begin(self, session: Session, request: bytes, running: Running) -> None:
         """A request of a session is under way. Raises CallError when too many are: they go on without their callers."""
         ident = session.carried.id
-        if self._under_way[ident] >= MAX_UNDER_WAY:
+        under_way = self._under_way.get(ident, 0)
+        if under_way >= MAX_UNDER_WAY:
             raise CallError(Reason.OVERLOADED, "Too many requests of this session are under way.")
-        self._under_way[ident] += 1
+        self._under_way[ident] = under_way + 1
         self._running[ident, request] = running
 
     def end(self, session: Session, request: bytes) -> None:

@@ -34,8 +34,8 @@ class Running:
 
     def start(self, work: Coroutine[Any, Any, bytes]) -> None:
         """Run `work` until its first wait."""
-        self._task = EagerTask(self._run(work), self._loop)
-        self._task.resume(None)
+        self._task = EagerTask(self._run(work), self._loop, self._ended)
+        self._task.begin()
 
     async def _run(self, work: Coroutine[Any, Any, bytes]) -> None:
         try:
@@ -43,7 +43,11 @@ class Running:
         except BaseException as error:  # told to whoever waits
             self.error = error
         self.done = True
-        self.wake()
+
+    def _ended(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.complete()
 
     def say(self, message: bytes) -> bool:
         """Gather a message for the caller; False when too much waits for it already. One message always fits."""
@@ -65,12 +69,14 @@ class Running:
         if waiter is not None:
             waiter.complete_later()
 
-    async def news(self) -> None:
-        """Wait until there is something to take, or it is done. One may wait at a time."""
+    def news(self) -> Waiter:
+        """To wait for until there is something to take, or it is done. One may wait at a time."""
+        waiter = Waiter(loop=self._loop)
         if self.done or self.said:
-            return
-        waiter = self._waiter = Waiter(loop=self._loop)
-        await waiter
+            waiter.set_result(None)
+        else:
+            self._waiter = waiter
+        return waiter
 
     def cancel(self) -> None:
         """Give it up."""
