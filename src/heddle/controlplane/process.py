@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ import msgspec
 import uvloop
 from starlette.routing import BaseRoute
 
+from heddle.controlplane import tuning
 from heddle.controlplane.access.access import Access
 from heddle.controlplane.access.audit import Audit
 from heddle.controlplane.access.authority import Authority, AuthorityError
@@ -37,11 +39,13 @@ from heddle.controlplane.directory import searching
 from heddle.controlplane.expressions import check_rules
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.openapi import Described
+from heddle.controlplane.replicas.database import Database, add_arguments, database_of
+from heddle.controlplane.replicas.keys import share
+from heddle.controlplane.replicas.leases import Leases
 from heddle.controlplane.sources.ownership import check_owner
 from heddle.controlplane.sources.rights import rights_needed
 from heddle.controlplane.store import Store, seal_of
 from heddle.drivers.documents import Documents, UnavailableError
-from heddle.drivers.documents.sqlite import SqliteDocuments
 from heddle.model.kinds import Kinds
 
 _log = logging.getLogger("heddle.controlplane")
@@ -64,6 +68,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     """Names and addresses in its certificate, besides this machine's own."""
     grace_s: float = 10.0
     """How long requests under way may take at the end."""
+    database: Database = Database()
+    """Where resources are kept."""
 
 
 class ControlPlane:
@@ -77,7 +83,7 @@ class ControlPlane:
         kinds: Kinds | None = None,
         audit: Audit | None = None,
     ) -> None:
-        """`documents` is where resources are kept; without it, SQLite in the state directory. `audit` keeps records;
+        """`documents` is where resources are kept; without it, what the settings say. `audit` keeps records;
         without it, the spool of the state directory."""
         self._settings = settings
         self.kinds = kinds or Kinds([*served_kinds(), *review_kinds()])
@@ -98,13 +104,15 @@ class ControlPlane:
         """
         settings = self._settings
         folder = settings.state_dir / FOLDER
+        documents = self._documents or settings.database.documents(folder / DATABASE)
+        if settings.database.is_shared:
+            await share(settings.database.documents(folder / DATABASE), folder, settings.database.keys)
         self.authority = Authority(settings.state_dir, time.time)
         tls = ServerTls(self.authority, settings.names, time.time)
         if self._audit is None:
             self._trail = Trail(settings.state_dir)
             self._audit = self._trail.audit
-        documents = self._documents or SqliteDocuments(folder / DATABASE)
-        self.store = Store(documents, seal_of(folder), time.monotonic)
+        self.store = Store(documents, seal_of(folder), time.monotonic, settings.database.horizon)
         sock = _listen(settings.host, settings.port)
         try:
             await self.store.start()
@@ -118,7 +126,9 @@ class ControlPlane:
         self.api: ResourceApi = application.state.api
         self.address: tuple[str, int] = sock.getsockname()[:2]
         """Where it listens."""
-        self.housekeeping = Housekeeping(self.api.core)
+        holder = f"{socket.gethostname()}:{self.address[1]}"
+        self.leases = Leases(self.store, holder, shared=settings.database.is_shared)
+        self.housekeeping = Housekeeping(self.api.core, self.leases.house)
         await self.housekeeping.start()
         self._server = serving.ApiServer(application, tls.context, settings.grace_s)
         await self._server.start(sock)
@@ -134,6 +144,7 @@ class ControlPlane:
             self.api.watches.close()
             await self._server.stop()
             await self.housekeeping.stop()
+            await self.leases.stop()
             await self.store.stop()
             self.access.tokens.close()
             self._server = None
@@ -180,6 +191,7 @@ async def run(settings: Settings) -> int:
     except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
         _log.error("the control plane cannot start: %s", exc)
         return 1
+    tuning.settle()
     host, port = plane.address
     _log.info("the resource API is served on https://%s:%d", f"[{host}]" if ":" in host else host, port)
     try:
@@ -191,16 +203,27 @@ async def run(settings: Settings) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the process."""
+    tuning.tune()
     parser = argparse.ArgumentParser(prog="heddle-control-plane", description="The control plane of a mesh.")
     parser.add_argument("--state", type=Path, required=True, help="state directory")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 is any")
     parser.add_argument("--name", action="append", default=[], help="name or address for its certificate; repeatable")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds that requests under way get at the end")
+    add_arguments(parser)
     given = parser.parse_args(arguments)
+    try:
+        database = database_of(given, os.environ)
+    except (ValueError, OSError) as exc:
+        parser.error(str(exc))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = Settings(
-        state_dir=given.state, host=given.host, port=given.port, names=tuple(given.name), grace_s=given.grace
+        state_dir=given.state,
+        host=given.host,
+        port=given.port,
+        names=tuple(given.name),
+        grace_s=given.grace,
+        database=database,
     )
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(uvloop.run(run(settings)))

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from heddle.controlplane import tuning
 from heddle.controlplane.access.authority import Authority, AuthorityError
 from heddle.controlplane.access.certificates import CertificateError
 from heddle.controlplane.compiling import RESOURCES
@@ -28,6 +29,7 @@ from heddle.controlplane.distribution.listening import PORT, Listening
 from heddle.controlplane.distribution.running import Gateways
 from heddle.controlplane.kinds import served_kinds
 from heddle.controlplane.process import DEFAULT_PORT, FOLDER, ControlPlane, Settings
+from heddle.controlplane.replicas.database import add_arguments, database_of
 from heddle.controlplane.sources import options
 from heddle.controlplane.sources.beside import RESOURCE, Beside
 from heddle.controlplane.sources.cluster import ClusterStore
@@ -63,13 +65,14 @@ async def run(whole: Whole, ended: asyncio.Event) -> int:
         sources = Beside(whole.sources, state / FOLDER, plane.kinds)
         plane.rollbacks[RESOURCE] = sources.roll_back
         await plane.start(sources.routes)
-        sources.start(plane.authority, plane.address, plane.store)
+        sources.start(plane.authority, plane.address, plane.store, plane.leases)
         if await _unless(ended, sources.brought_in):
-            gateways = Gateways(plane.store, plane.authority, state, whole.gateways)
+            gateways = Gateways(plane.store, plane.authority, state, whole.gateways, plane.leases.house)
             # Paths in what came by the API mean this folder; those of files were made absolute when they were read.
             folders = whole.sources.folders
             await gateways.start(os.environ, str(folders[0]) if folders else "")
             gateways.join(Directory(plane.store, gateways.makers, time.time, whole.keep_found_s))
+            tuning.settle()
             _log.info("gateways are served on %s:%d", *gateways.address)
             await ended.wait()
     except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
@@ -158,13 +161,18 @@ def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
     parser.add_argument("--keep-found", type=float, default=KEEP_S, help="seconds that what is not declared stays")
     parser.add_argument("--child", action="store_true", help="end when standard input closes")
     options.add_arguments(parser)
+    add_arguments(parser)
     given = parser.parse_args(arguments)
     try:
         sources, cluster = options.specs_of(given), options.reach_of(given)
+        database = database_of(given, os.environ)
+        if database.is_shared and cluster is not None:
+            raise ValueError("resources are in a cluster or in a database, not in both")
     except (ValueError, OSError) as exc:
         parser.error(str(exc))
     names = tuple(given.name)
-    api = Settings(state_dir=given.state, host=given.host, port=given.port, names=names, grace_s=given.grace)
+    about = {"names": names, "grace_s": given.grace, "database": database}
+    api = Settings(state_dir=given.state, host=given.host, port=given.port, **about)
     listening = Listening(address=given.gateways_host, port=given.gateways_port, hosts=names)
     return Whole(
         api=api, gateways=listening, sources=sources, keep_found_s=given.keep_found, cluster=cluster
@@ -173,6 +181,7 @@ def _given(arguments: Sequence[str] | None) -> tuple[Whole, bool]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the process."""
+    tuning.tune()
     whole, child = _given(arguments)
     level = logging.WARNING if child else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)

@@ -56,7 +56,7 @@ class Authority:
         self._denied_looked_s: float | None = None
         """When it was looked whether the list changed; None to look now."""
         try:
-            _open_folder(self.folder)
+            open_folder(self.folder)
             made = self._or_made(AUTHORITY_FILE, self._new_authority)
             self.signer: Signer = certificates.read_authority(made)
             self.token_key = self._or_made(TOKEN_KEY_FILE, lambda: certificates.key_pem(certificates.new_key()))
@@ -159,7 +159,7 @@ class Authority:
     def _fitting_until(self, path: Path, wanted: set[str]) -> float:
         """When the present server certificate ends; 0 when there is none that fits."""
         try:
-            pem = _read(path)
+            pem = read_private(path)
             named, ends_s = certificates.server_hosts(pem)
             certificates.check_issued(self.signer.certificate, pem)
         except (FileNotFoundError, CertificateError):
@@ -180,9 +180,9 @@ class Authority:
     def _or_made(self, name: str, make: Callable[[], bytes]) -> bytes:
         path = self.folder / name
         with contextlib.suppress(FileNotFoundError):
-            return _read(path)
-        _make(path, make())
-        return _read(path)
+            return read_private(path)
+        make_private(path, make())
+        return read_private(path)
 
     def _publish_certificate(self) -> None:
         path = self.folder / CA_FILE
@@ -205,7 +205,8 @@ def _own_names() -> set[str]:
     return {name}
 
 
-def _open_folder(folder: Path) -> None:
+def open_folder(folder: Path) -> None:
+    """Make the folder, for this user alone. Raises AuthorityError where it is another's, OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -214,8 +215,8 @@ def _open_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _read(path: Path) -> bytes:
-    """A file that only its owner can read. Raises OSError, AuthorityError."""
+def read_private(path: Path) -> bytes:
+    """A file that only its owner can read. Raises OSError, AuthorityError where others can."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
@@ -224,8 +225,10 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_FILE_BYTES)
 
 
-def _make(path: Path, content: bytes) -> None:
-    """The file, unless another process was first: it has its name only once it is whole."""
+def make_private(path: Path, content: bytes) -> None:
+    """The file, unless there is one: it has its name only once it is whole. Raises OSError."""
+    if path.exists():
+        return
     fresh = _fresh(path, content, 0o600)
     try:
         with contextlib.suppress(FileExistsError):

@@ -76,6 +76,10 @@ class Store(Protocol):
         """All or none. Raises ConflictError, UnavailableError."""
         ...
 
+    async def fresh(self) -> int:
+        """See what others wrote. Raises UnavailableError."""
+        ...
+
 
 async def install(store: Store, kinds: Kinds, now_s: float) -> None:
     """Have the defaults, in one write. Several control planes may do so at once. Raises UnavailableError."""
@@ -88,6 +92,7 @@ async def install(store: Store, kinds: Kinds, now_s: float) -> None:
         except ConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
+            await store.fresh()
         else:
             return
 

@@ -1,7 +1,8 @@
 """What the control plane does of its own accord behind the API.
 
 Owns the namespaces that every client expects, and the tasks that follow the store: collecting, emptying, forgetting.
-After a restart, and when the store tells that changes were missed, everything is looked at once again.
+After a restart, and when the store tells that changes were missed, everything is looked at once again. Of several
+replicas one does it.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from heddle.controlplane.api.core import NAMESPACES, Core
 from heddle.controlplane.api.deleting import KEPT_NAMESPACES
 from heddle.controlplane.api.emptying import Emptier
 from heddle.controlplane.api.parts import Event
+from heddle.controlplane.replicas.leading import Alone, Lead
 from heddle.drivers.documents import Author, ConflictError, ExpiredError, Key, UnavailableError, Write
 
 _log = logging.getLogger("heddle.controlplane")
@@ -32,8 +34,9 @@ _MAX_WAITING = 100_000
 class Housekeeping:
     """Everything that runs beside requests."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, lead: Lead | None = None) -> None:
+        """`lead` says when it is this replica's to do; None is always."""
+        self._core, self._lead = core, lead or Alone()
         self._tasks: list[asyncio.Task[None]] = []
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(_MAX_WAITING)
         """None wakes who waits, because everything is to be looked at."""
@@ -43,15 +46,19 @@ class Housekeeping:
         """Begin. Raises UnavailableError."""
         await make_namespaces(self._core)
         await definitions.install(self._core)
-        resources = sorted({kind.stored_as for kind in self._core.kinds if "create" in kind.verbs})
-        self._begin(resources)
-        self._tasks.append(asyncio.create_task(self._expire()))
-        self._tasks.append(asyncio.create_task(self._keep(resources)))
+        self._tasks = [asyncio.create_task(self._lead.run(self._run))]
 
-    def _begin(self, resources: list[str]) -> None:
-        """Follow everything from now on."""
+    async def _run(self) -> None:
+        """Keep things in order, until cancelled."""
+        resources = sorted({kind.stored_as for kind in self._core.kinds if "create" in kind.verbs})
+        self._events = asyncio.Queue(_MAX_WAITING)
+        # Everything from now on; what was before is looked at once.
         after = self._core.store.version
-        self._tasks += [asyncio.create_task(self._follow(resource, after)) for resource in resources]
+        async with asyncio.TaskGroup() as tasks:
+            for resource in resources:
+                tasks.create_task(self._follow(resource, after))
+            tasks.create_task(self._expire())
+            tasks.create_task(self._keep(resources))
 
     async def stop(self) -> None:
         """End."""

@@ -18,6 +18,7 @@ from heddle.controlplane.compiling import RESOURCES, Compiler, Programmed
 from heddle.controlplane.distribution.reporting import RESOURCE as STATUSES
 from heddle.controlplane.distribution.states import Settled
 from heddle.controlplane.distribution.views import EVERYTHING, Part
+from heddle.controlplane.replicas.leading import Alone, Lead
 from heddle.drivers.documents import Author, ConflictError, ExpiredError, Key, UnavailableError, Write
 
 _log = logging.getLogger("heddle.distribution")
@@ -75,9 +76,11 @@ class Store(Protocol):
 class Compiled:
     """A `Source` for `serve`."""
 
-    def __init__(self, store: Store, compiler: Compiler, now: Callable[[], float]) -> None:
-        """`now` is Unix time in seconds. Reads everything there is."""
+    def __init__(self, store: Store, compiler: Compiler, now: Callable[[], float], lead: Lead | None = None) -> None:
+        """`now` is Unix time in seconds; while `lead` says that it is another replica's to write, nothing is. Reads
+        everything there is."""
         self._store = store
+        self._lead = lead or Alone()
         self._compiler = compiler
         self._now = now
         self._first = True
@@ -138,8 +141,9 @@ class Compiled:
         if blamed:
             self._blamed[key] = blamed
             self._verdict(blamed, Programmed(False, "Rejected", said))
-        elif status.get("connected") and status.get("version"):
-            self._verdict(served, Programmed(True, "Programmed"))
+        runs = status.get("version", "")
+        if status.get("connected") and runs and (not rejected or runs == status.get("sentVersion")):
+            self._verdict([one for one in served if one not in blamed], Programmed(True, "Programmed"))
 
     def _verdict(self, keys: Sequence[Key], verdict: Programmed) -> None:
         for key in keys:
@@ -155,7 +159,8 @@ class Compiled:
         async with asyncio.TaskGroup() as tasks:
             for resource in self._followed:
                 tasks.create_task(self._follow(resource))
-            tasks.create_task(self._say())
+            # What was not said while another replica was to say it, is looked at again then.
+            tasks.create_task(self._lead.run(self._say))
 
     def _read(self, resource: str) -> set[Key]:
         found = set()
@@ -215,8 +220,16 @@ class Compiled:
 
     def _write(self, key: Key, status: dict[str, Any]) -> Write | None:
         stored = self._store.get(key)
-        if stored is None or stored.object.get("status") == status:
+        # Another replica may have said the same, at another moment.
+        if stored is None or _timeless(stored.object.get("status")) == _timeless(status):
             return None
         metadata = {name: value for name, value in stored.object["metadata"].items() if name != "resourceVersion"}
         body = json.dumps({**stored.object, "metadata": metadata, "status": status}, separators=(",", ":")).encode()
         return Write(key, body, stored.version, Author(CONTROL_PLANE.name, "compiler", "update"), self._now())
+
+
+def _timeless(value: Any) -> Any:
+    """A status without when its conditions came to be so."""
+    if isinstance(value, dict):
+        return {name: _timeless(one) for name, one in value.items() if name != "lastTransitionTime"}
+    return [_timeless(one) for one in value] if isinstance(value, list) else value

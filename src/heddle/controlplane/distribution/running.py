@@ -22,6 +22,7 @@ from heddle.controlplane.distribution.joining import Joining
 from heddle.controlplane.distribution.listening import Distribution, Listening, serve
 from heddle.controlplane.distribution.reporting import Reporting
 from heddle.controlplane.prices import price_table
+from heddle.controlplane.replicas.leading import Lead
 from heddle.drivers.documents import Key
 
 _log = logging.getLogger("heddle.distribution")
@@ -45,7 +46,11 @@ class Beside(Protocol):
 class Gateways:
     """What serves gateways with the state of a store."""
 
-    def __init__(self, store: Store, authority: Authority, state_dir: Path, listening: Listening) -> None:
+    def __init__(
+        self, store: Store, authority: Authority, state_dir: Path, listening: Listening, lead: Lead | None = None
+    ) -> None:
+        """`lead` says whether conditions are this replica's to write; None is always."""
+        self._lead = lead
         self._store = store
         self._authority = authority
         self._state_dir = state_dir
@@ -74,7 +79,7 @@ class Gateways:
             now_s=time.time,
             root=ROOT,
         )
-        compiled = Compiled(self._store, Compiler(around), time.time)
+        compiled = Compiled(self._store, Compiler(around), time.time, self._lead)
         joining = Joining(self._state_dir, self._authority)
         self.distribution = distribution = await serve(compiled, self._authority, joining, self._listening)
         compiled.changed = distribution.changed

@@ -21,6 +21,8 @@ from starlette.routing import BaseRoute, Route
 from heddle.controlplane.access.authority import Authority
 from heddle.controlplane.access.caller import CONTROL_PLANE, SOURCES
 from heddle.controlplane.access.defaults import FOLDERS, GITS
+from heddle.controlplane.replicas.leading import Lead
+from heddle.controlplane.replicas.leases import Leases
 from heddle.controlplane.sources import hooks
 from heddle.controlplane.sources.git import GitSource
 from heddle.controlplane.sources.loop import Source
@@ -45,6 +47,8 @@ RESOURCE = "sources.heddle.dev"
 MIN_SECRET_CHARS = 16
 _GROUPS = {"Folder": FOLDERS, "Git": GITS}
 _ATTEMPTS = 5
+LOOK_S = 0.5
+"""How often one that does not follow a source looks whether another has brought it in."""
 
 
 class Store(Protocol):
@@ -69,6 +73,7 @@ class Beside:
         self.sources = build(specs, folder, lambda: kinds)
         self._client = Client()
         self._running: asyncio.Task[None] | None = None
+        self._among: Replicas | None = None
         self.brought_in = asyncio.Event()
         """Every source was brought in once, as far as it went."""
 
@@ -77,8 +82,9 @@ class Beside:
         """What is served beside the API."""
         return [Route(hooks.PATH, self._hook, methods=["POST"])] if self._secret else []
 
-    def start(self, authority: Authority, address: tuple[str, int], store: Store) -> None:
-        """Follow the sources, from now on; the API is served at `address`."""
+    def start(self, authority: Authority, address: tuple[str, int], store: Store, leases: Leases | None = None) -> None:
+        """Follow the sources, from now on, those of which this replica has the lease; the API is served at
+        `address`."""
         host, port = address
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where it is reached
         server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
@@ -86,7 +92,8 @@ class Beside:
         def writer(source: Source) -> _Renewed:
             return _Renewed(lambda: self._writer(source, authority, server, store))
 
-        self._running = asyncio.create_task(run(self.sources, writer, _log.info, self.brought_in.set))
+        self._among = Replicas(store, leases) if leases is not None else None
+        self._running = asyncio.create_task(run(self.sources, writer, _log.info, self.brought_in.set, self._among))
 
     async def stop(self) -> None:
         """Stop following. Harmless before `start`."""
@@ -105,6 +112,9 @@ class Beside:
         if not isinstance(source, GitSource):
             why = "only Git branches go back; a folder is what its files say"
             raise ApiError(409, "Conflict", f'sources.heddle.dev "{name}" cannot be rolled back: {why}')
+        if self._among is not None and not self._among.lead(source).leads:
+            why = f"another replica follows it; ask the holder of Lease kube-system/{lease_of(source)}"
+            raise ApiError(409, "Conflict", f'sources.heddle.dev "{name}" cannot be rolled back here: {why}')
         try:
             commit = source.roll_back(str(((earlier or {}).get("status") or {}).get("commit") or ""))
         except ValueError as exc:
@@ -134,6 +144,30 @@ class Beside:
             return Response(status_code=408)
         branches = [source for source in self.sources if isinstance(source, GitSource)]
         return Response(status_code=hooks.hook(request.headers, body, self._secret, branches))
+
+
+class Replicas:
+    """See `sources.run.Among`."""
+
+    def __init__(self, store: Store, leases: Leases) -> None:
+        self._store, self._leases = store, leases
+
+    def lead(self, source: Source) -> Lead:
+        """See `Among`."""
+        return self._leases.of(lease_of(source))
+
+    async def brought(self, source: Source) -> None:
+        """See `Among`: its Source object is there."""
+        key = Key(RESOURCE, "", record_name(source.name))
+        while True:
+            if not self._leases.is_alone and self._store.get(key) is not None:
+                return
+            await asyncio.sleep(LOOK_S)
+
+
+def lease_of(source: Source) -> str:
+    """Name of the Lease of whoever follows a source."""
+    return f"heddle-source-{record_name(source.name)}"
 
 
 class _Writer(ApiWriter):

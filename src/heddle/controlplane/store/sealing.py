@@ -91,6 +91,10 @@ class KeyedSeal:
         except InvalidTag:
             raise SealedError("it was damaged, or moved to another object") from None
 
+    def is_own(self, sealed: bytes) -> bool:
+        """Whether the first of the keys sealed it, as far as it says."""
+        return sealed[:1] == _VERSION and sealed[1 : 1 + _ID_BYTES] == self._own.id
+
     def digest(self, plain: bytes, bound: bytes = b"") -> str:
         """See `Seal`. With another key in front it is another."""
         return hmac.digest(self._own.digest, b"%d:%b%b" % (len(bound), bound, plain), "sha256").hex()

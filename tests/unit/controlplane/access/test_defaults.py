@@ -34,6 +34,9 @@ class WritingStore(MemoryStore):
             self.put(one.key.resource, json.loads(one.body))
             self.writes.append(one)
 
+    async def fresh(self) -> int:
+        return 7
+
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> Rig:
