@@ -41,6 +41,15 @@ class Connection:
         """Address of the peer."""
 
     @property
+    def ready(self) -> bool:
+        """What is written is on its way at once."""
+        return not self._flow.write_paused and not self._transport.is_closing()
+
+    def write_chunk(self, data: bytes) -> None:
+        """Write a chunk of the body of an answer that has begun, is chunked, and is not being written otherwise."""
+        self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    @property
     def stalled(self) -> bool:
         """Its buffer is full: a write would wait for the reader."""
         return self._flow.write_paused

@@ -6,7 +6,7 @@ Owns what a watch says at its beginning, when an object enters or leaves its sel
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 from heddle.controlplane.api import forms, paging, reading, selecting, tables, views
@@ -136,6 +136,8 @@ class _Watching:
     async def _live(self, events: Any) -> AsyncIterator[bytes]:
         clock = asyncio.get_running_loop().time
         end = clock() + self._plan.timeout_s
+        if self._call.request.connection is not None and self._call.request.method == "GET":
+            events.deliver = self._written
         wait = BOOKMARK_S if self._plan.bookmarks else self._plan.timeout_s
         while (left := end - clock()) > 0:
             try:
@@ -150,6 +152,20 @@ class _Watching:
             chunk = b"".join([self._event(event) for event in batch])
             if chunk:
                 yield chunk
+
+    def _written(self, batch: Sequence[Event]) -> bool:
+        """Write events past whoever sends the stream, who waits for them: False where they must go the long way."""
+        connection = self._call.request.connection
+        if not connection.ready:
+            return False
+        try:
+            chunk = b"".join([self._event(event) for event in batch])
+        except Exception:
+            # Whoever waits meets the same, and ends the watch as any request that fails.
+            return False
+        if chunk:
+            connection.write_chunk(chunk)
+        return True
 
     def _initial(self, items: Any) -> bytes:
         chosen = self._plan.chosen

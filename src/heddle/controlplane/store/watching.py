@@ -7,7 +7,7 @@ nothing, and who waits costs nothing while nothing happens.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, Self
 
 from heddle.controlplane.store.stored import Event
@@ -15,6 +15,8 @@ from heddle.controlplane.store.stored import Event
 MAX_EVENTS = 1_000
 MAX_BYTES = 16 * 1024 * 1024
 """What may wait for one watcher. Beyond, it is ended, and resumes where it was if it wants to."""
+TURN = 250
+"""Watchers that are told in one turn of the event loop; others have theirs between."""
 
 Topic = tuple[str, str | None]
 """Resource, and namespace; None is every namespace."""
@@ -22,6 +24,10 @@ Topic = tuple[str, str | None]
 
 Follower = Callable[[Event | None], None]
 """Called with each change before anybody else sees it, and with None where some were passed over. It must not raise."""
+
+
+Deliver = Callable[[Sequence[Event]], bool]
+"""Takes all of some changes, in order, or none of them. It must not wait, raise, or end the watch."""
 
 
 class Past(Protocol):
@@ -43,6 +49,7 @@ class Watch:
     __slots__ = (
         "_after",
         "_bytes",
+        "_due",
         "_hub",
         "_live",
         "_past",
@@ -50,6 +57,7 @@ class Watch:
         "_ready",
         "_topic",
         "_waiter",
+        "deliver",
         "ended",
         "lagged",
     )
@@ -65,6 +73,11 @@ class Watch:
         """Of `_live`."""
         self._read = after
         self._waiter: asyncio.Future[None] | None = None
+        self._due = False
+        """The hub is about to tell it."""
+        self.deliver: Deliver | None = None
+        """Tried first while the reader waits, which is then left alone: waking a thousand costs more than telling
+        them."""
         self.ended = False
         """Nothing more comes than what is at hand."""
         self.lagged = False
@@ -120,7 +133,25 @@ class Watch:
             self.end()
             return
         self._live.append(event)
-        self._wake()
+        if self.deliver is None:
+            self._wake()
+        elif not self._due:
+            self._due = True
+            self._hub.have_told(self)
+
+    def tell(self) -> None:
+        """Hand out what is at hand, to `deliver` or else to the reader; called by the hub."""
+        self._due = False
+        if self.deliver is None or not self._live or self._waiter is None or self._waiter.done():
+            self._wake()
+            return
+        events = list(self._live)
+        if self.deliver(events):
+            self._live.clear()
+            self._bytes = 0
+            self._read = events[-1].stored.version
+        else:
+            self._wake()
 
     def end(self) -> None:
         """Deliver what is at hand, and then no more."""
@@ -169,13 +200,14 @@ class Watch:
 class Hub:
     """All watchers."""
 
-    __slots__ = ("_followers", "_watches", "version")
+    __slots__ = ("_due", "_followers", "_watches", "version")
 
     def __init__(self, version: int) -> None:
         self.version = version
         """Of the last change that was delivered."""
         self._followers: dict[str, list[Follower]] = {}
         self._watches: dict[Topic, set[Watch]] = {}
+        self._due: deque[Watch] = deque()
 
     def __len__(self) -> int:
         return sum(len(watches) for watches in self._watches.values())
@@ -211,6 +243,18 @@ class Hub:
             # A copy: one that is too slow leaves.
             for watch in tuple(self._watches.get(topic, ())):
                 watch.push(event)
+
+    def have_told(self, watch: Watch) -> None:
+        """Tell it in a moment, with everything that it gets until then."""
+        self._due.append(watch)
+        if len(self._due) == 1:
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        for _ in range(min(TURN, len(self._due))):
+            self._due.popleft().tell()
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def end(self) -> None:
         """End every watch."""

@@ -1,6 +1,7 @@
 """The server under the API, on a socket: bounds on heads and on patience, and how it ends."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -131,3 +132,41 @@ async def test_a_watcher_that_does_not_read_is_cut_off(served: Served, monkeypat
         await asyncio.sleep(0.02)
     assert not len(served.rig.api.watches)
     sock.close()
+
+
+async def test_a_watch_says_everything_once_and_in_order(served: Served):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(get(f"{CONFIG_MAPS}?watch=1"))
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+    names = [f"n{number}" for number in range(100)]
+    for at in range(0, 100, 10):
+        made = (served.rig.call("POST", CONFIG_MAPS, {"metadata": {"name": name}}) for name in names[at : at + 10])
+        await asyncio.gather(*made)
+    served.rig.api.watches.close()
+    body = unchunked(await asyncio.wait_for(reader.read(), 5))
+    writer.close()
+    events = [json.loads(line) for line in body.splitlines()]
+    assert sorted(event["object"]["metadata"]["name"] for event in events) == sorted(names)
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert versions == sorted(set(versions))
+
+
+async def test_a_watch_by_head_has_no_body(served: Served):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(get(f"{CONFIG_MAPS}?watch=1").replace(b"GET", b"HEAD", 1))
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+    await served.rig.call("POST", CONFIG_MAPS, {"metadata": {"name": "a"}})
+    served.rig.api.watches.close()
+    assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+
+
+def unchunked(data: bytes) -> bytes:
+    body, rest = b"", data
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            assert rest == b"\r\n"
+            return body
+        body, rest = body + rest[:length], rest[length:].removeprefix(b"\r\n")

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from random import Random
 
 import pytest
 from tests.unit.controlplane.store.memory import SEAL, Clock, Log, MemoryDocuments, key, write
@@ -220,6 +221,70 @@ async def test_a_watcher_that_is_not_read_is_ended_and_resumes(store: Store):
     assert [event.stored.version for event in await resumed.batch()] == list(range(1_002, 1_502))
     for watch in (resumed, quick):
         watch.close()
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_is_delivered_and_what_is_read_are_one_sequence(store: Store, seed: int):
+    """Somebody takes changes as they come, somebody else what was not taken, who is interrupted at times."""
+    chance = Random(seed)
+    watch, found = store.watch(AGENTS, None, store.version), list[int]()
+    reading = False
+
+    def deliver(events: Sequence[Event]) -> bool:
+        assert not reading, "whoever reads is past what waits, and would be overtaken"
+        if chance.random() < 0.5:
+            return False
+        found.extend(event.stored.version for event in events)
+        return True
+
+    async def read() -> None:
+        nonlocal reading
+        while True:
+            try:
+                async with asyncio.timeout(chance.choice((0.001, 1))):
+                    events = await watch.batch()
+            except TimeoutError:
+                assert watch.position == (found[-1] if found else 1)
+                continue
+            reading = True
+            found.extend(event.stored.version for event in events)
+            await asyncio.sleep(chance.choice((0, 0.001)))
+            reading = False
+
+    watch.deliver = deliver
+    reader = asyncio.create_task(read())
+    for number in range(60):
+        await store.write(
+            [write(f"a{number}")] if chance.random() < 0.7 else [write(f"a{number}"), write(f"b{number}")]
+        )
+        await asyncio.sleep(chance.choice((0, 0, 0.001)))
+    for _ in range(5000):
+        if found and found[-1] == store.version:
+            break
+        await asyncio.sleep(0.001)
+    reader.cancel()
+    assert found == list(range(2, store.version + 1))
+    watch.close()
+
+
+async def test_a_thousand_are_told_in_turns(store: Store):
+    taken: list[int] = []
+    watches = [store.watch(AGENTS, None, store.version) for _ in range(1000)]
+    readers = [asyncio.create_task(watch.batch()) for watch in watches]
+    await asyncio.sleep(0)
+    for number, watch in enumerate(watches):
+        watch.deliver = lambda events, number=number: taken.append(number) or len(events) == 1
+    between: list[int] = []
+    await store.write([write("a")])
+    while len(taken) < len(watches):
+        between.append(len(taken))
+        await asyncio.sleep(0)
+    assert sorted(taken) == list(range(1000))
+    assert len(between) >= 3
+    assert not any(reader.done() for reader in readers)
+    for watch in watches:
+        watch.close()
+    assert await asyncio.gather(*readers) == [[]] * 1000
 
 
 async def test_large_objects_end_a_slow_watcher_sooner(store: Store):
