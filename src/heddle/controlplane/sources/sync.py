@@ -1,10 +1,12 @@
 """One source brought into the store: what it declares is applied, what it no longer declares is pruned.
 
 Owns the order, and what failure means: an object that is refused stays as it was, harms no other, and is tried again.
-Only what the source owns is ever pruned, and nothing of a file that cannot be read now.
+Only what the source owns is ever pruned, and nothing of a file that cannot be read now. Namespaces that objects stand
+in and nobody declares are made, and left behind: others may have put something into them.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +23,9 @@ _FIRST = ("Namespace", "CustomResourceDefinition", "Secret", "ConfigMap", "Servi
 """Kinds that others stand in or refer to."""
 AT_ONCE = 16
 """Applies under way at a time: the store commits them together."""
+
+
+_NAMESPACE = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False, schema={})
 
 
 class Owned(NamedTuple):
@@ -69,10 +74,12 @@ class Sync:
         self._writer = writer
         self._applied: dict[Key, bytes] = {}
         self._owned: dict[Key, Owned] | None = None
+        self._namespaces: set[str] = set()
 
     def forget(self) -> None:
         """Look again at what is there, and apply everything again."""
         self._applied.clear()
+        self._namespaces.clear()
         self._owned = None
 
     async def bring(self, declared: Sequence[Declaration], keep: Iterable[str] = (), why: str = "") -> Outcome:
@@ -81,6 +88,7 @@ class Sync:
             self._owned = {one.key: one for one in await self._writer.owned()}
         unique, problems = _unique(declared)
         fresh = [one for one in sorted(unique.values(), key=_order) if self._applied.get(one.key) != _content(one)]
+        await self._make_room(unique, fresh, why)
         applied = 0
         for batch in _batches(fresh):
             # All of a batch have ended when one of them fails: none writes behind the next attempt.
@@ -106,6 +114,16 @@ class Sync:
             else:
                 problems.append(problem)
         return Outcome(applied, pruned, problems)
+
+    async def _make_room(self, unique: Mapping[Key, Declaration], fresh: Sequence[Declaration], why: str) -> None:
+        """Make the namespaces that are missing. Where that is refused, each object in one is told so by itself."""
+        wanted = {one.key.namespace for one in fresh} - {"", "default"} - self._namespaces
+        for name in sorted(wanted):
+            if Key("namespaces", "", name) not in unique:
+                value = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                with contextlib.suppress(ApiError):
+                    await self._writer.apply(_NAMESPACE, value, why)
+                    self._namespaces.add(name)
 
     async def _apply(self, one: Declaration, why: str) -> Problem | None:
         try:

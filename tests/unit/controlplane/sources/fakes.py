@@ -16,6 +16,8 @@ class FakeWriter:
     def __init__(self) -> None:
         self.objects: dict[Key, tuple[Kind, Mapping[str, Any]]] = {}
         self.applied: list[str] = []
+        self.namespaces: list[str] = []
+        """Made without being declared."""
         self.deleted: list[str] = []
         self.reasons: list[str] = []
         self.records: list[dict[str, Any]] = []
@@ -27,6 +29,9 @@ class FakeWriter:
             raise self.broken
         self.refuse(value)
         meta = value["metadata"]
+        if kind.kind == "Namespace" and "annotations" not in meta:
+            self.namespaces.append(meta["name"])
+            return
         self.objects[Key(kind.resource, meta.get("namespace", ""), meta["name"])] = (kind, value)
         self.applied.append(meta["name"])
         self.reasons.append(why)

@@ -259,3 +259,29 @@ async def test_it_follows_changes_by_itself(rig: Rig):
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_namespace_that_nobody_declares_is_made_once_and_left_behind(rig: Rig):
+    rig.put("a.yaml", config_map("one", namespace="shop"), config_map("two", namespace="shop"), config_map("three"))
+    rig.put("b.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: own}\n", config_map("four", namespace="own"))
+    await rig.once()
+    assert rig.writer.namespaces == ["shop"]
+    rig.put("a.yaml", config_map("one", "w", namespace="shop"))
+    await rig.once()
+    (rig.path / "a.yaml").unlink()
+    await rig.once()
+    assert rig.writer.namespaces == ["shop"]
+    assert "shop" not in rig.writer.deleted
+
+
+async def test_who_may_make_no_namespace_is_told_at_the_object(rig: Rig):
+    def refuse(value: Mapping[str, Any]) -> None:
+        if "shop" in (value["metadata"]["name"], value["metadata"].get("namespace")):
+            raise ApiError(403, "Forbidden", 'namespaces "shop" not found')
+
+    rig.writer.refuse = refuse
+    rig.put("a.yaml", config_map("one", namespace="shop"), config_map("two"))
+    await rig.once()
+    assert rig.writer.names == {"two"}
+    (problem,) = rig.writer.records[-1]["status"]["problems"]
+    assert 'namespaces "shop" not found' in str(problem)
