@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.figures import Result, machine
-from tests.proofs import away, fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, slow, store
+from tests.proofs import away, fuzz, guards, kills, ledger, mcp_faults, orphans, poisoning, replicas, slow, store
 
 PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "fuzz": (100_000, fuzz.run),
@@ -27,6 +27,7 @@ PROOFS: dict[str, tuple[int, Callable[[Path, int], Result]]] = {
     "mcp-faults": (60, mcp_faults.run),
     "store": (200, store.run),
     "control-plane-away": (600, away.run),
+    "control-plane-kills": (40, replicas.run),
 }
 """Name -> its size (inputs, stalled callers of each kind, kills, rounds beside each fault, seconds), what runs it."""
 PAGES = Path(__file__).parents[2] / "docs" / "proofs"

@@ -107,6 +107,8 @@ class ResourceApi:
         if parts is not None and health:
             return self._health(parts, request)
         _refuse_impersonation(request)
+        # Rights that were taken away at another replica are not held here: what it wrote is seen first.
+        await self.core.store.fresh()
         connection = request.connection
         caller = await self.core.access.authenticate(
             request.headers,
