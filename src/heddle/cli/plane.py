@@ -70,7 +70,7 @@ class Beside:
     environ: Mapping[str, str] = field(default_factory=dict)
     """What `${NAME}` means in the folders."""
     sources: tuple[str, ...] = ()
-    """Further sources, as arguments of the control plane (`controlplane.sources.options`)."""
+    """Further sources, and whatever else it is told, as arguments of the control plane."""
 
 
 Take = Callable[[Snapshot], Awaitable[None]]

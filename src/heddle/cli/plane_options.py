@@ -12,6 +12,7 @@ import click
 from heddle.cli.mesh import Settings
 from heddle.cli.plane import IDENTITY_FILE, Beside, Elsewhere
 from heddle.dataplane.subscription.reaching import Place
+from heddle.model.formats import complaint, duration_s
 
 API_PORT = 9443
 GATEWAYS_PORT = 9444
@@ -38,6 +39,23 @@ class _PlaceType(click.ParamType[Place]):
         return host, int(port)
 
 
+class _PlacesType(click.ParamType[tuple[Place, ...]]):
+    """Several of them, with commas between."""
+
+    name = "HOST:PORT"
+
+    def __init__(self, port: int) -> None:
+        self._one = _PlaceType(port)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Place, ...]:
+        return tuple(self._one.convert(one.strip(), param, ctx) for one in str(value).split(","))
+
+
+def _flat(ctx: click.Context, param: click.Parameter, value: tuple[tuple[Place, ...], ...]) -> tuple[Place, ...]:
+    del ctx, param
+    return tuple(dict.fromkeys(place for several in value for place in several))
+
+
 def together(*options: Callable[..., Any]) -> Callable[..., Any]:
     """Several options as one decorator."""
 
@@ -49,13 +67,7 @@ def together(*options: Callable[..., Any]) -> Callable[..., Any]:
     return add
 
 
-BESIDE = together(
-    click.option(
-        "--control-plane/--no-control-plane",
-        "wanted",
-        default=None,
-        help="Run the control plane beside the gateway. [default: when every -f is a folder]",
-    ),
+APIS = together(
     click.option(
         "--api",
         type=_PlaceType(API_PORT),
@@ -71,14 +83,31 @@ BESIDE = together(
         help="Where gateways of other machines reach it. [default: 127.0.0.1:9444]",
     ),
 )
+BESIDE = together(
+    click.option(
+        "--control-plane/--no-control-plane",
+        "wanted",
+        default=None,
+        help="Run the control plane beside the gateway. [default: when every -f is a folder]",
+    ),
+    APIS,
+    click.option(
+        "--keep-found",
+        default="7d",
+        show_default=True,
+        metavar="DURATION",
+        help="How long the directory keeps what was found once what declared it is gone.",
+    ),
+)
 
 ELSEWHERE = together(
     click.option(
         "--control-plane",
         "places",
         multiple=True,
-        type=_PlaceType(GATEWAYS_PORT),
-        metavar="HOST:PORT",
+        type=_PlacesType(GATEWAYS_PORT),
+        metavar="HOST:PORT[,...]",
+        callback=_flat,
         help="Run what this control plane says; several are replicas of one, asked in turn.",
     ),
     click.option(
@@ -100,7 +129,13 @@ ELSEWHERE = together(
 
 
 def beside(
-    settings: Settings, sources: tuple[str, ...], *, wanted: bool | None, api: Place, gateways: Place
+    settings: Settings,
+    sources: tuple[str, ...],
+    *,
+    wanted: bool | None,
+    api: Place,
+    gateways: Place,
+    keep_found: str = "7d",
 ) -> Beside | None:
     """The control plane that `heddle up` runs, or None. `sources` is what it is told besides folders.
 
@@ -116,7 +151,10 @@ def beside(
         return None
     if not only or not (settings.paths or sources):
         raise click.UsageError("--control-plane takes its configuration from folders: give each as -f DIR")
-    return Beside(folders, api, gateways, settings.environ, sources)
+    if complaint("period", keep_found):
+        raise click.BadParameter("expected a duration, such as 12h or 30d", param_hint="--keep-found")
+    told = (*sources, "--keep-found", f"{duration_s(keep_found):g}")
+    return Beside(folders, api, gateways, settings.environ, told)
 
 
 def elsewhere(

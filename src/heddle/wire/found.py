@@ -7,7 +7,7 @@ the control plane knows by itself and is not told.
 Texts are those of strangers. Whoever writes an entry has made them visible and short; whoever reads one believes
 neither, and does so again.
 
-*Source:* ours: `docs/reference/ports.md`, protocol 1. MCP 2026-07-28, schema (`Tool`, `Implementation`).
+*Source:* ours, as `delta` is. MCP 2026-07-28, schema (`Tool`, `Implementation`).
 """
 
 import hashlib

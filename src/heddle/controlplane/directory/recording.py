@@ -59,6 +59,9 @@ class Recording:
         """GatewayStatus -> whether it says that its gateway is connected."""
         self._connected: dict[str, int] = {}
         """Name of a gateway -> how many of them do."""
+        self._held: dict[str, float] = {}
+        """Gateways that are away -> Unix time from which what they found is."""
+        self._settled_s = now() + START_S
         self._placing = Placing(store)
         for resource in RESOURCES:
             store.follow(resource, self._object_changed)
@@ -79,7 +82,17 @@ class Recording:
 
     def leave(self, gateway: str) -> None:
         """A gateway's connection ended."""
-        for key in self.claims.leave(gateway) | self._placing.spoken_by(gateway):
+        said = self.claims.leave(gateway)
+        self._hold(gateway)
+        for key in said:
+            self._look(key, HOLD_S)
+
+    def _hold(self, gateway: str) -> None:
+        """A gateway is away; what it found is once it has been for a while."""
+        now_s = self._now()
+        self._held = {name: until_s for name, until_s in self._held.items() if until_s > now_s}
+        self._held[gateway] = now_s + HOLD_S
+        for key in self._placing.spoken_by(gateway):
             self._look(key, HOLD_S)
 
     def _touch(self, key: str) -> None:
@@ -126,8 +139,7 @@ class Recording:
         now = event.kind != "DELETED" and _connected(event.stored.object)
         self._note(key, connected=now)
         if before and not now:
-            for one in self._placing.spoken_by(key.name):
-                self._look(one, HOLD_S)
+            self._hold(key.name)
 
     def _note(self, status: Key, *, connected: bool) -> None:
         """What a GatewayStatus says, False for one that is gone."""
@@ -180,10 +192,11 @@ class Recording:
         if stored is None:
             return self._create(key, made, claims, source, now_s) if made is not None and source is not None else None
         gone = made is None or self._is_too_much(key, made)
+        since_s = _gone_since(made) if made is not None else None
+        if since_s is not None:
+            self._look(key, max(since_s + self._keep_s - now_s, TURN_S))
         if made is stored.object and not gone:
             return None
-        if made is not None and (made["status"].get("conditions") or [{}])[0].get("reason") == "SourceGone":
-            self._look(key, self._keep_s)
         author = Author(CONTROL_PLANE.name, "directory", "delete" if gone else "update")
         return Write(stored.key, None if gone or made is None else _body(made), stored.version, author, now_s)
 
@@ -221,7 +234,9 @@ class Recording:
         )
 
     def _is_present(self, gateway: str) -> bool:
-        return gateway in self._connected or self.claims.knows(gateway)
+        if gateway in self._connected or self.claims.knows(gateway):
+            return True
+        return self._now() < max(self._held.get(gateway, 0.0), self._settled_s)
 
     def _is_too_much(self, key: str, made: dict[str, Any]) -> bool:
         if made["status"]["conditions"][0]["reason"] != "NotOffered":
