@@ -34,7 +34,7 @@ PAUSE_S = 0.15
 PATIENCE_S = 10.0
 
 
-class _Lines:
+class Lines:
     """A child that says what it does in lines of JSON."""
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -51,13 +51,15 @@ class _Lines:
         return found
 
     def end(self) -> None:
+        """Have it end."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.terminate()
         self.process.wait(20)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Seconds of the processor that a process has used."""
     return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / TICKS_PER_S
 
 
@@ -66,7 +68,7 @@ def _rss_mb(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
-async def _changes(plane: _Lines, said: dict[str, Any], state: Path, count: int) -> list[float]:
+async def _changes(plane: Lines, said: dict[str, Any], state: Path, count: int) -> list[float]:
     """Seconds that each change took to be acknowledged by all."""
     authority = Authority(state, time.time)
     pair = authority.issue("bench", (ADMINS,), 3_600)
@@ -109,28 +111,28 @@ def run(options: Options) -> Result:
     HOME.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=HOME, prefix="plane-") as folder:
         state = Path(folder)
-        plane = _Lines(
+        plane = Lines(
             "bench.distribution_plane", "--state", folder, "--routes", str(ROUTES), "--gateways", str(GATEWAYS)
         )
-        gateways: _Lines | None = None
+        gateways: Lines | None = None
         try:
             said = plane.next()
-            gateways = _Lines(
+            gateways = Lines(
                 "bench.distribution_gateways",
                 *("--state", folder, "--port", str(said["gateways"]), "--gateways", str(GATEWAYS)),
             )
             connected = gateways.next()
             plane.next()
             time.sleep(5)
-            before_s, begun_s = _cpu_s(said["pid"]), time.monotonic()
+            before_s, begun_s = cpu_s(said["pid"]), time.monotonic()
             time.sleep(options.seconds or IDLE_S)
-            idle = 100 * (_cpu_s(said["pid"]) - before_s) / (time.monotonic() - begun_s)
+            idle = 100 * (cpu_s(said["pid"]) - before_s) / (time.monotonic() - begun_s)
             rss = _rss_mb(said["pid"])
-            used_s = _cpu_s(said["pid"]), _cpu_s(gateways.process.pid)
+            used_s = cpu_s(said["pid"]), cpu_s(gateways.process.pid)
             took = sorted(asyncio.run(_changes(plane, said, state, count)))
             used_ms = [
                 1000 * (now_s - then_s) / count
-                for now_s, then_s in zip((_cpu_s(said["pid"]), _cpu_s(gateways.process.pid)), used_s, strict=True)
+                for now_s, then_s in zip((cpu_s(said["pid"]), cpu_s(gateways.process.pid)), used_s, strict=True)
             ]
             rss = max(rss, _rss_mb(said["pid"]))
         finally:

@@ -17,6 +17,7 @@ from typing import Any
 
 import uvloop
 
+from heddle.controlplane import tuning
 from heddle.controlplane.access.caller import CONTROL_PLANE
 from heddle.controlplane.distribution.listening import Listening
 from heddle.controlplane.distribution.running import Gateways
@@ -98,19 +99,23 @@ async def say_when_all_run(gateways: Gateways, expected: int) -> None:
 
 
 async def run(state: Path, routes: int, expected: int) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM; where no gateway is expected, the API alone."""
     plane = ControlPlane(Settings(state_dir=state, port=0))
     await plane.start()
     await fill(plane.store, routes)
-    gateways = Gateways(plane.store, plane.authority, state, Listening(port=0))
-    await gateways.start()
-    saying = asyncio.create_task(say_when_all_run(gateways, expected))
-    print(json.dumps({"api": plane.address[1], "gateways": gateways.address[1], "pid": os.getpid()}), flush=True)
+    if expected:
+        gateways = Gateways(plane.store, plane.authority, state, Listening(port=0))
+        await gateways.start()
+        saying = asyncio.create_task(say_when_all_run(gateways, expected))
+    port = gateways.address[1] if expected else 0
+    tuning.settle()
+    print(json.dumps({"api": plane.address[1], "gateways": port, "pid": os.getpid()}), flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
-    saying.cancel()
-    await gateways.stop()
+    if expected:
+        saying.cancel()
+        await gateways.stop()
     await plane.stop()
 
 
@@ -120,4 +125,5 @@ if __name__ == "__main__":
     parser.add_argument("--routes", type=int, required=True)
     parser.add_argument("--gateways", type=int, required=True)
     given = parser.parse_args()
+    tuning.tune()
     sys.exit(uvloop.run(run(given.state, given.routes, given.gateways)))

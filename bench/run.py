@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from bench import (
     cache,
+    change,
     chat,
     compiling,
     controlplane,
@@ -41,11 +42,13 @@ QUESTIONS: dict[str, Callable[[Options], Result]] = {
     "translation": translation.run,
     "mcp": mcp.run,
     "controlplane": controlplane.run,
+    "change": change.run,
     "compiling": compiling.run,
     "distribution": distribution.run,
     "store": store.run,
 }
 ABOUT_OURS_ALONE = {
+    "change",
     "compiling",
     "controlplane",
     "distribution",
