@@ -11,6 +11,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("heddle.cli.up:demo", "Start it with an offline model and a page of what to try."),
     "gateway": ("heddle.cli.up:gateway", "Start only the gateway."),
     "gateway-token": ("heddle.cli.gateway_token:gateway_token", "Make a token with which a gateway joins."),
+    "control-plane": ("heddle.cli.control_plane:control_plane", "Start only the control plane."),
     "exporter": ("heddle.cli.exporter:exporter", "Start only the exporter of traces and records."),
     "stdio-host": ("heddle.cli.stdio_command:stdio_host", "Start only the host of tool servers that speak over stdio."),
     "chat": ("heddle.cli.chat:chat", "Talk to a model through the gateway."),

@@ -46,6 +46,7 @@ NOTICED_S = 2.0
 GRACE_S = 10.0
 """How long the child may take to end."""
 _RETRY_S = 2.0
+_LOOK_S = 0.2
 
 
 @dataclass
@@ -71,6 +72,8 @@ class Beside:
     """What `${NAME}` means in the folders."""
     sources: tuple[str, ...] = ()
     """Further sources, and whatever else it is told, as arguments of the control plane."""
+    shared: bool = False
+    """Resources are in a database with the keys of its control planes, which decide who we are."""
 
 
 Take = Callable[[Snapshot], Awaitable[None]]
@@ -155,6 +158,13 @@ class Plane:
         assert self._child is not None
         assert not where.folders
         await self._child.start()
+        return await self._known(where)
+
+    async def _known(self, where: Beside) -> Identity:
+        """Who we are to the child, which has its authority first where that is a database's: ours would be another."""
+        made = self._state_dir / "control-plane" / "authority.pem"
+        while where.shared and not made.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(_LOOK_S)
         return await asyncio.to_thread(_local_identity, self._state_dir)
 
     async def _identity(self, where: Elsewhere) -> Identity:
@@ -201,7 +211,7 @@ class Plane:
         assert self._child is not None
         try:
             await self._child.start()
-            identity = await asyncio.to_thread(_local_identity, self._state_dir)
+            identity = await self._known(self._where)
         except (OSError, IdentityError) as exc:
             self._report(f"the control plane does not run, the files stay what counts: {exc}")
             return

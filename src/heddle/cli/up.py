@@ -11,6 +11,7 @@ from typing import Any
 import click
 import uvloop
 
+from heddle.cli.database_options import DATABASES, database_arguments, kept_in
 from heddle.cli.mesh import Mesh, Settings
 from heddle.cli.options import MCP_CONFIG
 from heddle.cli.plane_options import BESIDE, ELSEWHERE, beside, elsewhere
@@ -66,6 +67,7 @@ def default_state_dir() -> Path:
 @_GRACE
 @MCP_CONFIG
 @SOURCES
+@DATABASES
 @BESIDE
 def up(
     paths: tuple[Path, ...],
@@ -93,14 +95,16 @@ def up(
     heddle up --mcp-config ~/.cursor/mcp.json
     heddle up --git https://git.example/team/mesh.git#main:prod --git-token-file token
     heddle up --kubeconfig ~/.kube/config --context prod
+    heddle up -f gateway/ --database postgresql://heddle@db.internal/mesh
     """
-    sources = source_arguments(plane)
+    database = database_arguments(plane, os.environ)
+    sources = (*source_arguments(plane), *(database.arguments if database.is_shared else ()))
     if sources and not paths:
         settings = Settings([], (state_dir or default_state_dir()).absolute(), workers, grace_s)
     else:
         settings = _settings(paths, workers, state_dir, grace_s)
     settings.mcp_json = mcp_json
-    settings.plane = beside(settings, sources, **plane)
+    settings.plane = kept_in(database, beside(settings, sources, **plane))
     _run(settings)
 
 
@@ -140,6 +144,7 @@ def gateway(paths: tuple[Path, ...], workers: int, state_dir: Path | None, grace
     \b
     heddle gateway -f heddle.yaml
     heddle gateway --control-plane mesh.internal:9444 --join TOKEN
+    heddle gateway --control-plane one.internal,two.internal --join TOKEN
     """
     state = (state_dir or default_state_dir()).absolute()
     place = elsewhere(state, paths, **plane)
