@@ -207,26 +207,27 @@ class Mesh:
         if plane is not None:
             plane.start()
 
-    async def _take(self, snapshot: Snapshot) -> None:
-        """Run what the control plane says. Raises RejectedError."""
-        current = self._supervisor.snapshot
+    async def _take(self, snapshot: Snapshot) -> Mapping[str, str]:
+        """Run what the control plane says; listeners that cannot be had, and why. Raises RejectedError."""
+        supervisor, current = self._supervisor, self._supervisor.snapshot
         if current is not None and msgspec.structs.replace(snapshot, version=current.version) == current:
-            return
-        why = await self._run(snapshot)
-        self._rejected = why
-        self._audit("rejected" if why else "applied", snapshot, why)
+            return {}
+        self._rejected = why = await self._run(snapshot, partly=True)
+        if why or supervisor.snapshot is not current:
+            self._audit("rejected" if why else "applied", snapshot, why)
         if why:
             raise RejectedError(why)
         if current is None:
             self._announce(snapshot)
-        else:
+        elif supervisor.snapshot is not current:
             self._report(f"reloaded: version {snapshot.version}")
+        return supervisor.lacks
 
-    async def _run(self, snapshot: Snapshot) -> str:
+    async def _run(self, snapshot: Snapshot, *, partly: bool = False) -> str:
         """Have everything run a snapshot; the reason why not, empty when it does."""
         async with self._changing:
             try:
-                await self._apply(snapshot)
+                await self._apply(snapshot, partly=partly)
             except (BindError, SnapshotRefusedError) as exc:
                 return str(exc)
             self._spool.configure(snapshot.observability)
@@ -243,18 +244,17 @@ class Mesh:
                 self._report(f"the exporter was not told of the new configuration: {exc.strerror}")
         return ""
 
-    async def _apply(self, snapshot: Snapshot) -> None:
+    async def _apply(self, snapshot: Snapshot, *, partly: bool) -> None:
         """Have every worker run it, its balances being what the ledger knows. Raises what the supervisor raises."""
         assert self._books is not None
         clash = self._keys.clash(snapshot)
         if clash:
             raise SnapshotRefusedError(clash)
-        told = await self._books.prepare(snapshot)
-        if told:
+        if told := await self._books.prepare(snapshot):
             self._report(told)
         await self._run_tools(snapshot)
         try:
-            await self._supervisor.apply(snapshot)
+            await self._supervisor.apply(snapshot, partly=partly)
         except (BindError, SnapshotRefusedError):
             await self._run_tools(self._supervisor.snapshot)
             raise

@@ -13,7 +13,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from heddle import __version__
 from heddle.cli.state import StartError, refusal
 from heddle.dataplane.sockets import key
-from heddle.dataplane.subscription.client import About, RejectedError, Subscription
+from heddle.dataplane.subscription.client import About, RejectedError, Subscription, Take
 from heddle.dataplane.subscription.identity import Identity, IdentityError, load_identity, write_identity
 from heddle.dataplane.subscription.kept import FILE as KEPT_FILE
 from heddle.dataplane.subscription.kept import Kept
@@ -74,10 +74,6 @@ class Beside:
     """Further sources, and whatever else it is told, as arguments of the control plane."""
     shared: bool = False
     """Resources are in a database with the keys of its control planes, which decide who we are."""
-
-
-Take = Callable[[Snapshot], Awaitable[None]]
-"""Has the workers run it. Raises RejectedError."""
 
 
 class Plane:
@@ -221,15 +217,19 @@ class Plane:
         subscription.identity = identity
         subscription.start()
 
-    async def _take_over(self, snapshot: Snapshot) -> None:
+    async def _take_over(self, snapshot: Snapshot) -> Mapping[str, str]:
         missing = sorted(self._declared - _doors(snapshot))
         if missing:
             raise RejectedError(f"listener {missing[0]} that the files declare would be gone", "listeners")
         if self._declared and time.monotonic() - self._changed_s < NOTICED_S:
             raise RejectedError("the files have just changed, which the control plane may not have noticed yet")
-        await self._take(snapshot)
+        lacks = await self._take(snapshot)
+        unserved = [spec for spec in snapshot.listeners if spec.name in lacks and key(spec) in self._declared]
+        if unserved:
+            raise RejectedError(lacks[unserved[0].name])
         # It is the source of truth from here on, and may close a listener.
         self._declared = frozenset()
+        return lacks
 
     # Both
 

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -88,6 +88,8 @@ class Supervisor:
         self._watchers: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.restarts = 0
+        self.lacks: dict[str, str] = {}
+        """Listeners that were wanted and are not served as they should be -> why."""
         self.on_restart: Callable[[], None] = lambda: None
         self.keys: Callable[[], control.Keys] | None = None
         """All virtual keys, for workers that know none yet; None where there cannot be any."""
@@ -126,25 +128,56 @@ class Supervisor:
             self._watchers.add(task)
             task.add_done_callback(self._watchers.discard)
 
-    async def apply(self, snapshot: Snapshot) -> None:
-        """Make every worker run `snapshot`. Raises SnapshotRefusedError or BindError, with the old one running on."""
+    async def apply(self, snapshot: Snapshot, *, partly: bool = False) -> None:
+        """Make every worker run `snapshot`. Raises SnapshotRefusedError or BindError, with the old one running on.
+
+        With `partly`, a listener whose address cannot be had stays as it was, or is left out, and `lacks` says why:
+        where many declare listeners, what one of them declares must not keep everybody's changes from being run.
+        """
         async with self._applying:
-            wanted = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in self._served}
-            opened = {}
+            opened: dict[str, socket.socket] = {}
+            lacks: dict[str, str] = {}
             try:
-                for key, spec in wanted.items():
-                    if key not in self._sockets:
-                        opened[key] = self._open(spec)
+                for spec in self._unbound(snapshot):
+                    try:
+                        opened[sockets.key(spec)] = self._open(spec)
+                    except sockets.BindError as exc:
+                        if not partly:
+                            raise
+                        lacks[spec.name] = str(exc)
+                snapshot = self._without(snapshot, lacks) if lacks else snapshot
                 self._sockets |= opened
-                await self._apply_everywhere(snapshot)
+                if not lacks or snapshot is not self._snapshot:
+                    await self._apply_everywhere(snapshot)
             except BaseException:
                 for key, sock in opened.items():
                     sock.close()
                     self._sockets.pop(key, None)
                 raise
+            self.lacks = lacks
             self._snapshot = snapshot
+            wanted = {sockets.key(spec) for spec in snapshot.listeners if spec.protocol in self._served}
             for key in [key for key in self._sockets if key not in wanted]:
                 self._sockets.pop(key).close()
+
+    def _unbound(self, snapshot: Snapshot) -> list[ListenerSpec]:
+        """The listeners that a socket is to be opened for."""
+        wanted = {sockets.key(spec): spec for spec in snapshot.listeners if spec.protocol in self._served}
+        return [spec for key, spec in wanted.items() if key not in self._sockets]
+
+    def _without(self, snapshot: Snapshot, lacks: Collection[str]) -> Snapshot:
+        """A snapshot in which listeners that cannot be had are as they were, or are not."""
+        before = {spec.name: spec for spec in self._snapshot.listeners} if self._snapshot is not None else {}
+        taken = {sockets.key(spec) for spec in snapshot.listeners if spec.name not in lacks}
+        listeners = []
+        for spec in snapshot.listeners:
+            old = before.get(spec.name)
+            if spec.name not in lacks:
+                listeners.append(spec)
+            elif old is not None and sockets.key(old) in self._sockets.keys() - taken:
+                listeners.append(old)
+        made = msgspec.structs.replace(snapshot, listeners=tuple(listeners))
+        return self._snapshot if self._snapshot is not None and made == self._snapshot else made
 
     async def change_keys(self, change: control.Keys) -> None:
         """Have every worker know a change of virtual keys: when this returns, none serves by what was before.

@@ -89,6 +89,11 @@ class Assembly:
             **lists,
         )
 
+    def listener_part(self, listener: str) -> str:
+        """The part that a listener of the snapshot is of; empty when there is none so called."""
+        found = self._kinds["listener"].by_name.items()
+        return next((name for name, spec in found if spec.name == listener), "")
+
     def _of(self, name: str) -> "_Ordered":
         found = self._kinds.get(kind_of_part(name))
         if found is None:

@@ -87,9 +87,13 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
-    """Gateway: every worker runs this."""
+    """Gateway: every worker runs this, or all of it but a listener whose address cannot be had."""
 
     at: Point
+    message: str = ""
+    """Why something is left out; empty when nothing is."""
+    path: str = ""
+    """The part that is left out."""
 
 
 class Reject(msgspec.Struct, frozen=True, tag="reject"):

@@ -121,17 +121,20 @@ class Gateway:
         self.path = "listeners/web"
         """What is named when it refuses."""
         self.pause_s = 0.0
+        self.lacks: dict[str, str] = {}
+        """Listeners that it cannot have."""
         self.kept = Kept(state / FILE, identity.interest, Sealing(state / "seal.keys"))
         self.subscription = Subscription(
             [place or ("127.0.0.1", plane.port)], identity, About("node", "1"), self.kept, self.take, self.said.append
         )
 
-    async def take(self, snapshot: Snapshot) -> None:
+    async def take(self, snapshot: Snapshot) -> dict[str, str]:
         await asyncio.sleep(self.pause_s)
         why = self.refuse(snapshot)
         if why:
             raise RejectedError(why, self.path)
         self.runs.append(snapshot)
+        return self.lacks
 
     @property
     def models(self) -> list[str]:

@@ -136,6 +136,32 @@ async def test_what_is_declared_runs_and_is_said_to_run(whole: Whole, tmp_path: 
     await until(lambda: whole.status("edge-1")["connected"] is False)
 
 
+async def test_what_one_gateway_resource_cannot_have_holds_up_nobody_else_s_changes(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gateway = await whole.gateway("edge-1", Interest("*"), tmp_path / "g")
+    gateway.subscription.start()
+    await until(lambda: whole.condition("gateways", "inner", "Programmed")["status"] == "True")
+    gateway.lacks = {"default/inner/llm": "listener default/inner/llm: cannot listen: in use"}
+    await whole.declare("models", "second", {"name": "second", "provider": "offline"})
+    await until(lambda: gateway.models == ["first", "second"])
+    await until(lambda: whole.condition("gateways", "inner", "Programmed")["status"] == "False")
+    assert "in use" in whole.condition("gateways", "inner", "Programmed")["message"]
+    assert whole.condition("gateways", "edge", "Programmed")["status"] == "True"
+    status = whole.status("edge-1")
+    assert (status["rejected"]["path"], status["current"]) == ("listener/default/inner/llm", False)
+    assert status["version"] == status["sentVersion"] == gateway.subscription.held.at.short
+    await whole.declare("models", "third", {"name": "third", "provider": "offline"})
+    await until(lambda: gateway.models == ["first", "second", "third"])
+    # Who comes back is asked again, and nothing has to change for that.
+    gateway.lacks = {}
+    await gateway.subscription.stop()
+    gateway.subscription.start()
+    await until(lambda: whole.status("edge-1").get("current"))
+    await until(lambda: whole.condition("gateways", "inner", "Programmed")["status"] == "True")
+    await gateway.subscription.stop()
+
+
 async def test_a_rejection_is_said_of_what_was_rejected(whole: Whole, tmp_path: Path):
     gateway = await whole.gateway("edge-1", EDGE, tmp_path / "g")
 

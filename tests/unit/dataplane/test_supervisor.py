@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from heddle.dataplane import control, supervisor
+from heddle.dataplane.sockets import BindError
 from heddle.dataplane.supervisor import Supervisor
-from heddle.model.snapshot import Snapshot
+from heddle.model.snapshot import ListenerSpec, Snapshot
 
 
 class Process:
@@ -27,7 +28,9 @@ class Process:
     async def _serve(self) -> None:
         try:
             while True:
-                message, _ = await self._channel.receive()
+                message, listening = await self._channel.receive()
+                for one in listening:
+                    os.close(one)
                 if isinstance(message, control.Drain):
                     break
                 assert isinstance(message, control.Apply)
@@ -121,3 +124,31 @@ async def test_stopping_ends_the_attempts(tmp_path: Path, machine: Machine, monk
     await mesh.stop(1.0)
     await until(lambda: not mesh._watchers)
     assert len(machine.started) == 1
+
+
+def snapshot(version: str, **ports: int) -> Snapshot:
+    listeners = [ListenerSpec(name=one, address="127.0.0.1", port=port, protocol="HTTP") for one, port in ports.items()]
+    return Snapshot(version=version, listeners=tuple(listeners))
+
+
+async def test_a_listener_that_cannot_be_had_keeps_nothing_else_from_running(tmp_path: Path, machine: Machine):
+    mesh = await started(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        port, other = taken.getsockname()[1], free.getsockname()[1]
+        free.close()
+        wanted = snapshot("v2", good=other, bad=port)
+        with pytest.raises(BindError):
+            await mesh.apply(wanted)
+        assert mesh.addresses() == {}
+        await mesh.apply(wanted, partly=True)
+        assert (list(mesh.addresses()), list(mesh.lacks), mesh.ready()) == (["good"], ["bad"], True)
+        assert f"cannot listen on 127.0.0.1:{port}" in mesh.lacks["bad"]
+        runs = mesh.snapshot
+        await mesh.apply(wanted, partly=True)
+        assert mesh.snapshot is runs, "a further attempt that changes nothing disturbs nobody"
+        await mesh.apply(snapshot("v3", good=port), partly=True)
+        assert mesh.addresses() == {"good": ("127.0.0.1", other)}, "it moves only where it can"
+        assert list(mesh.lacks) == ["good"]
+    await mesh.apply(wanted, partly=True)
+    assert (sorted(mesh.addresses()), mesh.lacks) == (["bad", "good"], {})
+    await mesh.stop(1.0)

@@ -41,6 +41,15 @@ def test_a_changed_part_takes_its_new_place():
     assert [(one.name, one.model) for one in assembly.snapshot("v").models] == [("c", ""), ("a", "x")]
 
 
+def test_a_listener_is_found_by_the_name_that_the_snapshot_has_for_it():
+    assembly = Assembly()
+    assembly.apply(
+        {"listener/default/mesh/http": part(ListenerSpec(name="http", address="::1", port=1, protocol="HTTP"))}
+    )
+    assert assembly.listener_part("http") == "listener/default/mesh/http"
+    assert assembly.listener_part("other") == ""
+
+
 def test_what_did_not_change_is_the_same_object():
     assembly = Assembly()
     assembly.apply({f"model/{name}": part(ModelSpec(name=name), name) for name in "ab"})

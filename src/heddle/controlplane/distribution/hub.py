@@ -2,8 +2,8 @@
 
 Owns the pace. The first change goes at once; while an answer is awaited, or less than a tenth of a second has passed,
 newer states replace what would have been sent, so that a slow gateway costs one update however long it takes. What a
-gateway rejected is not offered again until there is something newer, or a minute has passed: some reasons pass, such
-as a port that is taken.
+gateway rejected, or left out, is not offered again until there is something newer, or a minute has passed: some reasons
+pass, such as a port that is taken.
 
 Refuses: a name that is connected with another certificate or from another machine, a verdict on what was not sent, and
 more gateways than there is room for.
@@ -64,7 +64,7 @@ class Follower:
     """A connected gateway."""
 
     __slots__ = (
-        *("base", "certificate", "heard_s", "interest", "name", "next_s", "node"),
+        *("base", "certificate", "heard_s", "interest", "lacks", "name", "next_s", "node"),
         *("refused", "refused_s", "sent", "sent_s", "view", "wire"),
     )
 
@@ -87,6 +87,8 @@ class Follower:
         self.refused = ""
         """Digest of what it rejected last."""
         self.refused_s = 0.0
+        self.lacks = False
+        """It leaves out something of what it runs."""
 
 
 class Hub:
@@ -173,9 +175,10 @@ class Hub:
         wire.close()
 
     def ack(self, follower: Follower, ack: Ack) -> None:
-        """It runs what it was sent. Raises DeltaError when it was not sent that."""
+        """It runs what it was sent, perhaps but for something. Raises DeltaError when it was not sent that."""
         follower.base, follower.refused = self._answered(follower, ack.at), ""
-        self.roll.runs(follower.name, follower.base)
+        follower.lacks, follower.refused_s = bool(ack.message), follower.heard_s
+        self.roll.runs(follower.name, follower.base, ack.message, ack.path)
         self._offer(follower, follower.heard_s)
 
     def reject(self, follower: Follower, reject: Reject) -> None:
@@ -237,8 +240,10 @@ class Hub:
                 )
                 self.gone(follower)
                 follower.wire.close()
-            elif follower.refused and now_s - follower.refused_s > AGAIN_S:
+            elif (follower.refused or follower.lacks) and now_s - follower.refused_s > AGAIN_S:
                 follower.refused = ""
+                if follower.lacks and follower.sent is None:
+                    follower.base = Point()
                 self._offer(follower, now_s)
         self.states.sweep({id(follower.view) for follower in self._followers.values()}, now_s)
         if all(follower.sent is None for follower in self._followers.values()):

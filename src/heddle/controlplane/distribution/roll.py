@@ -42,8 +42,8 @@ class GatewayRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def current(self) -> bool:
-        """It runs what it should."""
-        return self.connected and self.runs.digest == self.wanted.digest
+        """It runs what it should, and all of it."""
+        return self.connected and self.runs.digest == self.wanted.digest and not self.error
 
 
 class Roll:
@@ -90,9 +90,9 @@ class Roll:
         for name in names:
             self._change(name, wanted=wanted)
 
-    def runs(self, name: str, at: Point) -> None:
-        """It took what it was sent."""
-        self._change(name, runs=at, runs_since_s=self._now(), error="", error_path="")
+    def runs(self, name: str, at: Point, lacks: str = "", path: str = "") -> None:
+        """It took what it was sent; `lacks` says why not all of it, `path` which part."""
+        self._change(name, runs=at, runs_since_s=self._now(), error=_safe(lacks), error_path=_safe(path))
 
     def refuses(self, name: str, message: str, path: str) -> None:
         """It did not; what it ran before runs on."""

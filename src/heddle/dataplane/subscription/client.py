@@ -13,7 +13,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ from heddle.wire.delta import (
     Joined,
     MismatchError,
     Ping,
+    Point,
     Refused,
     Reject,
     Renew,
@@ -77,8 +78,8 @@ class About(msgspec.Struct, frozen=True):
     program: str
 
 
-Take = Callable[[Snapshot], Awaitable[None]]
-"""Has all workers run a snapshot. Raises RejectedError, with the one before running on."""
+Take = Callable[[Snapshot], Awaitable[Mapping[str, str]]]
+"""Has all workers run a snapshot, but for listeners that cannot be had: their names, and why. Raises RejectedError."""
 
 
 class _LaterError(Exception):
@@ -125,6 +126,7 @@ class Subscription:
         self._take = take
         self._report = report
         self._assembly = Assembly()
+        self._lacks: Mapping[str, str] = {}
         self._turn = 0
         self._behind_since_s: float | None = None
         self._unkept = asyncio.Event()
@@ -211,10 +213,7 @@ class Subscription:
             await self._welcomed(connection)
             self.connected, self.error = True, ""
             self._tell(f"following the control plane at {place[0]}:{place[1]}")
-            beside = [
-                asyncio.ensure_future(self._ping(connection)),
-                asyncio.ensure_future(self._tell_found(connection)),
-            ]
+            beside = [asyncio.ensure_future(one) for one in (self._ping(connection), self._tell_found(connection))]
             while True:
                 await self._heard(connection, await connection.receive())
         finally:
@@ -234,7 +233,8 @@ class Subscription:
             node=self._about.node,
             program=self._about.program,
             interest=self.identity.interest,
-            held=self.held.at,
+            # What is left out is tried again, and told again, when everything is sent.
+            held=Point() if self._lacks else self.held.at,
             take_older=older,
         )
 
@@ -264,7 +264,7 @@ class Subscription:
         with contextlib.suppress(ReachError):
             try:
                 held = self._checked(update)
-                if held.at.digest != self.held.at.digest:
+                if held.at.digest != self.held.at.digest or self._lacks:
                     await self._apply(update, held)
             except MismatchError as exc:
                 self._tell(f"an update does not fit what is held ({exc}); everything is asked for")
@@ -278,11 +278,14 @@ class Subscription:
                 _log.exception("an update was not taken")
                 await self._reject(connection, update, "the gateway failed over it; its log says more", "")
             else:
-                self.held, self.error = held, ""
-                self._behind_since_s = None
+                name, self.error = min(self._lacks.items(), default=("", ""))
+                if name:
+                    self._tell(f"version {update.to.version} runs but for {self.error}")
+                self.held, self._behind_since_s = held, None
                 self._unkept.set()
                 self.first.set()
-                await connection.send(Ack(held.at))
+                part = self._assembly.listener_part(name)
+                await connection.send(Ack(held.at, self.error[:MAX_TEXT], part[:MAX_TEXT]))
 
     def _checked(self, update: Full | Delta) -> Held:
         at, to = self.held.at, update.to
@@ -313,7 +316,7 @@ class Subscription:
             raise
 
     async def _run_this(self, snapshot: Snapshot) -> None:
-        await self._take(snapshot)
+        self._lacks = await self._take(snapshot)
         self.running = snapshot
 
     async def _reject(self, connection: Connection, update: Full | Delta, why: str, path: str) -> None:

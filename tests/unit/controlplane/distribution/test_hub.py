@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from tests.unit.controlplane.distribution.parts import part
 
@@ -203,6 +204,34 @@ def test_what_was_rejected_is_offered_again_after_a_minute(rig: Rig):
     assert len(wire.updates) == 2
 
 
+def test_what_was_left_out_is_tried_again_after_a_minute_and_by_the_next_change(rig: Rig):
+    wire, (follower,) = rig.greet()
+    rig.hub.ack(follower, Ack(follower.sent or Point(), "the port is taken", "listener/default/a/http"))
+    record = rig.roll.get("g")
+    assert record is not None
+    assert (record.error, record.error_path, record.current) == ("the port is taken", "listener/default/a/http", False)
+    assert record.runs == record.wanted, "everything else runs"
+    rig.pass_s(1)
+    rig.publish("1")
+    assert [type(one) for one in wire.updates] == [Full, Delta]
+    rig.hub.ack(follower, Ack(follower.sent or Point(), "the port is taken", "listener/default/a/http"))
+    rig.pass_s(hubs.AGAIN_S - 20)
+    rig.hub.heard(follower)
+    rig.pass_s(30)
+    rig.hub.sweep()
+    assert [type(one) for one in wire.updates] == [Full, Delta, Full]
+    rig.hub.sweep()
+    rig.ack(follower)
+    record = rig.roll.get("g")
+    assert record is not None
+    assert (record.error, record.current) == ("", True)
+    rig.pass_s(30)
+    rig.hub.heard(follower)
+    rig.pass_s(30)
+    rig.hub.sweep()
+    assert len(wire.updates) == 3
+
+
 def test_a_verdict_on_what_was_not_sent_is_refused(rig: Rig):
     _, (follower,) = rig.greet()
     with pytest.raises(DeltaError):
@@ -255,6 +284,15 @@ def test_who_is_ahead_is_told_that_we_are_behind(rig: Rig):
     assert isinstance(wire.updates[0], Full)
     wire, follows = rig.greet(name="other", held=Point("another lineage", 99, "f" * 64))
     assert len(follows) == 1
+
+
+def test_what_is_the_same_is_not_behind_however_it_is_numbered(rig: Rig):
+    wire, (follower,) = rig.greet()
+    rig.ack(follower)
+    later = msgspec.structs.replace(follower.base, version=follower.base.version + 50)
+    wire, follows = rig.greet(held=later)
+    assert len(follows) == 1
+    assert wire.updates == []
 
 
 def test_nobody_is_sent_anything_before_there_is_a_state():
