@@ -25,7 +25,7 @@ from tests.e2e.distribution.rig import (
 )
 
 from heddle.controlplane.distribution import listening
-from heddle.dataplane.subscription import client, reaching
+from heddle.dataplane.subscription import behind, client, reaching
 from heddle.dataplane.subscription.identity import Identity, IdentityError, load_identity
 from heddle.dataplane.subscription.reaching import Connection, ReachError, join, reach
 from heddle.wire.delta import (
@@ -524,7 +524,7 @@ async def test_an_older_state_of_the_same_history_is_not_run(plane: Plane, edge:
 
 
 async def test_a_control_plane_that_is_behind_for_a_minute_is_believed(plane: Plane, edge: Gateway, monkeypatch):
-    monkeypatch.setattr(client, "BEHIND_S", 0.2)
+    monkeypatch.setattr(behind, "BEHIND_S", 0.2)
     await following(edge)
     edge.subscription.held = msgspec.structs.replace(edge.subscription.held, at=Point("one", 99, "f" * 64))
     await plane.restart()

@@ -144,7 +144,10 @@ class Hub:
             self._busy(wire, refusal)
             return
         states = self.states
-        if hello.held.lineage == states.lineage and hello.held.version > states.version and not hello.take_older:
+        # Replicas count versions alike and settle at different ones: what is the same is not behind.
+        same = hello.held.digest == states.view(hello.interest).at.digest
+        ahead = hello.held.lineage == states.lineage and hello.held.version > states.version
+        if ahead and not same and not hello.take_older:
             message = f"version {hello.held.version} is held, {states.version} is the latest known here"
             wire.send(encode(Busy(BUSY_S, message, behind=True)))
             wire.close()

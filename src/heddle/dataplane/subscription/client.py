@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from heddle.dataplane.subscription.behind import Behind
 from heddle.dataplane.subscription.identity import Identity, IdentityError, new_request, write_identity
 from heddle.dataplane.subscription.kept import Kept, KeptError
 from heddle.dataplane.subscription.reaching import Connection, Place, ReachError, reach
@@ -56,8 +57,6 @@ QUIET_S = 5.0
 """A control plane that starts beside us is not yet there, and nobody wants to read about it."""
 LIVED_S = 5.0
 """A connection that lasted so long was one."""
-BEHIND_S = 60.0
-"""How long a control plane may be behind us before its state is taken for what is meant."""
 KEEP_S = 2.0
 """Between two writes of the state to the disk."""
 LOOK_S = 3_600.0
@@ -128,7 +127,7 @@ class Subscription:
         self._assembly = Assembly()
         self._lacks: Mapping[str, str] = {}
         self._turn = 0
-        self._behind_since_s: float | None = None
+        self._behind = Behind(len(places))
         self._unkept = asyncio.Event()
         self._new_key = b""
         self._told = ""
@@ -192,7 +191,7 @@ class Subscription:
             try:
                 await self._follow(self._places[self._turn % len(self._places)])
             except _LaterError as exc:
-                self._note_behind(exc)
+                self._behind.said(self._turn, behind=exc.behind)
                 self._lost(f"it says: {exc}")
                 pause_s = exc.retry_s * _between(0.5, 1.5)
             except (_RefusedError, IdentityError) as exc:
@@ -209,8 +208,11 @@ class Subscription:
         connection = await reach(place, self.identity.context())
         beside: list[asyncio.Task[None]] = []
         try:
-            await connection.send(self._hello())
+            hello = self._hello()
+            await connection.send(hello)
             await self._welcomed(connection)
+            if not hello.take_older:
+                self._behind.over()
             self.connected, self.error = True, ""
             self._tell(f"following the control plane at {place[0]}:{place[1]}")
             beside = [asyncio.ensure_future(one) for one in (self._ping(connection), self._tell_found(connection))]
@@ -227,7 +229,6 @@ class Subscription:
             await connection.close()
 
     def _hello(self) -> Hello:
-        older = self._behind_since_s is not None and time.monotonic() - self._behind_since_s > BEHIND_S
         return Hello(
             name=self.identity.name,
             node=self._about.node,
@@ -235,7 +236,7 @@ class Subscription:
             interest=self.identity.interest,
             # What is left out is tried again, and told again, when everything is sent.
             held=Point() if self._lacks else self.held.at,
-            take_older=older,
+            take_older=self._behind.insisted,
         )
 
     async def _welcomed(self, connection: Connection) -> None:
@@ -281,7 +282,8 @@ class Subscription:
                 name, self.error = min(self._lacks.items(), default=("", ""))
                 if name:
                     self._tell(f"version {update.to.version} runs but for {self.error}")
-                self.held, self._behind_since_s = held, None
+                self.held = held
+                self._behind.over()
                 self._unkept.set()
                 self.first.set()
                 part = self._assembly.listener_part(name)
@@ -289,8 +291,7 @@ class Subscription:
 
     def _checked(self, update: Full | Delta) -> Held:
         at, to = self.held.at, update.to
-        insisted = self._behind_since_s is not None and time.monotonic() - self._behind_since_s > BEHIND_S
-        if at.lineage == to.lineage and to.version < at.version and not insisted:
+        if at.lineage == to.lineage and to.version < at.version and not self._behind.insisted:
             raise RejectedError(f"version {to.version} is older than {at.version}, which runs here")
         try:
             return self.held.after(update)
@@ -371,14 +372,6 @@ class Subscription:
             await asyncio.shield(self._saving)
         except (OSError, ValueError) as exc:
             self._tell(f"what runs cannot be kept for a start without the control plane: {exc}")
-
-    def _note_behind(self, later: _LaterError) -> None:
-        if not later.behind:
-            self._behind_since_s = None
-        elif self._behind_since_s is None:
-            self._behind_since_s = time.monotonic()
-        elif time.monotonic() - self._behind_since_s > BEHIND_S:
-            _log.warning("the control plane has been behind this gateway for a minute; its older state will be taken")
 
     def _lost(self, why: str) -> None:
         self.error = why
