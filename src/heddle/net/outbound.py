@@ -30,6 +30,10 @@ _MAX_INTERIM_ANSWERS = 8
 _COPY_BYTES = 32 * 1024
 """Bodies from this size on are handed over as they are; copying shorter ones is cheaper than a second write."""
 
+_METHODS = {"POST": b"POST", "GET": b"GET"}
+_WITH_BODIES = frozenset((b"POST", b"PUT", b"PATCH"))
+"""RFC 9110 8.6: their length is said also where there is nothing."""
+
 _IDLE, _HEAD, _BODY, _CLOSED = range(4)
 
 
@@ -112,11 +116,11 @@ class OutboundConnection(asyncio.Protocol):
     def _write(self, request: OutboundRequest) -> None:
         origin = self._origin
         body = request.body
-        method = request.method.encode("ascii")
+        method = _METHODS.get(request.method) or request.method.encode("ascii")
         target = origin.target_prefix + request.target if origin.target_prefix else request.target
         if isinstance(body, bytes):
             framing = origin.host_line
-            if body or request.method in {"POST", "PUT", "PATCH"}:
+            if body or method in _WITH_BODIES:
                 framing = b"%bcontent-length: %d\r\n" % (framing, len(body))
             head = encode_request_head(method, target, request.headers, framing, request.lines)
             self._request_bytes = len(head) + len(body)

@@ -6,6 +6,7 @@ ends are left out of what it is given; whoever sends the body vouches for those.
 *Source:* RFC 9112 sections 3, 4 and 5; RFC 9110 section 5.5 (on CR, LF and NUL in values).
 """
 
+import re
 from http import HTTPStatus
 
 from heddle.wire.http1 import COMMON_NAMES, FRAMING_FIELDS, TOKEN, Fields
@@ -18,6 +19,8 @@ _LIMITS = [f"x-ratelimit-{part}-{unit}" for part in ("limit", "remaining", "rese
 _PREFIXES = {name: b"\r\n" + name + b": " for name in (*COMMON_NAMES, *(name.encode() for name in _LIMITS))}
 _RESPONSE_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_RESPONSES}
 _REQUEST_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_REQUESTS}
+# One look for all of them.
+_UNFIT = re.compile(rb"[ \r\n\0]").search
 
 
 def _status_line(status: int) -> bytes:
@@ -60,8 +63,10 @@ def encode_request_fields(fields: Fields) -> bytes:
 
 def encode_request_head(method: bytes, target: bytes, fields: Fields, framing: bytes, lines: bytes = b"") -> bytes:
     """Write a request's head; like `encode_response_head`. `framing` carries host, length and connection lines."""
-    if not target or b" " in target or b"\n" in target or b"\r" in target or b"\0" in target:
+    if not target or _UNFIT(target) is not None:
         raise ValueError("a request target must not be empty or contain spaces, line ends or NUL")
+    if not fields:
+        return b"%b %b HTTP/1.1%b\r\n%b\r\n" % (method, target, lines, framing)
     known = _REQUEST_PREFIXES
     try:
         own = [known[name] + value for name, value in fields]

@@ -44,7 +44,7 @@ class Endpoint:
         if body is None or b"content-encoding" in given:
             body = await read_body(request, body, max_bytes)
         try:
-            if body[:1] == b"[" or body.lstrip()[:1] == b"[":
+            if body[:1] != b"{" and body.lstrip()[:1] == b"[":
                 return await self._batch(exchange, body)
             message = decode(body)
         except ProtocolError as error:

@@ -122,7 +122,7 @@ def failed(exchange: Exchange, identity: bytes, error: BaseException, modern: bo
 def takes_events(request: Request) -> bool:
     """Whether the caller reads a stream."""
     accept = request.header(b"accept")
-    return accept is None or b"text/event-stream" in accept or b"*/*" in accept
+    return accept is None or accept.find(b"text/event-stream") >= 0 or accept.find(b"*/*") >= 0
 
 
 async def silence(running: Running) -> bool:

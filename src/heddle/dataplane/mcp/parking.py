@@ -214,7 +214,7 @@ class Parking:
 
     def wrap(self, result: bytes, message: Message, exchange: Exchange, server: str) -> bytes:
         """A result with the state of a modern server made this caller's and this request's."""
-        if b"requestState" not in result or result_type(result) != INPUT_REQUIRED:
+        if result.find(b"requestState") < 0 or result_type(result) != INPUT_REQUIRED:
             return result
         call = exchange.mcp
         assert call is not None

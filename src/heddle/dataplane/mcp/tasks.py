@@ -38,7 +38,7 @@ class Tasks:
 
     def expose(self, result: bytes, target: str, exchange: Exchange) -> bytes:
         """A result that begins a task, with the id that callers see; any other result as it is. Raises CallError."""
-        if b'"taskId"' not in result:
+        if result.find(b'"taskId"') < 0:
             return result
         value = _read(result)
         holder = _holder(value)

@@ -39,7 +39,7 @@ def ending(result: bytes) -> tuple[bool, bool]:
 
     Never raises: what is no result tells of neither.
     """
-    if b'"isError"' not in result and b'"resultType"' not in result:
+    if result.find(b'"isError"') < 0 and (is_plain(result) or result.find(b'"resultType"') < 0):
         return False, False
     try:
         end = _decode_end(result)
@@ -58,7 +58,7 @@ def members(result: bytes) -> dict[str, msgspec.Raw]:
 
 def result_type(result: bytes) -> str:
     """What a modern result says it is; empty for an older one. Raises ProtocolError when it is no object."""
-    if b'"resultType"' not in result:
+    if result.find(b'"resultType"') < 0:
         if result[:1] != b"{":
             raise ProtocolError("The result is no object.")
         return ""
@@ -70,7 +70,8 @@ def result_type(result: bytes) -> str:
 
 def is_plain(result: bytes) -> bool:
     """Whether a result is an object that asks nothing, as far as a quick look tells; False says nothing."""
-    return result[:1] == b"{" and b"input_required" not in result and b"\\u" not in result
+    # `find` is cheaper than `in`, which makes an exception before it looks, and drops it.
+    return result[:1] == b"{" and result.find(b"input_required") < 0 and result.find(b"\\u") < 0
 
 
 def to_modern(method: str, result: bytes) -> bytes:
@@ -90,7 +91,7 @@ def to_modern(method: str, result: bytes) -> bytes:
 
 def to_legacy(result: bytes) -> bytes:
     """A result for an older client."""
-    if b'"resultType"' not in result and b'"ttlMs"' not in result and b'"cacheScope"' not in result:
+    if result.find(b'"resultType"') < 0 and result.find(b'"ttlMs"') < 0 and result.find(b'"cacheScope"') < 0:
         return result
     fields = members(result)
     for name in _MODERN_ONLY:
