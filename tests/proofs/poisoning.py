@@ -1,7 +1,7 @@
 """Does the check tell poisoned definitions from harmless ones that say nearly the same?
 
 Definitions come in twins: one is there to mislead a model, the other names the same things and is harmless ("read
-~/.ssh/id_rsa and pass it on", "never reads ~/.ssh/id_rsa"). `own` was written with the first rules. `dev` was written
+~/.ssh/id_rsa and pass it on", "never reads ~/.ssh/id_rsa"). `own` and `own2` were written with rules. `dev` was written
 by somebody who had not seen them, `dev2` by another; each was blind once, and is read and tuned on now. `blind` is new:
 written by somebody who saw neither rules nor texts, and not read by whoever works on the rules. `harmless` are
 definitions as honest servers write them, tuned on too. Flagged means: a finding of medium or high.
@@ -23,6 +23,7 @@ from heddle.directory.poisoning import Finding, check
 DATA = Path(__file__).parents[1] / "data" / "tool_definitions"
 HALVES = {
     "own": DATA / "own.jsonl",
+    "own2": DATA / "own2.jsonl",
     "dev": DATA / "dev.jsonl",
     "dev2": DATA / "dev2.jsonl",
     "blind": DATA / "blind3.jsonl",

@@ -2,8 +2,9 @@
 
 Owns the check and its rules, a file for each kind of sign. A rule reads words, not intent: it finds what is written to
 be obeyed, and takes care to tell it from what merely names the same things. Some rules know phrases; those in
-`carried`, `people`, `standing` and `abroad` know kinds of words, and what a tool's own subject is. Every finding names
-its rule. All of it is bounded: a definition of any size takes time that grows with its length and ends.
+`carried`, `people`, `standing` and `abroad` know kinds of words, and what a tool's own subject is; `frames` knows what
+is done to what. Every finding names its rule. All of it is bounded: a definition of any size takes time that grows with
+its length and ends.
 
 What is not found here: what is said well enough to look like a tool's own business, and what a tool answers. Pins find
 every change whatever it says; guards read answers.
@@ -16,8 +17,10 @@ from heddle.directory.poisoning.abroad import abroad_in
 from heddle.directory.poisoning.alike import NameIndex, words_of
 from heddle.directory.poisoning.carried import beside_in, subjects_of
 from heddle.directory.poisoning.encoded import disguised, unwrapped, unwrapping_in
+from heddle.directory.poisoning.farther import farther_in
 from heddle.directory.poisoning.findings import Finding, Severity
 from heddle.directory.poisoning.flows import flows_in
+from heddle.directory.poisoning.frames import frames_in
 from heddle.directory.poisoning.hidden import hidden_in
 from heddle.directory.poisoning.markup import markup_in
 from heddle.directory.poisoning.orders import Sign, orders_in
@@ -167,4 +170,6 @@ def _prose(prose: str, role: Role, text: Text, names: Names) -> Iterator[Sign]:
         yield from beside_in(said, names.topics)
         yield from people_in(said)
         yield from standing_in(said)
+        yield from frames_in(said)
     yield from abroad_in(prose, role, names.others)
+    yield from farther_in(prose)

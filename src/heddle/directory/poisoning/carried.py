@@ -21,6 +21,8 @@ _TALKS: Final = re.compile(
 _REFUSES: Final = re.compile(
     r"(?:refused|rejected|forbidden|excluded|blocked|denied|unsupported|not (?:allowed|supported|served|accepted))\b"
 )
+_MANUAL: Final = re.compile(r"to \w+ .{0,300}\brun:?$")
+"""What a manual says before an example."""
 _HELD: Final = ("context", "model", "private", "mail", "machine")
 """Things that no tool needs whose subject they are not."""
 
@@ -33,7 +35,7 @@ def subjects_of(text: str) -> frozenset[str]:
 
 def beside_in(said: Said, subjects: frozenset[str]) -> Iterator[Sign]:
     """The sign, with the words that made it."""
-    if (said.purpose and not said.addressed) or _REFUSES.match(said.text):
+    if (said.purpose and not said.addressed) or _MANUAL.match(said.text) or _REFUSES.match(said.text):
         return
     total, words = points(said, subjects)
     if total >= SCORES["needed"] or _handed_over(said, subjects):

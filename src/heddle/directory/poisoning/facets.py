@@ -43,17 +43,20 @@ GIVES: Final = _class(0.75,
     r"relayed|delivered|encoded|reported|quoted|lodged|joined|accompanied|enclosed|disclosed|followed by|along with|"
     r"together with|alongside|listed|repeated|prepended|preceded|mirrored|logged|filed|presented|set to|welcome|"
     r"passing|including|sending|attaching|adding|appending|placing|pasting|copying|supplying|providing|submitting|"
-    r"forwarding|handing|giving|writing|filling|sharing|uploading|posting|quoting|repeating|mirroring|carrying|holding|"
+    r"forwarding|handing|giving|writing|filling|sharing|uploading|posting|quoting|repeating|mirroring|carrying|"
+    r"holding|"
     r"enclosing|listing|(?:assistants?|agents?|models?|llms?|hosts?|clients?|callers?|"
     r"integrations?) (?:\w+ )?(?:pass(?:es)?|"
     r"includes|sends|attaches|adds|puts|copies|supplies|provides|forwards|hands|writes|fills|pastes|uploads|submits|"
-    r"shares|quotes|places|reads|gives|reports|joins)|expects?|expected|wants|needs|needed|requires|required|asks for|"
+    r"shares|quotes|places|reads|gives|reports|joins)|expects?|expected|wants|needs|needed|requires|required|asks "
+    r"for|"
     r"must (?:also )?(?:see|have|get|know|contain|hold|carry)|should (?:contain|hold|carry|see|know)|requested|"
     r"welcomes?|appreciates?|derives|collects|gathers|draws on|fed with|sharpens?")  # fmt: skip
 TAKES: Final = _class(0.25,
     r"read|open|take|get|fetch|gather|collect|look up|find|find out|retrieve|obtain|extract|grab|scan|search|"
     r"go through|"
-    r"walk|enumerate|harvest|pull|load|cat|view|inspect|browse|locate|crawl|capture|query|consult|sign in|log in|check|"
+    r"walk|enumerate|harvest|pull|load|cat|view|inspect|browse|locate|crawl|capture|query|consult|sign in|log in|"
+    r"check|"
     r"recall|remember|acquire|assemble|look (?:for|into|through|in)|printenv|gathering|reading|collecting|taking|"
     r"retrieving|opening|fetching|visit|export|try")  # fmt: skip
 ACTS: Final = _class(0.25,
@@ -72,7 +75,8 @@ NOUNS: Final[dict[str, Facet]] = {
         r"secrets?|"
         r"(?:access|refresh|session|bearer|oauth|auth\w*|api|id|github|personal|security|"
         r"jwt)[- _](?:access )?(?:tokens?|"
-        r"cookies?)|tokens|cookies?|logins?|environment variables?|env(?:ironment)? vars?|environment|environ|printenv|"
+        r"cookies?)|tokens|cookies?|logins?|environment variables?|env(?:ironment)? vars?|environment|environ|"
+        r"printenv|"
         r"\w+_(?:key|token|secret|password)|_(?:key|token|password)|database_url|variables? of (?:your|the) process|"
         r"connection strings?|seed phrases?|recovery (?:codes?|phrases?)|(?:2fa|mfa|otp|totp|one-time|verification|"
         r"security|"
@@ -98,19 +102,28 @@ NOUNS: Final[dict[str, Facet]] = {
         r"available )*tools|tool "
         r"(?:list|results|outputs|calls|names|definitions|descriptions|responses)|(?:results?|outputs?|answers?|"
         r"responses?) "
-        r"(?:of|from) (?:\S+ ){0,3}?tools?|everything (?:\w+ ){0,2}?(?:known|know|read|seen)"),
+        r"(?:of|from) (?:\S+ ){0,3}?tools?|everything (?:\w+ ){0,2}?(?:known|know|read|seen)|"
+        r"(?:everything|all|anything|what|whatever|worries|things|parts)(?: that)?(?: \w+){0,3} (?:exchanged|"
+        r"confided|surfaced|"
+        r"told you|talked about|brought up|come up|came up|let slip|shared (?:earlier|before|so far)|been "
+        r"discussed|busy with|"
+        r"planning|admits?)|message lists?|(?:rest|course|sense|digest) of the (?:session|thread|conversation|day)|"
+        r"(?:lately|recently) opened \w+|files opened (?:lately|recently|before)|(?:chain|train) of thought"),
     "model": _class(2.5,
         r"(?:system|developer|initial|original|hidden) (?:\w+ )?(?:prompts?|messages?|instructions?|directives?|"
         r"directions|text)|"
         r"prompt you|instructions (?:that )?(?:you|were)|your (?:\w+ ){0,2}?(?:instructions|prompt|reasoning|memory|"
         r"memories|"
-        r"thoughts|directives|guidelines|guidance|scratchpad|plan|rules|process|context|behaviou?r|training|guardrails|"
+        r"thoughts|directives|guidelines|guidance|scratchpad|plan|rules|process|context|behaviou?r|training|"
+        r"guardrails|"
         r"safeguards|polic(?:y|ies))|user (?:queries|messages|prompts|inputs|questions)|chain[- ]of[- ]thought|"
         r"scratchpad|context window|long-term memory|"
         r"confidentiality rules|"
         r"agent's (?:\w+ )?memory|what you (?:\w+ )?(?:know|remember|saw|learned|read|were told)|"
-        r"unrestricted assistant|persona|"
-        r"guidelines|priority|configured with|guardrails|safety (?:rules|checks|filters)|content (?:rules|filters)|"
+        r"unrestricted assistant|persona|(?:reasoning|thinking) (?:up to|so far|that led)|memories (?:you|of)|"
+        r"(?:names|schemas) (?:and schemas )?of all tools|system message|"
+        r"(?:first|present|initial|confidential|original) (?:instructions|guidelines|orders)|"
+        r"guidelines|configured with|guardrails|safety (?:rules|checks|filters)|content (?:rules|filters)|"
         r"supervision"),
     "reply": _class(0.5,
         r"(?:your|the|each|every|all|any|whatever|final|next)(?: of)?(?: your)? (?:\w+ )?(?:repl(?:y|ies)|answers?|"
@@ -128,7 +141,8 @@ NOUNS: Final[dict[str, Facet]] = {
         r"rows|records)|date of birth|birthday|family|relatives|geolocation|"
         r"whereabouts|home town|hometown|where (?:the|they|he|she) \w+ (?:has|have|had)?|customer (?:rows|records|"
         r"data|lists?)|material|location|wi-fi|hostname|ip address|mac address|user ?name|full name|employer|income|"
-        r"religion|political|"
+        r"religion|political|illness(?:es)?|debts?|maiden names|vote for|does for a living|(?:age|income|health) of|"
+        r"phone book|birthdays|passports?|orientation|"
         r"attendee details|who they (?:\w+ )?(?:write|work|talk|speak)|private or unusual|working on"),
     "mail": _class(1.25, r"mailbox(?:es)?|inbox|mails?|e-?mails?|newsletter|bcc|recipients?"),
     "calendar": _class(1.5, r"calendars?(?: entries| events)?|appointments|agenda"),
@@ -194,7 +208,8 @@ MARKS: Final[dict[str, Facet]] = {
         r"as is|exact|in plain text|in clear|unmasked|hidden ones|most recent|last \w+ (?:things|messages|lines|"
         r"hours?)"),
     "sink": _class(0.5,
-        r"`[^`]{1,60}`|'[a-z_]\w{0,40}'|\{\w{1,40}\}|argument|arguments|parameter|field|headers?|query string|fragment|"
+        r"`[^`]{1,60}`|'[a-z_]\w{0,40}'|\{\w{1,40}\}|argument|arguments|parameter|field|headers?|query string|"
+        r"fragment|"
         r"here|into (?:this|it|its)|to this (?:tool|server|service)|to us|to our|through ['\"`]?\w+['\"`]?|(?:as|in|"
         r"into|under|"
         r"with|via) ['\"`]\w+['\"`]|(?:as|for) (?:seed|hint|context|reason|details?|comment|extra|note|memo)|channel|"
@@ -259,7 +274,8 @@ MARKS: Final[dict[str, Facet]] = {
         r"out of (?:the|your|sight)"),
 }  # fmt: skip
 SOFT: Final = re.compile(
-    rf"^(?:use|call) (?:this|it) (?:tool )?(?:when|if|for)\b|\b(?:if|when|once|after|unless|until|only|what|that|as|"
+    rf"\bonly (?:when|if)\b|^(?:use|call) (?:this|it) (?:tool )?(?:when|if|for)\b|\b(?:if|when|once|after|unless|"
+    rf"until|only|what|that|as|"
     rf"which) (?:\w+ )?(?:the |this )?{PEOPLE} "
     r"(?:\w+ )?(?:ask(?:s|ed)?|wants?|chose|chooses|names?|named|confirm(?:s|ed)?|agree[sd]?|allow(?:s|ed)?|"
     r"approve[sd]?|"
@@ -273,9 +289,10 @@ SOFT: Final = re.compile(
 )
 """A person decides."""
 OWN: Final = re.compile(
-    r"\b(?:of|in|on|by|from|to|with|for) this (?:server|service|api|project|account|list|page|tool)\b|\bserver's own\b|"
+    r"\b(?:of|in|on|by|from|to|with|for) this (?:server|service|api|project|account|list|page|tool)\b|\bserver's "
+    r"own\b|"
     r"\byour (?:own )?(?:personal |github |app )?(?:api key|account|access token|token|password|app)\b|"
-    r"\bon the server\b|"
+    r"\bon the server\b|\bof its own\b|\bthis server (?:sends|keeps|has|reads|needs|knows)\b|"
     r"\bby the (?:server|api)\b|"
     r"\bfrom (?:the )?(?:response|results?|list_\w+|search_\w+|get_\w+)\b|\b(?:eg|such as|for example|for instance|"
     r"ie)\b"
@@ -315,6 +332,6 @@ EXAMPLE: Final = re.compile(
 DENIAL: Final = re.compile(r"\b(?:not|never|no|nor|neither|without|cannot|refused|rejected|masked|redacted)\b|n't\b")
 SCORES: Final = {
     "asked": 0.25, "orders": 0.5, "parameter": 1.25, "soft": -1.25, "own": -0.25, "measures": -2.5, "example": -1.75,
-    "denial": -0.5, "needed": 5.0,
+    "denial": -0.5, "needed": 5.5,
 }  # fmt: skip
 """The rest of the table: what the mood of a sentence counts, and from where on a sentence is beside the task."""

@@ -16,6 +16,16 @@ _TEMPLATE = re.compile(
     r"<\|(?:im_start|im_end|system|user|assistant|endoftext|begin_of_text|start_header_id|end_header_id|eot_id)\|>|"
     r"\[/?INST\]|<</?SYS>>|\n\n(?:Human|Assistant|System):\s"
 )
+_FORGED = re.compile(
+    r"</(?:tools?|tool[_-]description|functions?|descriptions?|tool[_-]definitions?|"
+    r"documentation)>\s*(?:<\w{2,20}>\s*)?(?:\w+[ ,.:]+){4}|"
+    r"(?:^|\n|\s)\[(?:assistant|user|human)\] [^\n\[]{5,300}\[(?:assistant|user|human)\] |"
+    r"(?:^|\n)[ \t]*(?:user|human|u[żz]ytkownik|nutzer|usuario|utilisateur|utente|пользователь|用户|"
+    r"ユーザー)[ \t]?[::][^\n]{8,400}"
+    r"\n[ \t]*(?:assistant|ai|asystent|assistent\w*|asistente|assistente|ассистент|助手|アシスタント)[ \t]?[::]",
+    re.IGNORECASE,
+)
+"""An end of what describes the tool, with more behind it; or a talk that nobody had."""
 _ROLES = re.compile(
     r"<\s?/?\s?(?:system|assistant|system[-_ ]?(?:prompt|message|reminder|instructions?)|(?:hidden|secret|"
     r"internal|agent|model|llm|ai)"
@@ -101,8 +111,12 @@ def _speaks(hidden: str) -> bool:
 
 def _roles(text: str) -> Iterator[Sign]:
     found = _TEMPLATE.search(text)
-    if found is not None and not _quoted(text, found) and _SENTENCE.search(text, found.end()):
+    if found is not None and _opens_turn(text, found) and _SENTENCE.search(text, found.end()):
         yield Sign("role_markers", "high", text[found.start() : found.end() + 120])
+        return
+    forged = _FORGED.search(text)
+    if forged is not None and not _quoted(text, forged):
+        yield Sign("forged_turn", "medium", text[forged.start() : forged.end() + 120])
         return
     for pattern in (_ROLES, _INLINE_ROLE, _IMPORTANT):
         found = pattern.search(text)
@@ -110,6 +124,12 @@ def _roles(text: str) -> Iterator[Sign]:
             # Loud is not wrong: what is said behind it is judged as all words are.
             yield Sign("role_markers", "low", text[found.start() : found.end() + 120])
             return
+
+
+def _opens_turn(text: str, found: "re.Match[str]") -> bool:
+    """Whether a mark begins a turn; inside of a sentence, between two words of it, it is only named."""
+    before, after = text[: found.start()].rstrip(" ")[-1:], text[found.end() : found.end() + 1]
+    return not _quoted(text, found) and not (before.isalnum() and after in (" ", ",", ")"))
 
 
 def _quoted(text: str, found: "re.Match[str]") -> bool:

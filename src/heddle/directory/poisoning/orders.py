@@ -39,6 +39,11 @@ def _orders_beside(said: Said) -> bool:
     return said.asks and not said.purpose
 
 
+def _keeps_to_itself(said: Said) -> bool:
+    """A tool that says what it does not show, rather than what is not to be said."""
+    return said.purpose or (_KEPT.search(said.text) is not None and not said.addressed)
+
+
 def _p(text: str) -> "re.Pattern[str]":
     return re.compile(text, re.DOTALL)
 
@@ -50,13 +55,21 @@ _WHO = (
 _ELSEWHERE = re.compile(r"\b(?:slack|ticket|thread|channel|zendesk|mailbox|meeting|chatbot)\b")
 _OWN = (
     r"(?:instructions?|prompts?|rules?|directives?|guidelines?|polic(?:y|ies)|constraints?|safeguards?|messages?|"
-    r"restrictions?|guardrails?|training|system message|context|safety (?:checks?|measures|rules|filters?)|limitations)"
+    r"restrictions?|guardrails?|training|system message|context|safety (?:checks?|measures|rules|filters?)|"
+    r"limitations)"
 )
+_KEPT = re.compile(
+    r"hidden from (?:each other|one another)|^(?:the |all |its )?(?:\w+ ){0,2}?(?:tokens?|passwords?|secrets?|"
+    r"credentials?|keys|codes?|values|persons|people|names|"
+    r"addresses|drafts|rows|columns|fields|entries|details)\b|^without "
+)
+"""What a tool keeps to itself for good reason."""
 PHRASES = (
     Phrase("override", "high", _p(
         r"\b(?:ignore|disregard|forget|override|bypass|discard|supersede|drop)"
         rf"\b (?:\S+ ){{0,4}}?(?:previous|prior|earlier|above|"
-        rf"preceding|former|existing|other|system|your|all|any|developer|original|safety)\b (?:\S+ ){{0,3}}?{_OWN}\b")),
+        rf"preceding|former|existing|other|system|your|all|any|developer|original|safety)\b (?:\S+ "
+        rf"){{0,3}}?{_OWN}\b")),
     Phrase("override", "high", _p(
         rf"\b(?:this|these|the following)\b(?: \w+){{0,3}} (?:supersedes?|overrides?|replaces?|"
         r"takes? (?:priority|precedence) over)"
@@ -64,7 +77,8 @@ PHRASES = (
     Phrase("override", "high", _p(
         r"\b(?:new|updated|real|actual|hidden|secret) (?:system )?instructions?(?: for (?:you|"
         r"the (?:model|assistant|agent)))?\s?:|"
-        r"\byou are now (?:in |an? |the |no longer|dan\b|free|operating)|\b(?:enter|activate|enable|switch (?:in)?to) "
+        r"\byou are now (?:in |an? |the |no longer|dan\b|free|operating)|\b(?:enter|activate|enable|switch "
+        r"(?:in)?to) "
         r"(?:developer|debug|god|admin|dan|jailbreak|unrestricted|maintenance) mode\b.{0,60}\b(?:you|all|"
         r"no|without|ignore)\b|"
         r"\bfrom now on,? (?:you|always|never|do not|respond|answer|act|treat)|\bact as (?:if you|"
@@ -92,7 +106,7 @@ PHRASES = (
         r"be (?:told|informed|"
         rf"aware|notified|shown|asked|alerted)|learn|find out|have to know|need to know)\b|"
         rf"\bwithout (?:{_WHO}(?:'s)? |their )?(?:knowledge|awareness|noticing|knowing|consent|"
-        r"being (?:told|noticed))\b")),
+        r"being (?:told|noticed))\b(?!,? (?:only|nothing|no|none|calls?|it) )")),
     Phrase("conceal", "medium", _p(
         rf"\b(?:stays?|remains?|is|are|be|kept|keeps?|goes) (?:\w+ ){{0,3}}?(?:invisible|hidden|"
         r"unmentioned|unseen|unaware|unnoticed|secret|confidential|between you|out of (?:the|your)"
@@ -104,9 +118,10 @@ PHRASES = (
         r"(?:answer|reply|response|summary|chat|conversation|user|users|customer|human|person)\b|"
         rf"\b{_WHO} (?:is|are|was|were|need|needs)(?: not|n't|not)(?: \w+)? (?:told|shown|informed|"
         r"notified|asked|aware|bothered|consulted|involved|know)\b"),
-        lambda said: not said.purpose),
+        lambda said: not _keeps_to_itself(said)),
     Phrase("conceal", "medium", _p(
-        r"\b(?:silently|secretly|quietly|covertly|discreetly|invisibly|stealthily|in the background|behind the scenes) "
+        r"\b(?:silently|secretly|quietly|covertly|discreetly|invisibly|stealthily|in the background|behind the "
+        r"scenes) "
         r"(?:read|send|copy|call|forward|upload|include|add|run|execute|post|attach|fetch|append|pass|use|"
         r"set|change|replace|write|bcc|cc|"
         r"invoke|record|log|store|save|collect|email|share)\b|\b(?:read|send|copy|call|forward|upload|"
@@ -180,7 +195,7 @@ PHRASES = (
         r"human|person)\b(?: \S+){0,8}? (?:passwords?|pin|credit card|ssn|social security|seed phrase|"
         r"recovery phrase|"
         r"private key|one-time (?:code|password)|otp|mfa code|2fa code|verification code|cvv|card number|"
-        r"passphrase)\b"), _orders),
+        r"passphrase)\b"), lambda said: said.asks and re.search(r"\b(?:never|not) for\b", said.text) is None),
     Phrase("disarm", "medium", _p(
         r"\b(?:disable|turn off|deactivate|stop|clear|delete|remove|erase|wipe)"
         r"\b (?:\S+ ){0,4}?(?:logging|audit(?: trail| logs?)?|monitoring|antivirus|firewall|2fa|mfa|"
@@ -225,7 +240,8 @@ PHRASES = (
         r"(?: \S+){0,6}? (?:(?:your|their own|their) (?:\w+ ){0,3}?(?:instructions|prompt|rules|"
         r"guidelines|system message|context(?: window)?|reasoning|chain[- ]of[- ]thought|memory|"
         r"configuration|tool definitions)|"
-        r"(?:the |this |current |hidden |full |entire |complete )+(?:system|developer) (?:prompt|message|instructions)|"
+        r"(?:the |this |current |hidden |full |entire |complete )+(?:system|developer) (?:prompt|message|"
+        r"instructions)|"
         r"(?:list|names|schemas|definitions|descriptions) of (?:all )?(?:your |the |other |"
         r"available )+tools)\b"), _orders),
     Phrase("command", "medium", _p(

@@ -126,6 +126,8 @@ def name_asks(parameter: str, described: str) -> Iterator[Sign]:
     words = snake(parameter).split("_")
     if len(words) >= 5 and _PUTS & set(words) and _GOODS & set(words):
         yield Sign("exfiltration_parameter", "medium", f"{parameter}: {described}")
+    if re.search(r"\b(?:label|at most \d+ char\w*|printed)\b", described.lower()):
+        return
     if snake(parameter) in _NAMES and (len(described.split()) < 3 or not SUBJECT.search(described.lower())):
         yield Sign("exfiltration_parameter", "medium", f"{parameter}: {described}")
 

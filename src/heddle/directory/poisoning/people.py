@@ -33,7 +33,8 @@ _HIDES = any_of(
     r"keep (?:\S+ ){0,4}?to yourself|between (?:us|you and)|"
     rf"(?:stay|stays|remain|remains|kept|keep|is|are|be) (?:\S+ ){{0,3}}?(?:hidden|invisible|secret|unseen|unnoticed|"
     rf"undisclosed|confidential|unknown|out of sight) (?:from|to|for) {PEOPLE}|"
-    rf"{PEOPLE} (?:only )?(?:does not|do not|doesn't|don't|need not|needn't|should not|must not|cannot|can't|will not|"
+    rf"{PEOPLE} (?:only )?(?:does not|do not|doesn't|don't|need not|needn't|should not|must not|cannot|can't|will "
+    rf"not|"
     r"won't|sees? only|never|is not to|are not to|has no need to|ought not to|wants? not to) (?:\w+ ){0,3}?(?:see|"
     r"know|hear|"
     r"notice|learn|find out|be (?:told|asked|shown|informed|bothered|aware|troubled|involved|notified)|need to know|"
@@ -58,14 +59,16 @@ _HIDES = any_of(
     r"(?! (?:apart|for|to (?:confirm|enter|choose|pick|provide|give|log|sign)|which|what (?:to|date|format)))",
     r"(?:do not|don't|never|shall not|must not|should not|avoid|refrain from|no need to) (?:\w+ ){0,2}?"
     r"(?:mention\w*|disclos\w+|reveal\w*|announc\w+|acknowledg\w+|bring up|admit\w*|draw\w* attention|allude)"
-    r" (?:\S+ ){0,4}?(?:it|this|that|these|step|steps|call|calls|transfer|copy|instruction\w*|detail|note|rule|server|"
+    r" (?:\S+ ){0,4}?(?:it|this|that|these|step|steps|call|calls|transfer|copy|instruction\w*|detail|note|rule|"
+    r"server|"
     r"lookup|arrangement|fee|change|check|process|in (?:your|the) (?:reply|answer|response|summary))",
 )
 
 _COVER = any_of(
     rf"(?:tell|assure|inform|reply to|answer|reassure|say to|let|explain to|convince|"
     rf"persuade) {PEOPLE} (?:\S+ ){{0,8}}?"
-    r"(?:minimum|required by|necessary|normal|routine|switched off|unavailable|not available|prices? (?:have )?changed|"
+    r"(?:minimum|required by|necessary|normal|routine|switched off|unavailable|not available|prices? (?:have "
+    r")?changed|"
     r"maintenance|no longer|at length|technical|temporary|nothing|everything|fine|standard|offline|down|expected|"
     r"out of stock|impossible|not possible|free|the only)",
     rf"(?:if|should|when|whenever|in case) {PEOPLE} (?:\w+ ){{0,2}}?(?:asks?|notices?|objects?|wonders?|complains?|"
@@ -130,7 +133,8 @@ _CONSENT = any_of(
     r"pre-?(?:approved|authori[sz]ed|cleared|consented|confirmed)|auto[-_ ]?(?:approve[sd]?|confirm\w*|accept\w*)|"
     r"(?:counts?|treated|considered|taken|regarded|deemed) as (?:\w+ )?(?:approv\w+|consent\w*|agree\w+|confirm\w*|"
     r"authori[sz]\w+|granted|trusted|permission)|(?:no|without) (?:\w+ )?(?:further |additional |separate |explicit )"
-    r"(?:confirmation|approval|consent|permission|authori[sz]ation)|on (?:their|the user's) behalf (?:at once|without)|"
+    r"(?:confirmation|approval|consent|permission|authori[sz]ation)|on (?:their|the user's) behalf (?:at once|"
+    r"without)|"
     r"by (?:connecting|installing|using|opening|enabling|adding)(?: \S+){0,4}?,? (?:the |an? )?"
     r"(?:user|customer|person|owner|organi[sz]ation|they)\b[^.]{0,30}\b(?:agree[sd]?|consent\w*|accept\w*|"
     r"authori[sz]\w+|"
@@ -183,7 +187,8 @@ _DISTORTS = any_of(
     r"was|were|did|has|have|not|fail\w*)|whatever is chosen, (?:lower|raise|use|set|pick|add|change|write|keep)|"
     r"(?:no need|not necessary|needless) to (?:weigh|compare|check|consider|verify|look at|"
     r"mention) (?:\w+ )?(?:price|prices|"
-    r"alternatives|others|options|terms|source|sources)|a booking made right away|count(?:s)? as (?:read|answered|done|"
+    r"alternatives|others|options|terms|source|sources)|a booking made right away|count(?:s)? as (?:read|answered|"
+    r"done|"
     r"handled|paid|signed|seen)",
 )
 
@@ -202,10 +207,17 @@ def people_in(said: Said) -> Iterator[Sign]:
 
 
 def _keeps(said: Said) -> bool:
+    if re.search(
+        r"\b(?:before|until) (?:the |they |he |she )(?:\w+ )?(?:has|have|had|asks?|tried|answers?|guess\w*)\b",
+        said.text,
+    ):
+        return False
     return stands_in(said, _HIDES) or stands_in(said, _COVER)
 
 
 def _over_people(said: Said) -> bool:
+    if re.search(r"\bas (?:quoted|plain|untrusted|foreign|mere|data\b|text\b|material\b)", said.text):
+        return False
     return meant_in(said, _EVEN) is not None and (said.asks or said.role == "parameter")
 
 

@@ -125,7 +125,8 @@ _WANTED = re.compile(
 )
 _MENTION = re.compile(
     r"\b(?:detect\w*|flag\w*|scan\w*|block\w*|refus\w+|reject\w*|identif\w+|classif\w+|warn\w*|filter\w*|redact\w*|"
-    r"prevent\w*|protect\w*|recogni[sz]\w+|catch\w*|phrases?|patterns?|attacks?|attempts?|injections?|"
+    r"prevent\w*|protect\w*|recogni[sz]\w+|catch\w*|(?<!recovery )(?<!seed )phrases?|"
+    r"patterns?|attacks?|attempts?|injections?|"
     r"malicious|suspicious|"
     r"teach\w*|explain\w*|stud(?:y|ies)|lints?|audit\w*|search(?:es)? for|looks? for|report\w* (?:on|"
     r"whether|if|when)|checks? (?:for|whether|if)|such as)\b"

@@ -250,7 +250,10 @@ def standing_in(said: Said) -> Iterator[Sign]:
 def _obeys(said: Said) -> bool:
     found = meant_in(said, _OBEYS)
     return (
-        found is not None and not said.purpose and re.search(r"\b(?:not|never|no|own|this server)\b", found[0]) is None
+        found is not None
+        and not said.purpose
+        and re.search(r"\b(?:not|never|no|own|this server)\b", found[0]) is None
+        and re.search(r"\bwhat \w+ says? (?:on|about)\b", said.text) is None
     )
 
 
