@@ -34,7 +34,7 @@ def test_what_is_put_is_found_until_it_is_removed():
     one.remove(("shop", "refund"))
     assert names(find([one], "refund order", 5)) == ["ship"]
     one.remove(("shop", "ship"))
-    assert (len(one), one.length, one.postings) == (0, 0, {}), "nothing is left behind"
+    assert (len(one), one.length, one.postings, one.lengths, one.keys) == (0, 0, {}, {}, {}), "nothing is left behind"
 
 
 def test_another_shelf_changes_neither_what_is_found_nor_its_score():

@@ -53,8 +53,10 @@ class Claims:
             if part_of(entry) not in sent or (key not in mine and len(mine) >= MAX_ENTRIES):
                 self.refused += 1
             elif mine.get(key) != entry:
-                mine[key] = entry
-                self._by_key.setdefault(key, {})[gateway] = entry
+                saying = self._by_key.setdefault(key, {})
+                # A thousand gateways that say the same keep one object of it.
+                first = next(iter(saying.values()), entry)
+                mine[key] = saying[gateway] = first if first == entry else entry
                 touched.add(key)
         if message.whole:
             self._whole.add(gateway)

@@ -26,6 +26,8 @@ from heddle.wire.found import MAX_TOOLS, Entry, Found, part_of_key
 _log = logging.getLogger("heddle.directory")
 
 TURN_S = 1.0
+REST_S = 10.0
+"""Between two writes of one object: what goes and comes back all the time is written no faster."""
 BATCH = 250
 """Most objects that are looked at in a turn."""
 HOLD_S = 15.0
@@ -54,6 +56,8 @@ class Recording:
         self._due: dict[str, float] = {}
         """Key of an entry -> Unix time from which it is looked at."""
         self._order: list[tuple[float, str]] = []
+        self._rests: dict[str, float] = {}
+        """Key of an entry that was written -> Unix time from which it may be again."""
         self._news = asyncio.Event()
         self._present: dict[Key, bool] = {}
         """GatewayStatus -> whether it says that its gateway is connected."""
@@ -172,10 +176,15 @@ class Recording:
             if self._due.get(key) == due_s:
                 del self._due[key]
                 due.append(key)
-        writes = [write for key in due if (write := self._write(key, now_s)) is not None]
+        self._rests = {key: until_s for key, until_s in self._rests.items() if until_s > now_s}
+        for key in (key for key in due if key in self._rests):
+            self._look(key, self._rests[key] - now_s)
+        due = [key for key in due if key not in self._rests]
+        writes = {key: write for key in due if (write := self._write(key, now_s)) is not None}
         try:
             if writes:
-                await self._store.write(writes)
+                await self._store.write(list(writes.values()))
+                self._rests |= dict.fromkeys(writes, now_s + REST_S)
         except (ConflictError, UnavailableError) as exc:
             _log.warning("what gateways found was not written, and is tried again: %s", exc)
             for key in due:

@@ -31,6 +31,9 @@ from heddle.wire.found import Found
 
 _log = logging.getLogger("heddle.distribution")
 _PING = encode(Ping())
+FOUND_S = 10.0
+MAX_FOUND = 200
+"""Messages in so many seconds about what was found; gateways of ours send half as many."""
 
 
 class Conversation:
@@ -48,6 +51,9 @@ class Conversation:
         self._gateway: Gateway | None = None
         self._follower: Follower | None = None
         self._greeted = False
+        self._told = 0
+        """Messages about what it found, since `_told_s`."""
+        self._told_s = 0.0
 
     def received(self, message: FromGateway | ToGateway) -> None:
         """Obey a message. Raises DeltaError when it must not be said now."""
@@ -64,7 +70,7 @@ class Conversation:
         elif isinstance(message, Resync):
             self._hub.resync(follower)
         elif isinstance(message, Found):
-            self._hub.found(follower, message)
+            self._found(follower, message)
         elif isinstance(message, Renew):
             self._renew(follower, message)
         else:
@@ -130,6 +136,14 @@ class Conversation:
         except JoinError as exc:
             raise DeltaError(str(exc)) from exc
         self._wire.send(encode(joined))
+
+    def _found(self, follower: Follower, message: Found) -> None:
+        self._hub.found(follower, message)
+        if follower.heard_s - self._told_s > FOUND_S:
+            self._told, self._told_s = 0, follower.heard_s
+        self._told += 1
+        if self._told > MAX_FOUND:
+            raise DeltaError(f"more than {MAX_FOUND} messages about what was found in {FOUND_S:g} s")
 
     def _refuse(self, why: str) -> None:
         _log.warning("a peer at %s is refused: %s", self._wire.address, why[:300])

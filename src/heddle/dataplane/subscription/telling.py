@@ -7,6 +7,7 @@ nothing changes nothing is said, and nothing is read but the age of one file.
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -59,6 +60,8 @@ class Telling:
         told: dict[str, Entry] = {}
         done: dict[str, Entry] | None = None
         whole = False
+        # After a restart of the control plane all its gateways are here at once.
+        await asyncio.sleep(random.uniform(0.0, LOOK_S))  # noqa: S311 - nothing secret
         while True:
             now = await self.now()
             if now is not done:

@@ -73,3 +73,10 @@ def test_texts_are_made_visible_and_of_what_callers_do_not_see_none_is_kept():
     poisoned = msgspec.structs.replace(TOOL, approval="poisoned", input_schema='{"description": "evil"}')
     assert shown(poisoned) == FoundTool(target="time", name="now", digest="d1", approval="poisoned")
     assert shown(TOOL) is TOOL
+
+
+def test_who_says_the_same_costs_no_more_room():
+    claims = Claims()
+    for number in range(3):
+        claims.hear(f"g{number}", SENT, said(msgspec.structs.replace(TOOL)))
+    assert len({id(one) for one in claims.of(KEY).values()}) == 1

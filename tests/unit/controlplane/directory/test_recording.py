@@ -10,7 +10,7 @@ import pytest
 
 from heddle.controlplane.directory import recording as module
 from heddle.controlplane.directory.objects import TOOLS
-from heddle.controlplane.directory.recording import HOLD_S, START_S, STATUSES, Recording
+from heddle.controlplane.directory.recording import HOLD_S, REST_S, START_S, STATUSES, Recording
 from heddle.controlplane.store import Store
 from heddle.controlplane.store.sealing import seal_of
 from heddle.drivers.documents import Author, ConflictError, Key, Write
@@ -55,7 +55,7 @@ class Rig:
     async def status(self, gateway: str, *, connected: bool) -> None:
         await self.write(Key(STATUSES, "default", gateway), {"status": {"connected": connected}})
 
-    async def turn(self, after_s: float = 1.0) -> int:
+    async def turn(self, after_s: float = REST_S + 1) -> int:
         """What was written, all turns together."""
         self.now_s += after_s
         before = self.store.version
@@ -102,7 +102,8 @@ async def test_a_server_that_goes_away_takes_its_tools_along_in_one_turn(rig: Ri
     assert await rig.turn() == 2
     assert rig.reason() == "ServerAway"
     rig.hear(WELL)
-    assert await rig.turn() == 2
+    assert await rig.turn(1) == 0, "it was written just now"
+    assert await rig.turn(REST_S) == 2
     assert rig.reason() == "Found"
 
 
@@ -227,3 +228,13 @@ async def test_much_at_once_is_written_in_turns_and_a_conflict_is_tried_again(
     for _ in range(3):
         await rig.turn(2)
     assert len(rig.store.list(TOOLS)) == 35
+
+
+async def test_what_flaps_is_written_no_faster_than_it_may_be(rig: Rig):
+    rig.hear(TOOL, WELL, whole=True)
+    await rig.turn()
+    written = 0
+    for second in range(100):
+        rig.hear(SICK if second % 2 else WELL)
+        written += await rig.turn(1)
+    assert written <= 2 * (100 / REST_S + 1)

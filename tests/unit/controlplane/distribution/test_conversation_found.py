@@ -6,7 +6,7 @@ import pytest
 from tests.unit.controlplane.distribution.parts import part
 from tests.unit.controlplane.distribution.test_hub import A, Rig, Wire
 
-from heddle.controlplane.distribution.conversation import Conversation
+from heddle.controlplane.distribution.conversation import FOUND_S, MAX_FOUND, Conversation
 from heddle.controlplane.distribution.states import Settled
 from heddle.wire.delta import DeltaError, Ping
 from heddle.wire.found import Found, FoundServer
@@ -43,3 +43,17 @@ def test_who_has_not_greeted_finds_nothing():
     with pytest.raises(DeltaError, match="greets first"):
         talk.received(FOUND)
     assert told == []
+
+
+def test_who_never_stops_telling_is_ended():
+    rig = Rig()
+    rig.publish("0")
+    talk = Conversation(rig.hub, None, Wire(), None, lambda: None)  # type: ignore[arg-type]
+    _, (follower,) = rig.greet()
+    talk._follows(follower)
+    for _ in range(3):
+        rig.now_s += FOUND_S + 1
+        for _ in range(MAX_FOUND):
+            talk.received(FOUND)
+    with pytest.raises(DeltaError, match="more than 200"):
+        talk.received(FOUND)
