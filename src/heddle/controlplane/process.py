@@ -42,6 +42,7 @@ from heddle.controlplane.openapi import Described
 from heddle.controlplane.replicas.database import Database, add_arguments, database_of
 from heddle.controlplane.replicas.keys import share
 from heddle.controlplane.replicas.leases import Leases
+from heddle.controlplane.replicas.lists import Lists
 from heddle.controlplane.sources.ownership import check_owner
 from heddle.controlplane.sources.rights import rights_needed
 from heddle.controlplane.store import Store, seal_of
@@ -133,6 +134,8 @@ class ControlPlane:
         self._server = serving.ApiServer(application, tls.context, settings.grace_s)
         await self._server.start(sock)
         self._tasks = [asyncio.create_task(tls.keep())]
+        if settings.database.is_shared:
+            self._tasks.append(asyncio.create_task(Lists(self.store, folder).run()))
         if self._trail is not None:
             self._tasks.append(asyncio.create_task(self._trail.keep()))
         self._ready = True

@@ -5,10 +5,12 @@ one Gateway it may follow. A token names both, so that what a stranger asks for 
 a sealed value, and the digest of the authority behind it, by which the one who joins knows whom it talks to. Used
 tokens are remembered on the disk until they would have ended.
 
-*Source:* RFC 2986 (certificate requests); the sealed value is `drivers.sealing`.
+*Source:* RFC 2986 (certificate requests); the sealed value is `controlplane.store.sealing`.
 """
 
+import base64
 import hashlib
+import hmac
 import os
 import time
 from collections.abc import Callable
@@ -20,7 +22,7 @@ import msgspec
 from heddle.controlplane.access.authority import FOLDER, Authority
 from heddle.controlplane.access.caller import GATEWAY, GATEWAYS
 from heddle.controlplane.access.certificates import CertificateError
-from heddle.drivers.sealing import SealError, Sealing
+from heddle.controlplane.store.sealing import KeyedSeal
 from heddle.wire.delta import Interest, Join, Joined
 
 CERTIFICATE_TTL_S = 30 * 86_400.0
@@ -29,9 +31,9 @@ TOKEN_TTL_S = 3_600.0
 MAX_TOKEN_TTL_S = 7 * 86_400.0
 MAX_NAME_CHARS = 49
 """What `system:gateway:` leaves of a common name's 64."""
-KEYS_FILE = "join.keys"
 USED_FILE = "joined"
-_PURPOSE = "heddle gateway joins"
+_PURPOSE = b"heddle gateway joins"
+_NO_TOKEN = "the token is not one of this control plane, or has ended"  # noqa: S105
 _GROUP = GATEWAYS + ":"
 
 
@@ -83,7 +85,8 @@ class Joining:
         self._authority = authority
         self._now = now
         self._used = state_dir / FOLDER / USED_FILE
-        self._sealing = Sealing(state_dir / FOLDER / KEYS_FILE, now=now)
+        # Of the tokens' key, so that what one replica gives is good at all of them.
+        self._seal = KeyedSeal([hmac.digest(authority.token_key, _PURPOSE, "sha256").hex()])
 
     def proven(self, der: bytes) -> Gateway:
         """Whom a certificate that was shown proves. Raises JoinError when it is no gateway's."""
@@ -101,7 +104,8 @@ class Joining:
         if not 0 < ttl_s <= MAX_TOKEN_TTL_S:
             raise ValueError("a token is good for a week at most")
         grant = Grant(name, interest, self._now() + ttl_s)
-        return f"{self._sealing.seal(_PURPOSE, msgspec.msgpack.encode(grant), ttl_s=ttl_s)}.{self.fingerprint}"
+        sealed = self._seal.seal(msgspec.msgpack.encode(grant), _PURPOSE)
+        return f"{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}.{self.fingerprint}"
 
     @property
     def fingerprint(self) -> str:
@@ -117,12 +121,16 @@ class Joining:
         """A certificate for a token. Raises JoinError; OSError when the use cannot be written down: then it is none."""
         sealed = message.token.partition(".")[0]
         try:
-            grant = msgspec.msgpack.decode(self._sealing.open(_PURPOSE, sealed), type=Grant)
-        except (SealError, msgspec.DecodeError):
-            raise JoinError("the token is not one of this control plane, or has ended") from None
+            token = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+            grant = msgspec.msgpack.decode(self._seal.open(token, _PURPOSE), type=Grant)
+        except (ValueError, msgspec.DecodeError):
+            raise JoinError(_NO_TOKEN) from None
+        if grant.ends_s <= self._now():
+            raise JoinError(_NO_TOKEN)
         joined = self._certificate(message.request, grant.name, grant.interest)
         # Last: a request that cannot be signed does not use up the token.
-        self._use(hashlib.sha256(sealed.encode()).hexdigest(), grant.ends_s)
+        # Of what it decodes to: the same can be spelt in several ways.
+        self._use(hashlib.sha256(token).hexdigest(), grant.ends_s)
         return joined
 
     def renew(self, request: bytes, gateway: Gateway, interest: Interest) -> Joined:

@@ -1,11 +1,12 @@
 """Tokens, and what they buy."""
 
+import shutil
 import ssl
 from pathlib import Path
 
 import pytest
 
-from heddle.controlplane.access.authority import Authority
+from heddle.controlplane.access.authority import AUTHORITY_FILE, FOLDER, TOKEN_KEY_FILE, Authority
 from heddle.controlplane.distribution.joining import Gateway, JoinError, Joining, group_of, may_follow, user_of
 from heddle.dataplane.subscription.identity import new_request, write_identity
 from heddle.wire.delta import Interest, Join
@@ -52,6 +53,24 @@ def test_a_token_is_good_once_also_after_a_restart(joining: Joining, tmp_path: P
     for again in (joining, Joining(tmp_path, Authority(tmp_path, clock), clock)):
         with pytest.raises(JoinError, match="has been used"):
             again.join(Join(token, new_request()[1]))
+
+
+def test_a_token_that_is_spelt_otherwise_is_the_same_token(joining: Joining):
+    token = joining.token("edge-1", EDGE)
+    joining.join(Join(token, new_request()[1]))
+    sealed, _, fingerprint = token.partition(".")
+    for other in (sealed + "==", "!" + sealed, sealed.replace("-", "+"), sealed[:9] + "\n" + sealed[9:]):
+        with pytest.raises(JoinError):
+            joining.join(Join(f"{other}.{fingerprint}", new_request()[1]))
+
+
+def test_a_token_of_one_replica_is_good_at_another(joining: Joining, tmp_path: Path, clock: Clock):
+    other = tmp_path / "other" / FOLDER
+    other.mkdir(parents=True, mode=0o700)
+    for name in (AUTHORITY_FILE, TOKEN_KEY_FILE):
+        shutil.copy(tmp_path / FOLDER / name, other / name)
+    elsewhere = Joining(other.parent, Authority(other.parent, clock), clock)
+    assert elsewhere.join(Join(joining.token("edge-1", EDGE), new_request()[1])).name == "edge-1"
 
 
 def test_a_request_that_cannot_be_signed_does_not_use_the_token(joining: Joining):
