@@ -85,6 +85,10 @@ class Placing:
         """Entries of what is behind a part."""
         return set(self._behind.get(part, ()))
 
+    def number_behind(self, part: str) -> int:
+        """How many those are."""
+        return len(self._behind.get(part, ()))
+
     def spoken_by(self, gateway: str) -> set[str]:
         """Entries that a gateway speaks for."""
         return set(self._spoken.get(gateway, ()))

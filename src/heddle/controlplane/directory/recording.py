@@ -37,7 +37,7 @@ START_S = 30.0
 KEEP_S = 7 * 86_400.0
 """How long something is kept whose source is gone."""
 MAX_KEPT = 2 * MAX_TOOLS
-"""Objects behind one part; beyond that, what is not offered any more goes at once."""
+"""Objects behind one part; beyond that, what is not offered any more goes at once, and nothing is added."""
 STATUSES = "gatewaystatuses.heddle.dev"
 
 
@@ -180,7 +180,7 @@ class Recording:
         for key in (key for key in due if key in self._rests):
             self._look(key, self._rests[key] - now_s)
         due = [key for key in due if key not in self._rests]
-        writes = {key: write for key in due if (write := self._write(key, now_s)) is not None}
+        writes = {key: write for key in due if (write := self._judged(key, now_s)) is not None}
         try:
             if writes:
                 await self._store.write(list(writes.values()))
@@ -189,6 +189,13 @@ class Recording:
             _log.warning("what gateways found was not written, and is tried again: %s", exc)
             for key in due:
                 self._look(key, TURN_S)
+
+    def _judged(self, key: str, now_s: float) -> Write | None:
+        try:
+            return self._write(key, now_s)
+        except Exception:  # one object that cannot be understood must not hold up all others
+            _log.exception("an object of the directory stays as it is: %r", self._placing.place(key))
+            return None
 
     def _write(self, key: str, now_s: float) -> Write | None:
         place = self._placing.place(key)
@@ -214,7 +221,7 @@ class Recording:
         names = names_of(entry, source.key.namespace)
         free = [Key(resource_of(entry), source.key.namespace, name) for name in names]
         place = next((one for one in free if self._placing.is_free(key, one)), None)
-        if place is None:
+        if place is None or self._placing.number_behind(part_of_key(key)) >= MAX_KEPT:
             return None
         self._placing.take(key, place)
         shown = {name: source.object.get(name, "") for name in ("apiVersion", "kind")}
@@ -250,7 +257,7 @@ class Recording:
     def _is_too_much(self, key: str, made: dict[str, Any]) -> bool:
         if made["status"]["conditions"][0]["reason"] != "NotOffered":
             return False
-        return len(self._placing.behind(part_of_key(key))) > MAX_KEPT
+        return self._placing.number_behind(part_of_key(key)) > MAX_KEPT
 
 
 def _connected(status: dict[str, Any]) -> bool:

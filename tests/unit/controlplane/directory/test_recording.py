@@ -238,3 +238,24 @@ async def test_what_flaps_is_written_no_faster_than_it_may_be(rig: Rig):
         rig.hear(SICK if second % 2 else WELL)
         written += await rig.turn(1)
     assert written <= 2 * (100 / REST_S + 1)
+
+
+async def test_more_than_there_is_room_for_is_not_added(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MAX_KEPT", 10)
+    for round_ in range(4):
+        rig.hear(*[FoundTool(target="time", name=f"r{round_}x{number}") for number in range(9)], WELL)
+        await rig.turn()
+    assert len(rig.store.list(TOOLS)) == 18, "of one turn all, then no more"
+
+
+async def test_an_object_that_cannot_be_understood_holds_up_no_other(rig: Rig, caplog: pytest.LogCaptureFixture):
+    rig.hear(TOOL, WELL, whole=True)
+    await rig.turn()
+    stored = rig.tool()
+    del stored["status"], stored["metadata"]["resourceVersion"]
+    await rig.write(Key(TOOLS, "default", "time.now"), stored | {"status": {"conditions": [3]}})
+    rig.hear(SICK)
+    rig.hear(FoundTool(target="time", name="other"))
+    await rig.turn()
+    assert rig.reason("time.other") == "ServerAway"
+    assert "stays as it is" in caplog.text
