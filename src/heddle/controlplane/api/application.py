@@ -227,6 +227,9 @@ def build(store: Store, kinds: Kinds, access: Access, hooks: Hooks, routes: Sequ
     api = ResourceApi(store, kinds, access, hooks)
     made = Starlette(routes=[*routes, Mount("/", app=api)])
     made.router.redirect_slashes = False
+    if not routes:
+        # Nothing to choose between, and no error that would not be answered already.
+        made.middleware_stack = api
     made.state.api = api
     return made
 

@@ -59,6 +59,38 @@ class Connection:
         self._transport.abort()
 
 
+class _Answering:
+    """The transport as one answer sees it: the head waits for the first of the body, so that they are one record of TLS
+    and one write to the socket."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        """What waits; nothing once it was written."""
+
+    def write(self, data: bytes) -> None:
+        if self._head is None and not data.startswith(_CONTINUE):
+            self._head = data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        if data:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self.write(b"")
+        self._transport.close()
+
+
+_CONTINUE = b"HTTP/1.1 100 "
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 with bounds."""
 
@@ -97,6 +129,9 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
+        # To HEAD there is no body to wait for.
+        if self.cycle is not None and self.scope["method"] != "HEAD":
+            self.cycle.transport = _Answering(self.transport)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         """The next head begins with the next byte."""

@@ -161,6 +161,55 @@ async def test_a_watch_by_head_has_no_body(served: Served):
     writer.close()
 
 
+async def test_an_answer_is_one_write_whatever_was_asked_before(served: Served):
+    """HEAD has no body that a head could wait for; requests may come before the answers to others."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"content-length: 2" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 2 + get("/healthz"))
+    answers = await asyncio.wait_for(reader.read(), 3)
+    assert (answers.count(b"HTTP/1.1 200 OK\r\n"), answers.count(b"\r\n\r\nok")) == (3, 3)
+    writer.close()
+
+
+async def test_who_asks_before_sending_a_body_is_told_to_go_on(served: Served):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}'
+    fields = ("Expect: 100-continue", f"Content-Length: {len(body)}", "Content-Type: application/json")
+    writer.write(get(CONFIG_MAPS, *fields).replace(b"GET", b"POST", 1))
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert (await asyncio.wait_for(reader.read(), 3)).startswith(b"HTTP/1.1 201")
+    writer.close()
+
+
+def test_a_head_waits_for_the_body_and_for_nothing_else():
+    wire = Wire()
+    answering = serving._Answering(wire)  # type: ignore[arg-type]
+    for data in (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"", b"more", b""):
+        answering.write(data)
+    assert wire.written == [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"more"]
+    ended = serving._Answering(wire)  # type: ignore[arg-type]
+    ended.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    ended.close()
+    assert (wire.written[3:], wire.is_closing()) == ([b"HTTP/1.1 200 OK\r\n\r\n"], True)
+
+
+class Wire:
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self._closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+
 def unchunked(data: bytes) -> bytes:
     body, rest = b"", data
     while True:
