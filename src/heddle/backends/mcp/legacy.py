@@ -301,6 +301,8 @@ class _Quietly(Caller):
 class _Hearing:
     """What a server says while it works on one request, or by itself."""
 
+    __slots__ = ("_asking", "_caller", "_kept", "_notify", "_request", "_target", "_token")
+
     def __init__(
         self, target: LegacyTarget, kept: Kept, caller: Caller, request: TargetRequest | None, hear: Hear | None = None
     ) -> None:

@@ -52,6 +52,7 @@ MAX_STREAMS = 4
 """Streams of what the server says by itself that a session has open in one worker; each asks targets for theirs."""
 SESSION_NOT_FOUND = -32001
 _encode = msgspec.json.encode
+_SPOKEN = frozenset(version.encode() for version in LEGACY)
 _MODERN_ONLY = frozenset(("server/discover", "subscriptions/listen"))
 
 
@@ -74,9 +75,14 @@ class LegacyFront:
         token = exchange.request.header(fields.SESSION)
         if token is None:
             return None
-        text = token.decode("latin-1")
-        name, principal = self.server.spec.name, exchange.principal
-        return self._sessions.known(text, name, principal) or await self._sessions.find(text, name, principal)
+        return await self._sessions.find(token.decode("latin-1"), self.server.spec.name, exchange.principal)
+
+    def _at_hand(self, exchange: Exchange) -> Session | None:
+        """The same, where nothing has to be looked up for it."""
+        token = exchange.request.header(fields.SESSION)
+        if token is None:
+            return None
+        return self._sessions.known(token.decode("latin-1"), self.server.spec.name, exchange.principal)
 
     async def _begin(self, exchange: Exchange, message: Message) -> Reply:
         carried = self.declared(message, self._sessions.new_id())
@@ -131,11 +137,11 @@ class LegacyFront:
         CallErrors are answered by whoever calls this.
         """
         stated = exchange.request.header(fields.VERSION)
-        if stated is not None and stated.decode("latin-1") not in LEGACY:
+        if stated is not None and stated not in _SPOKEN:
             error = RpcError(INVALID_REQUEST, "Bad Request: the protocol version is not spoken here in this way.")
             return fronting.refused(message.id, error, 400)
         try:
-            session = await self.session(exchange)
+            session = self._at_hand(exchange) or await self.session(exchange)
         except NoSession:
             return self.lost(exchange, message.id)
         version = session.carried.version if session is not None else UNSTATED

@@ -4,7 +4,7 @@ Owns what of a session a target is shown. An answer to a question comes as a req
 *Source:* Model Context Protocol 2025-11-25, "Lifecycle" (capabilities), "Sampling", "Elicitation", "Roots".
 """
 
-from heddle.backends.mcp.contract import NOTHING, Caller, Params
+from heddle.backends.mcp.contract import Caller, Params
 from heddle.dataplane.mcp.asking import Asking
 from heddle.dataplane.mcp.running import Running
 from heddle.dataplane.mcp.sessions import Session
@@ -16,6 +16,8 @@ from heddle.wire.mcp.versions import UNSTATED
 class LegacyCaller(Caller):
     """The caller of one request of a session."""
 
+    version = UNSTATED
+
     def __init__(self, running: Running, asking: Asking, session: Session | None, principal: Principal) -> None:
         self.running = running
         self.hears = True
@@ -23,9 +25,6 @@ class LegacyCaller(Caller):
         self._asking = asking
         self.session = session
         self.principal = principal
-        self.version = UNSTATED
-        self.log_level = ""
-        self.capabilities = NOTHING
         if session is not None:
             self.introduce(session)
             self.log_level = session.changing.log_level if session.changing is not None else ""
