@@ -40,8 +40,8 @@ FAILURES = (OSError, urllib3.exceptions.HTTPError, AttributeError)
 class Replica:
     """A control plane that is started again as it was."""
 
-    def __init__(self, folder: Path, name: str, database: str = "", key: Path | None = None) -> None:
-        """`database` is the address of one; without it, a file of its own."""
+    def __init__(self, folder: Path, name: str, database: str = "", key: Path | None = None, *arguments: str) -> None:
+        """`database` is the address of one; without it, a file of its own. `arguments` are further ones."""
         self.state = folder / name
         self.port, self.stream = free_ports(2)
         self.log = folder / f"{name}.out"
@@ -49,6 +49,7 @@ class Replica:
         self._command += ["--port", str(self.port), "--gateways-port", str(self.stream)]
         if key is not None:
             self._command += ["--key-file", str(key)]
+        self._command += arguments
         self._environ = {**os.environ, **({DATABASE: database} if database else {})}
         self.process: subprocess.Popen[bytes] | None = None
 
