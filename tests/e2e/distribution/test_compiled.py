@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from heddle.controlplane.distribution.running import Gateways
 from heddle.controlplane.process import ControlPlane, Settings
 from heddle.dataplane.subscription import client
 from heddle.dataplane.subscription.reaching import join
-from heddle.drivers.documents import Author, Key, Write
+from heddle.drivers.documents import Author, ConflictError, Key, Write
 from heddle.model.snapshot import Snapshot
 from heddle.wire.delta import Interest
 
@@ -160,6 +160,30 @@ async def test_what_one_gateway_resource_cannot_have_holds_up_nobody_else_s_chan
     await until(lambda: whole.status("edge-1").get("current"))
     await until(lambda: whole.condition("gateways", "inner", "Programmed")["status"] == "True")
     await gateway.subscription.stop()
+
+
+async def test_what_somebody_else_changes_all_the_time_holds_up_no_other_condition(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+):
+    busy, write, refused = whole.key("models", "busy"), whole.plane.store.write, 0
+
+    async def contended(writes: Sequence[Write]) -> Sequence[Any]:
+        nonlocal refused
+        if any(one.key == busy and one.author.agent == "compiler" for one in writes) and refused < 1_000_000:
+            refused += 1
+            raise ConflictError(busy, 1)
+        return await write(writes)
+
+    monkeypatch.setattr(whole.plane.store, "write", contended)
+    names = [f"calm{number}" for number in range(20)]
+    for name in ("busy", *names):
+        await whole.declare("models", name, {"name": name, "provider": "offline"})
+    for name in names:
+        await until(lambda name=name: whole.condition("models", name, "Accepted")["status"] == "True", 10)  # type: ignore[misc]
+    assert refused
+    assert not whole.condition("models", "busy", "Accepted")["status"]
+    refused = 1_000_000
+    await until(lambda: whole.condition("models", "busy", "Accepted")["status"] == "True", 10)
 
 
 async def test_a_rejection_is_said_of_what_was_rejected(whole: Whole, tmp_path: Path):

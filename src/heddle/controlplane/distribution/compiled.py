@@ -7,11 +7,11 @@ the same conditions. A rejection is told of the objects that the rejected part w
 """
 
 import asyncio
-import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from heddle.controlplane.access.caller import CONTROL_PLANE
 from heddle.controlplane.compiling import RESOURCES, Compiler, Programmed
@@ -25,7 +25,7 @@ _log = logging.getLogger("heddle.distribution")
 
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 BATCH = 200
-"""Most statuses that are written at a time."""
+"""Most statuses that are written at a time, of which each may fail without the others."""
 SAY_S = 0.05
 """Between two writes of statuses."""
 RETRY_S = 0.5
@@ -199,24 +199,25 @@ class Compiled:
         """Write statuses, until cancelled."""
         while True:
             await self._to_say.wait()
-            with contextlib.suppress(UnavailableError):
-                await self._say_some()
+            said = list(self._unsaid.items())[:BATCH]
+            # Each by itself: what somebody else changes meanwhile must not hold up the others, of which a busy store
+            # always has some. They share a commit all the same.
+            await asyncio.gather(*(self._say_one(key, status) for key, status in said))
             if not self._unsaid:
                 self._to_say.clear()
             await asyncio.sleep(SAY_S)
 
-    async def _say_some(self) -> None:
-        said = dict(list(self._unsaid.items())[:BATCH])
-        writes = {key: write for key, status in said.items() if (write := self._write(key, status)) is not None}
-        try:
-            await self._store.write(list(writes.values()))
-        except ConflictError as exc:
-            # Of a batch none is written: this one waits for what changed it to be seen, the others go first.
-            self._unsaid[exc.key] = self._unsaid.pop(exc.key, said[exc.key])
-            return
-        for key, status in said.items():
-            if self._unsaid.get(key) is status:
-                del self._unsaid[key]
+    async def _say_one(self, key: Key, status: dict[str, Any]) -> None:
+        write = self._write(key, status)
+        if write is not None:
+            try:
+                await self._store.write([write])
+            except (ConflictError, UnavailableError):
+                # Looked at again when the others had their turn: what changed it is seen by then.
+                self._unsaid[key] = self._unsaid.pop(key, status)
+                return
+        if self._unsaid.get(key) is status:
+            del self._unsaid[key]
 
     def _write(self, key: Key, status: dict[str, Any]) -> Write | None:
         stored = self._store.get(key)
@@ -224,7 +225,7 @@ class Compiled:
         if stored is None or _timeless(stored.object.get("status")) == _timeless(status):
             return None
         metadata = {name: value for name, value in stored.object["metadata"].items() if name != "resourceVersion"}
-        body = json.dumps({**stored.object, "metadata": metadata, "status": status}, separators=(",", ":")).encode()
+        body = msgspec.json.encode({**stored.object, "metadata": metadata, "status": status})
         return Write(key, body, stored.version, Author(CONTROL_PLANE.name, "compiler", "update"), self._now())
 
 

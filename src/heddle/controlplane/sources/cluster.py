@@ -28,6 +28,8 @@ OWNER = "heddle"
 """Field manager of what is written."""
 KEPT_EVENTS = 10_000
 """Changes of a kind that are remembered; who is further behind reads everything again."""
+AT_ONCE = 8
+"""Writes that are under way; an API server gives each client its share, and refuses more."""
 LINEAGE = "namespaces"
 _OURS = "heddle.dev"
 CLOSED = (ENVIRONMENT, FILES, COMMANDS)
@@ -81,6 +83,7 @@ class ClusterStore:
         self._cluster = Cluster(api, wanted, self, _log.warning)
         self._task: asyncio.Task[None] | None = None
         self._saying: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def start(self) -> None:
         """Follow the cluster; returns once every kind was read."""
@@ -208,7 +211,8 @@ class ClusterStore:
         for write in writes:
             kind = self._kinds.resource(write.key.resource)
             if kind is not None and write.body is not None:
-                await self._put(kind, msgspec.json.decode(write.body))
+                async with self._room:
+                    await self._put(kind, msgspec.json.decode(write.body))
 
     async def _put(self, kind: Kind, value: dict[str, Any]) -> None:
         meta = value["metadata"]
