@@ -37,8 +37,8 @@ class Caller:
     log_level: str = ""
     """Least severe message it wants; empty wants none."""
     exchange: Exchange | None = None
-    envelope: Meta | None = None
-    """`_meta` of the request, where it has been read."""
+    passing: Meta | None = None
+    """The members of the request's `_meta` that pass on, where it has been read; shared, must not be changed."""
     kept: dict[str, str] | None = None
     """Sessions with targets that the caller's token carries, by target."""
     beginning: dict[str, str] | None = None

@@ -7,6 +7,7 @@ is asked directly. A modern caller answers them itself, by asking again.
 """
 
 import itertools
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
@@ -71,7 +72,9 @@ class ModernTarget:
     async def call(self, request: TargetRequest, caller: Caller) -> bytes:
         """The result. Raises RpcError or CallError."""
         for _ in range(MAX_ROUNDS):
-            result = await self._ask(request, caller)
+            identity, sending = self._begin(request, caller)
+            inbound = await sending
+            result = self._peer.at_once(inbound, identity) or await self._awaited(inbound, identity, caller)
             if is_plain(result):
                 return result
             try:
@@ -87,12 +90,16 @@ class ModernTarget:
         raise CallError(Reason.UPSTREAM_BROKEN, f"The tool server `{self.name}` does not stop asking back.")
 
     async def _ask(self, request: TargetRequest, caller: Caller) -> bytes:
+        identity, sending = self._begin(request, caller)
+        inbound = await sending
+        return self._peer.at_once(inbound, identity) or await self._awaited(inbound, identity, caller)
+
+    def _begin(self, request: TargetRequest, caller: Caller) -> tuple[bytes, Awaitable[Inbound]]:
+        """The id of a request, and what sends it: to be awaited, and no coroutine of its own around that."""
         identity = b"%d" % next(self._ids)
         body = encode_request(identity, request.method, self._params(request, caller))
         timeouts = self._peer.timeouts(request.timeout_s) if request.timeout_s else None
-        inbound = await self._peer.send("POST", body, self._head(request), caller, timeouts)
-        result = self._peer.at_once(inbound, identity)
-        return await self._awaited(inbound, identity, caller) if result is None else result
+        return identity, self._peer.send("POST", body, self._head(request), caller, timeouts)
 
     async def _awaited(self, inbound: Inbound, identity: bytes, caller: Caller) -> bytes:
         """The result of a call, from an answer that is still arriving or is a stream."""

@@ -26,8 +26,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, eq=False):
     """One `_meta`, read. Shared by calls: must not be changed."""
 
     version: str
-    members: meta.Meta
-    """Each as it was written."""
+    passing: meta.Meta
+    """Its members that pass on, each as it was written."""
     capabilities: bytes
     """As raw JSON."""
     answers: str
@@ -59,7 +59,7 @@ class Envelopes:
         # From a copy: what is remembered must not keep the whole body alive.
         members = meta.read_meta({"_meta": msgspec.Raw(raw)}) if raw else {}
         made = _envelope(members, given if isinstance(given, dict) else {})
-        if len(raw) <= MAX_BYTES and made.members.keys() <= meta.CONNECTION:
+        if len(raw) <= MAX_BYTES and not made.passing:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
             self._known[raw] = made
@@ -79,7 +79,7 @@ def _envelope(members: meta.Meta, given: dict[str, Any]) -> Envelope:
     level = level if isinstance(level, str) else ""
     return Envelope(
         version,
-        members,
+        meta.of_caller(members),
         bytes(members[meta.CLIENT_CAPABILITIES]),
         _answered(capabilities),
         bytes(members.get(meta.CLIENT_INFO, _NOTHING)),

@@ -61,7 +61,7 @@ class ModernCaller(Caller):
         # A server of the older era hears once, as its session begins, what the client answers.
         self.key += envelope.answers
         self.capabilities, self.client_info = envelope.capabilities, envelope.client_info
-        self.envelope, self.log_level, self.quiet = envelope.members, envelope.log_level, envelope.quiet
+        self.passing, self.log_level, self.quiet = envelope.passing, envelope.log_level, envelope.quiet
 
     def attend(self) -> tuple[Running, Questions]:
         """Where the call runs from now on, and what it asks."""

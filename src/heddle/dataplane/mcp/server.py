@@ -232,7 +232,7 @@ class VirtualServer:
         call = exchange.mcp
         assert call is not None
         # Guards may have changed what the message said.
-        envelope = turn.caller.envelope if call.params is message.params else None
+        passing = turn.caller.passing if call.params is message.params else None
         params = dict(call.params)
         params.pop("_meta", None)
         member = "uri" if entry.kind == "resource" else "name"
@@ -241,7 +241,7 @@ class VirtualServer:
         return TargetRequest(
             method=message.method,
             params=params,
-            meta=passed(exchange, call.params, envelope),
+            meta=passed(exchange, call.params, passing),
             name=entry.key,
             timeout_s=entry.spec.timeout_s if entry.spec is not None else 0.0,
             extra=_param_fields(entry, call, exchange),

@@ -37,12 +37,15 @@ def _field(value: object) -> bytes | None:
     return value.encode("latin-1", "replace") if isinstance(value, str) else None
 
 
-def passed(exchange: Exchange, params: dict[str, msgspec.Raw], envelope: meta.Meta | None = None) -> meta.Meta:
+def passed(exchange: Exchange, params: dict[str, msgspec.Raw], passing: meta.Meta | None = None) -> meta.Meta:
     """The members of the `_meta` of `params` that go on, in the trace of this call where there is one.
 
-    `envelope` is that `_meta`, where it has been read.
+    `passing` are those of the caller's, where it has been read.
     """
-    given = meta.of_caller(envelope or meta.read_meta(params)) if "_meta" in params else {}
+    if passing is not None:
+        given = passing.copy()
+    else:
+        given = meta.of_caller(meta.read_meta(params)) if "_meta" in params else {}
     trace = exchange.trace
     if not (trace.sampled or trace.parent_id or _TRACEPARENT in given):
         return given
