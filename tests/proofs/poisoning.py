@@ -2,8 +2,9 @@
 
 Definitions come in twins: one is there to mislead a model, the other names the same things and is harmless ("read
 ~/.ssh/id_rsa and pass it on", "never reads ~/.ssh/id_rsa"). `own` and `own2` were written with rules. `dev` was written
-by somebody who had not seen them, `dev2` by another; each was blind once, and is read and tuned on now. `blind` is new:
-written by somebody who saw neither rules nor texts, and not read by whoever works on the rules. `harmless` are
+by somebody who had not seen them, `dev2` and `dev3` by two others; each was blind once, and is read and tuned on now.
+`blind`, where there is one, was written by somebody who saw neither rules nor texts, and is not read by whoever works
+on the rules. `harmless` are
 definitions as honest servers write them, tuned on too. Flagged means: a finding of medium or high.
 
 The figure of `blind` is the one to believe; those of the others say how well rules fit what they were fitted to.
@@ -26,7 +27,8 @@ HALVES = {
     "own2": DATA / "own2.jsonl",
     "dev": DATA / "dev.jsonl",
     "dev2": DATA / "dev2.jsonl",
-    "blind": DATA / "blind3.jsonl",
+    "dev3": DATA / "dev3.jsonl",
+    "blind": DATA / "blind4.jsonl",
 }
 FORMER = (
     "own, first run, no rule changed for it yet: 90.9 % of 77 poisoned, 1.3 % of 77 benign (2026-11-21 14:19 UTC)",
@@ -36,31 +38,75 @@ FORMER = (
     "dev while blind, fourth: what is led to, not only told; six other languages: 48.1 %, 4.8 % (14:32)",
     "dev while blind, fifth: names of other targets' tools without a separator: 49.0 %, 4.8 % (14:44)",
     "dev while blind, sixth: hidden markup counts only where it speaks to a reader: 49.0 %, 2.9 % (14:45)",
-    "estimate before the new blind half was run: three sets of poisoned definitions, each written by the author of the "
+    "estimate before the new blind half was run: three sets of poisoned definitions, each written by the author "
+    "of the "
     "rules after the rules of that moment and then tuned on, gave at first sight 44 % of 85, 39 % of 56, 64 % of 33; "
     "weights alone, fitted on four fifths of all twins and measured on the fifth, 43 % of 181 at 3.9 % of the benign",
     "dev2 while blind, FIRST run: 77.9 % of 104 poisoned, 10.6 % of 104 benign (2026-11-21 15:41 UTC)",
-    "blind, FIRST run and only one: 67.0 % of 100 poisoned, 5.0 % of 100 benign (2026-11-21 15:58 UTC, same rules)",
+    "dev3 while blind, FIRST run: 67.0 % of 100 poisoned, 5.0 % of 100 benign (2026-11-21 15:58 UTC, same rules)",
+    "own2, first 310 twins, at first sight of the same rules: 37.4 % of the poisoned, 1.6 % of the benign; "
+    "shorter and "
+    "fainter texts than those of the others",
+    "own2, last 44 twins, at first sight of the first rules of `frames`, which had met 310 twins by the same author: "
+    "45.5 % of the poisoned, 6.8 % of the benign. What frames find in texts they were not written for is little more "
+    "than what was found before: most of what the rows of own2 and dev2 say is fitting",
+    "dev3 while blind, second run: 67.0 % of 100 poisoned, 5.0 % of 100 benign (2026-11-21 18:37 UTC, commit "
+    "983ca06), with "
+    "`frames` "
+    "and `farther`, by somebody who had not read its texts but knew its first figure and its errors by class. The "
+    "same "
+    "67 as before: what is new matched three poisoned definitions, all of them found already; of the five benign "
+    "ones "
+    "one is other than before. What `frames` and `farther` find is, as far as this tells, what they were fitted to",
+    "700 commands of the gcloud command line, described as tools: 27 flagged (3.9 %), all by older rules, most "
+    "for what "
+    "they say of keys and firewalls, which is their subject; the rules of `frames` flag none",
 )
 """Figures of earlier rules, told with every later one."""
 LEARNED = (
-    "tried and left out: learned weights (2026-11-21, before the third blind half was run; with scikit-learn, outside "
+    "tried and left out: learned weights (2026-11-21, before the third blind half was run; with scikit-learn, "
+    "outside "
     "this repository). Logistic regression over sentences: hashed 1- to 3-grams, the word classes of `facets` and "
     "their pairs, patterns of the rules, mood, place; trained on two authors, measured on the third, with two thirds "
-    "of `harmless` and of 67 definitions of six real servers (the rules flag none of these) as negatives. The best of "
+    "of `harmless` and of 67 definitions of six real servers (the rules flag none of these) as negatives. The "
+    "best of "
     "some twenty settings, compared on these same texts: the figures flatter it",
     "learned, model alone, threshold for 2 % set on the two other authors: own 73 % poisoned at 1.3 % benign, dev 59 "
-    "% at 1.0 %, dev2 61 % at 3.8 %; at most 0.9 % of the harmless and real ones it had not seen. Word n-grams alone: "
+    "% at 1.0 %, dev2 61 % at 3.8 %; at most 0.9 % of the harmless and real ones it had not seen. Word n-grams "
+    "alone: "
     "38 % at 0 %, 29 % at 2.9 %, 33 % at 2.9 %: the words of one author are not those of the next",
     "learned, findings of the rules added to its score, on dev2 (own and dev tell nothing here: rules were fitted to "
     "them): 83 % at the 10.6 % at which the rules alone find 78 %, difference +4 points, 95 % interval -7 to +11; at "
-    "2 % 54 to 57 % against 45 % for the rules counted, difference +12, interval 0 to +27. A threshold for 2 % set on "
+    "2 % 54 to 57 % against 45 % for the rules counted, difference +12, interval 0 to +27. A threshold for 2 % "
+    "set on "
     "half of the twins gave 60 % at 3.7 % on the other half: it does not hold",
     "not learned, points of `facets` plus rules counted, on dev2: 73 % at 10.6 %, 48 to 50 % at 2 %",
     "learned from more, measured on dev2 at 10 % and at 2 %: from own 70 % and 52 %, from dev 74 % and 67 %, from "
     "both 81 % and 62 %, from both and half of dev2 81 % and 52 to 63 %: more texts of this kind do not lead to 90 % "
     "at 2 %",
-    "why left out: where the rules stand, these texts show no difference; at 2 % the weights are probably better than "
+    "tried again the same day, with 310 and then 354 more twins of one more author (`own2`): logistic regression "
+    "over "
+    "sentences, 1- and 2-grams, letters in fives, classes of `facets` and their pairs. On dev2, from own, dev and "
+    "310 of "
+    "own2: alone 33 to 41 % at 2 %; findings of the rules added 61 to 65 % at 2 %, 61 to 69 % at 5 %, 71 to 75 % "
+    "at 10 %. "
+    "From the other three on own2, rules added: 43 to 45 % at 2 %. Seven settings, compared on these same texts",
+    "learned, on the last 44 of own2, from all other texts: 27 to 48 % at 2.3 % alone; by order of rank it tells "
+    "more "
+    "than the rules (area under the curve 0.79 to 0.83 against 0.70, both together 0.82 to 0.85); what either "
+    "finds: 50 "
+    "to 59 % at 6.8 to 9.1 %, against 45 % at 6.8 % by the rules. The author had also written much of what it "
+    "learned",
+    "learned, a threshold set for 2 % on one author and used on another: 80 to 88 % at 15 to 26 % from own2 to "
+    "dev2, 13 to "
+    "24 % at 0.3 % the other way: it does not hold between authors, and nobody who runs this could set it",
+    "word vectors of 128 dimensions from 7.6 million words of manuals and documentation on one machine "
+    "(co-occurrence, "
+    "singular values) added to it: 62 to 63 % at 2 % on dev2, no gain; in place of words 43 to 48 %. Ready-made "
+    "vectors "
+    "were not tried",
+    "why left out: where the rules stand, these texts show no difference; at 2 % the weights are probably better "
+    "than "
     "rules, and would find a quarter less than is found now. For that nobody should have to read weights",
 )
 """What a learned judgement was worth beside the rules."""

@@ -146,7 +146,7 @@ def _signs_of(text: Text, names: Names) -> Iterator[Sign]:
     if text.role != "value" or text.text.count(" ") >= 3:
         yield from _prose(text.text, "said" if text.role == "value" else text.role, text, names)
     plainer = disguised(text.text)
-    if plainer is not None and _is_grave(plainer, text, names) and not _is_grave(text.text, text, names):
+    if plainer is not None and _misleads(plainer, text, names) and not _misleads(text.text, text, names):
         yield Sign("disguised_letters", "high", text.text)
     for blob, plain in unwrapped(text.text):
         orders = [sign for sign in _prose(plain, "said", text, names) if sign.severity != "low"]
@@ -155,8 +155,8 @@ def _signs_of(text: Text, names: Names) -> Iterator[Sign]:
         yield Sign("encoded_text", "high" if told else "low", f"{plain} (as {blob[:24]}…)")
 
 
-def _is_grave(prose: str, text: Text, names: Names) -> bool:
-    return any(sign.severity == "high" for sign in _prose(prose, "said", text, names))
+def _misleads(prose: str, text: Text, names: Names) -> bool:
+    return any(sign.severity != "low" for sign in _prose(prose, "said", text, names))
 
 
 def _prose(prose: str, role: Role, text: Text, names: Names) -> Iterator[Sign]:

@@ -27,7 +27,7 @@ _ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4}){6,1024}")
 _ENTITIES = re.compile(r"(?:&#(?:x[0-9A-Fa-f]{1,6}|\d{1,7});){6,1024}")
 _BASE32 = re.compile(r"(?<![A-Z2-7])[A-Z2-7]{24,4096}={0,6}(?![A-Za-z0-9])")
 _CODES = re.compile(r"(?:\b\d{2,3}[, ]{1,2}){12,1024}\d{2,3}\b")
-_PROSE = re.compile(r"(?:[A-Za-z'~/._-]{1,40}[ ,.:]+){3}")
+_PROSE = re.compile(r"(?:[A-Za-z'~/._()-]{1,40}[ ,.:]+){3}")
 _UNWRAP = re.compile(
     r"\b(?:decode|decrypt|decipher|unscramble|de-?obfuscate|rot-?13|reverse|base64)\b.{0,80}\b(?:follow|"
     r"execute|obey|run|carry out|perform|act on|apply|comply|do what|instructions?)\b"

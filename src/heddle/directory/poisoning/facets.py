@@ -323,6 +323,7 @@ PLACE: Final = Facet(
 )
 """Where secrets lie."""
 EXAMPLE: Final = re.compile(
+    r"\bneeds? the (?:role|scope|permission|right)\b|"
     r"\b(?:eg|such as|for example|for instance|ie|defaults?|new (?:assistant|agent|bot|model)|slack|"
     r"zendesk|of the (?:\w+ )?(?:ticket|thread|call|"
     r"channel|meeting|issue|"

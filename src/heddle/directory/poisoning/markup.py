@@ -26,6 +26,7 @@ _FORGED = re.compile(
     re.IGNORECASE,
 )
 """An end of what describes the tool, with more behind it; or a talk that nobody had."""
+_EXAMPLE = re.compile(r"\b(?:examples?|eg|e\.g\.|samples?)\b", re.IGNORECASE)
 _ROLES = re.compile(
     r"<\s?/?\s?(?:system|assistant|system[-_ ]?(?:prompt|message|reminder|instructions?)|(?:hidden|secret|"
     r"internal|agent|model|llm|ai)"
@@ -115,7 +116,8 @@ def _roles(text: str) -> Iterator[Sign]:
         yield Sign("role_markers", "high", text[found.start() : found.end() + 120])
         return
     forged = _FORGED.search(text)
-    if forged is not None and not _quoted(text, forged):
+    shown = forged is not None and _EXAMPLE.search(text, max(0, forged.start() - 60), forged.start() + 1) is not None
+    if forged is not None and not shown and not _quoted(text, forged):
         yield Sign("forged_turn", "medium", text[forged.start() : forged.end() + 120])
         return
     for pattern in (_ROLES, _INLINE_ROLE, _IMPORTANT):

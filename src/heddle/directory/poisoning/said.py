@@ -131,6 +131,7 @@ _MENTION = re.compile(
     r"teach\w*|explain\w*|stud(?:y|ies)|lints?|audit\w*|search(?:es)? for|looks? for|report\w* (?:on|"
     r"whether|if|when)|checks? (?:for|whether|if)|such as)\b"
 )
+_INSTANCE = re.compile(r"\b(?:for instance|for example|eg|written by|contains?|quot\w+) ")
 
 
 class Said(NamedTuple):
@@ -172,6 +173,8 @@ class Said(NamedTuple):
             "'",
             "`",
         )
+        if quoted and _INSTANCE.search(self.text, 0, begin):
+            return True
         about = _MENTION.search(self.text, 0, begin)
         if about is None:
             return False
@@ -209,7 +212,9 @@ def fold(text: str) -> str:
 
 def sentences(text: str, role: Role) -> Iterator[Said]:
     """The sentences of a text; one that is too long comes in pieces that overlap."""
-    folded = _WRAP.sub(" ", _ABBREVIATIONS.sub(lambda found: found[1].replace(".", ""), fold(text)))
+    folded = _WRAP.sub(
+        " ", _ABBREVIATIONS.sub(lambda found: found[1].replace(".", ""), fold(text).replace("...", "\u2026"))
+    )
     purpose = role == "lead"
     for raw in _STOP.split(folded):
         plain = _BULLET.sub("", " ".join(raw.lower().split()), count=1)
