@@ -139,7 +139,9 @@ def run(folder: Path, size: int) -> Result:
     result = Result("Poisoned definitions and their twins", ["half", "label", "definitions", "flagged", "%"])
     for half, path in HALVES.items():
         if not path.exists():
-            result.notes.append(f"{half}: not there")
+            result.notes.append(
+                f"{half}: not there now; what the last blind runs gave stands below, and is what to believe"
+            )
             continue
         total: Counter[str] = Counter()
         flagged: Counter[str] = Counter()
