@@ -78,6 +78,9 @@ class Place(NamedTuple):
     """By which items are found again in the old list; None where they are not."""
     on_change: bool
     """A rule here or below is about changes."""
+    together: Any = None
+    """The rules here that are about no change, in one program: nearly always all of them hold, and one evaluation says
+    so. None where they are too few, or too long."""
 
 
 class _Run:
@@ -167,7 +170,24 @@ def _place(schema: Mapping[str, Any], path: str, depth: int) -> Place | None:
     convert = conversion(schema) if rules else None
     places = [one for one in (*fields.values(), entries, items) if one is not None]
     on_change = any(one.on_change or one.optional for one in rules) or any(one.on_change for one in places)
-    return Place(rules, convert, schema.get("type", "object"), fields, entries, items, keys, on_change)
+    kind = schema.get("type", "object")
+    return Place(rules, convert, kind, fields, entries, items, keys, on_change, _together(rules))
+
+
+def _together(rules: tuple[Rule, ...]) -> Any:
+    texts = [f"(\n{rule.text}\n)" for rule in rules if _of_value(rule)]
+    whole = " && ".join(texts)
+    if len(texts) < 2 or len(whole) > MAX_RULE:
+        return None
+    try:
+        return _ENVIRONMENT.compile(whole)
+    except (RuntimeError, ValueError):
+        # Each compiled; together they are more than the parser takes.
+        return None
+
+
+def _of_value(rule: Rule) -> bool:
+    return not (rule.on_change or rule.optional)
 
 
 def _rule(given: Mapping[str, Any], where: str) -> Rule:
@@ -265,6 +285,10 @@ def _check_rules(place: Place, value: Any, old: Any, path: str, run: _Run) -> No
     if known and any(rule.on_change or rule.optional for rule in applicable):
         data["oldSelf"] = old if convert is None else convert(old)
     activation = _ENVIRONMENT.Activation(data)
+    if place.together is not None and _evaluated(place.together, activation) == (True, ""):
+        left = [rule for rule in applicable if not _of_value(rule)]
+        run.left -= len(applicable) - len(left)
+        applicable = left
     for rule in applicable:
         if run.done:
             return

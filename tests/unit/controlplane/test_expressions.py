@@ -1,7 +1,9 @@
 import time
+from itertools import product
 
 import pytest
 
+from heddle.controlplane import expressions
 from heddle.controlplane.expression_functions import environment
 from heddle.controlplane.expression_values import escaped, has_nul
 from heddle.controlplane.expressions import RuleError, check_rules, compile_rules
@@ -198,6 +200,42 @@ def test_where_a_nul_is():
     assert has_nul([{"a": ["b\0"]}])
     assert has_nul({"\0": 1})
     assert not has_nul({"a": "\\u0000"})
+
+
+_OUTCOMES = (
+    "true",
+    "self.a == 1",
+    "self.a == 2 // not so",
+    "self.b == 1",
+    "self.a / 0 == 1",
+    "dyn(self.a)",
+    "oldSelf.a == 2",
+)
+
+
+@pytest.mark.parametrize("old", [None, {"a": 2}, {"a": 3}])
+def test_rules_say_together_what_each_says(monkeypatch: pytest.MonkeyPatch, old: dict[str, int] | None):
+    for texts in product(_OUTCOMES, repeat=3):
+        found = []
+        for apart in (False, True):
+            with monkeypatch.context() as patch:
+                if apart:
+                    patch.setattr(expressions, "_together", lambda rules: None)
+                rules = [{"rule": text, "message": str(at)} for at, text in enumerate(texts)]
+                properties = {"a": {"type": "integer"}, "b": {"type": "integer"}}
+                schema = {"type": "object", "properties": properties, "x-kubernetes-validations": rules}
+                found.append(check_rules({"a": 1}, old, schema))
+        assert found[0] == found[1], texts
+
+
+def test_rules_that_all_hold_are_asked_once(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    evaluated = expressions._evaluated
+    monkeypatch.setattr(expressions, "_evaluated", lambda *given: asked.append(given) or evaluated(*given))
+    rules = [{"rule": f"self.a > {number}"} for number in range(-50, 0)]
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "x-kubernetes-validations": rules}
+    assert check_rules({"a": 1}, None, schema) == []
+    assert len(asked) == 1
 
 
 def test_a_rule_is_bounded_in_its_steps():
