@@ -6,7 +6,7 @@ Owns what a watch says at its beginning, when an object enters or leaves its sel
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from heddle.controlplane.api import forms, paging, reading, selecting, tables, views
@@ -118,7 +118,8 @@ class _Watching:
         self._watches.add(events)
         try:
             for start in range(0, len(items), _BATCH):
-                yield self._initial(items[start : start + _BATCH])
+                for chunk in self._initial(items[start : start + _BATCH]):
+                    yield chunk
             if plan.marked and plan.bookmarks:
                 yield self._bookmark(after, _INITIAL_END)
             async for chunk in self._live(events):
@@ -167,10 +168,18 @@ class _Watching:
             connection.write_chunk(chunk)
         return True
 
-    def _initial(self, items: Any) -> bytes:
+    def _initial(self, items: Any) -> Iterator[bytes]:
+        """What there is, in pieces: of one who does not read, no more than a piece waits to be sent."""
         chosen = self._plan.chosen
-        lines = [self._told("ADDED", one) for one in items if chosen.empty or chosen.matches(one.object)]
-        return b"".join(lines)
+        lines, size = [], 0
+        for one in items:
+            if chosen.empty or chosen.matches(one.object):
+                lines.append(self._told("ADDED", one))
+                size += len(lines[-1])
+            if size >= _BATCH_BYTES:
+                yield b"".join(lines)
+                lines, size = [], 0
+        yield b"".join(lines)
 
     def _event(self, event: Event) -> bytes:
         """What an event is to this selection; nothing when it is none of it."""
@@ -221,7 +230,9 @@ class _Watching:
 
 
 _BATCH = 200
-"""Objects of the beginning that are sent at once."""
+"""Objects of the beginning that are sent at once,"""
+_BATCH_BYTES = 256 * 1024
+"""or as few of them as have so many bytes."""
 
 
 def _line(kind: str, value: bytes) -> bytes:

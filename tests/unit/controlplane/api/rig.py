@@ -141,12 +141,15 @@ class Lines:
         self.asked = False
         self.status = 0
         self.ended = False
+        self.sizes: list[int] = []
+        """Of the pieces that came."""
         self._queue: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             return
+        self.sizes.append(len(message.get("body", b"")))
         for line in message.get("body", b"").splitlines():
             self._queue.put_nowait(line)
         self.ended = self.ended or not message.get("more_body", False)

@@ -32,6 +32,16 @@ async def test_a_watch_tells_every_change_once(rig: Rig):
         assert await lines.quiet()
 
 
+async def test_the_beginning_comes_in_pieces_however_large_objects_are(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    for name in "abcde":
+        await rig.call("POST", CONFIG_MAPS, {"metadata": {"name": name}, "data": {"x": "y" * 600}})
+    monkeypatch.setattr(watching, "_BATCH_BYTES", 1_500)
+    async with rig.watch(f"{CONFIG_MAPS}?watch=true") as lines:
+        assert [(await lines.next())["object"]["metadata"]["name"] for _ in "abcde"] == list("abcde")
+        assert max(lines.sizes) < 3_000
+        assert len([one for one in lines.sizes if one]) == 3
+
+
 @pytest.mark.parametrize("spelt", ["true", "True", "1", "t"])
 async def test_true_is_spelt_in_many_ways(rig: Rig, spelt: str):
     assert (await rig.call("GET", f"{CONFIG_MAPS}?watch={spelt}&timeoutSeconds=1")).body == b""
