@@ -227,8 +227,10 @@ def _reach(state_dir: Path | None, address: str, kubeconfig: Path | None, contex
 
 def _local(state_dir: Path, address: str) -> Reach:
     """The control plane of a state directory, as its administrator: whoever can read the directory is."""
+    # As `heddle kubeconfig --server` and kubeconfigs write it.
+    address = address.removeprefix("https://").removesuffix("/")
     host, _, port = address.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()):
+    if not host or "/" in host or not (port.isascii() and port.isdigit()):
         raise click.BadParameter(
             f"expected HOST:PORT, such as {DEFAULT_SERVER}, got {address!r}", param_hint="--server"
         )

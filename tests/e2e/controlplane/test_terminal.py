@@ -198,6 +198,8 @@ def test_forms_of_output(terminal: Terminal, space: str):
         (("apply", "-f", "/nowhere"), "there is no such file or folder"),
         (("apply", "-f", "-", "--prune"), "--prune needs --selector"),
         (("get", "agents", "--server", "nowhere"), "expected HOST:PORT"),
+        (("get", "agents", "--server", "https://127.0.0.1:9/path"), "expected HOST:PORT"),
+        (("get", "agents", "--server", "https://127.0.0.1:9/"), "no control plane answers at https://127.0.0.1:9:"),
         (("get", "agents", "--kubeconfig", "/nowhere"), "/nowhere"),
     ],
 )
