@@ -105,7 +105,8 @@ class _Load:
                 self.declared.append(Declared(resource, document.source, {}))
         elif version.partition("/")[0] in LATER_GROUPS:
             self.inactive.append(f"{kind} of {version}")
-            self.report.warning(place, f"{kind} of {version} is not active yet")
+            hint = "with `heddle up -f FOLDER` it is kept there, checked and given conditions"
+            self.report.warning(place, f"{kind} of {version} is for the control plane, not for what is served", hint)
         else:
             known = [f"{kind} of {version}" for version, kind in KINDS]
             hint = did_you_mean(f"{kind} of {version}", known) or f"known: {', '.join(known)}"

@@ -178,7 +178,11 @@ class ControlPlane:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=4096)
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=4096)
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+        raise OSError(f"the API cannot listen on {host}:{port}: {why}; `--api HOST:PORT` says where else") from exc
     sock.setblocking(False)
     return sock
 
