@@ -47,7 +47,15 @@ def exporters(mesh: RunningMesh) -> list[int]:
     """Process ids of the exporter of this mesh."""
     assert mesh.process is not None
     children = Path(f"/proc/{mesh.process.pid}/task/{mesh.process.pid}/children").read_text().split()
-    return [int(pid) for pid in children if b"dataplane.exporter" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in children if b"dataplane.exporter" in command_of(pid)]
+
+
+def command_of(pid: str) -> bytes:
+    """How a process was started; empty when it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def kill_one(mesh: RunningMesh, pid: int) -> None:

@@ -47,10 +47,11 @@ class Beside:
 
     def models(self) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.mesh.port, timeout=10)
-        connection.request("GET", "/v1/models")
-        content = connection.getresponse().read().decode()
-        connection.close()
-        return content
+        try:
+            connection.request("GET", "/v1/models")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ parts = st.builds(
     Part,
     st.sampled_from([b"0", b"1", b"2"]),
     st.none() | st.frozensets(st.sampled_from(["n/a", "n/b"])),
+    st.booleans(),
 )
 changes = st.dictionaries(st.sampled_from(NAMES), st.none() | parts, max_size=4)
 steps = st.lists(st.tuples(changes, st.sets(st.integers(0, 5)), st.sets(st.integers(0, 5), max_size=1)), max_size=30)
@@ -33,7 +34,8 @@ def needed(everything: dict[str, Part], gateway: str) -> dict[str, bytes]:
     found = {}
     for name, part in everything.items():
         named = {"n/a", "n/b"} if part.audience is None else part.audience
-        if (gateway == EVERYTHING and named) or gateway in named:
+        shared = part.audience is None or not part.alone
+        if (gateway == EVERYTHING and named and shared) or gateway in named:
             found[name] = part.data
     return found
 

@@ -180,7 +180,7 @@ async def test_a_large_body_lets_others_have_their_turns():
         ],
     )
     beside.cancel()
-    assert turns > 60
+    assert turns > 50, "one for each piece of 16 Ki steps, and some of them end together"
     sent = json.loads(world.sent)["messages"]
     assert sent[0]["content"] == "from [EMAIL], " * 20_000
     assert json.loads(sent[-1]["tool_calls"][0]["function"]["arguments"]) == {"k": " [EMAIL]" * 900}
