@@ -57,6 +57,19 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run(whole: Whole, ended: asyncio.Event) -> int:
     """Serve until `ended`. Returns the exit status."""
+    try:
+        if whole.cluster is not None:
+            await _of_cluster(whole, whole.cluster, ended)
+        else:
+            await _of_store(whole, ended)
+    except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
+        _log.error("the control plane cannot start: %s", exc)
+        return 1
+    return 0
+
+
+async def _of_store(whole: Whole, ended: asyncio.Event) -> None:
+    """Serve the API, and gateways with what is stored."""
     plane = ControlPlane(whole.api)
     state = whole.api.state_dir
     sources: Beside | None = None
@@ -75,20 +88,16 @@ async def run(whole: Whole, ended: asyncio.Event) -> int:
             tuning.settle()
             _log.info("gateways are served on %s:%d", *gateways.address)
             await ended.wait()
-    except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
-        _log.error("the control plane cannot start: %s", exc)
-        return 1
     finally:
         if gateways is not None:
             await gateways.stop()
         if sources is not None:
             await sources.stop()
         await plane.stop()
-    return 0
 
 
-async def run_of_cluster(whole: Whole, reach: Reach, ended: asyncio.Event) -> int:
-    """Serve gateways with what a cluster declares, until `ended`. Returns the exit status."""
+async def _of_cluster(whole: Whole, reach: Reach, ended: asyncio.Event) -> None:
+    """Serve gateways with what a cluster declares."""
     state, client = whole.api.state_dir, Client()
     store: ClusterStore | None = None
     gateways: Gateways | None = None
@@ -105,16 +114,12 @@ async def run_of_cluster(whole: Whole, reach: Reach, ended: asyncio.Event) -> in
             await gateways.start(os.environ, str(state))
             _log.info("gateways are served on %s:%d", *gateways.address)
             await ended.wait()
-    except (AuthorityError, CertificateError, UnavailableError, OSError, ValueError) as exc:
-        _log.error("the control plane cannot start: %s", exc)
-        return 1
     finally:
         if gateways is not None:
             await gateways.stop()
         if store is not None:
             await store.stop()
         await client.close()
-    return 0
 
 
 async def _unless(ended: asyncio.Event, awaited: asyncio.Event) -> bool:
@@ -137,8 +142,6 @@ async def _serve(whole: Whole, *, child: bool) -> int:
     if child:
         os.set_blocking(0, False)
         loop.add_reader(0, _parent_said, ended)
-    if whole.cluster is not None:
-        return await run_of_cluster(whole, whole.cluster, ended)
     return await run(whole, ended)
 
 

@@ -159,7 +159,9 @@ async def test_what_no_guard_changes_keeps_its_bytes():
     assert await gathered(await world.ask()) == b"".join(pieces)
 
 
-async def test_a_large_body_lets_others_have_their_turns():
+async def test_a_large_body_lets_others_have_their_turns(monkeypatch: pytest.MonkeyPatch):
+    # A turn ends at the first pause after some time: without that time, pauses are counted, whatever the machine.
+    monkeypatch.setattr("heddle.pipeline.guard_texts.TURN_S", 0.0)
     world = World(mask())
     world.body = whole(f"to {MAIL}, " * 20_000)
     turns = 0
@@ -180,7 +182,7 @@ async def test_a_large_body_lets_others_have_their_turns():
         ],
     )
     beside.cancel()
-    assert turns > 50, "one for each piece of 16 Ki steps, and some of them end together"
+    assert turns > 1000
     sent = json.loads(world.sent)["messages"]
     assert sent[0]["content"] == "from [EMAIL], " * 20_000
     assert json.loads(sent[-1]["tool_calls"][0]["function"]["arguments"]) == {"k": " [EMAIL]" * 900}

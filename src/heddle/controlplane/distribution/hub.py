@@ -160,7 +160,7 @@ class Hub:
         self._offer(follower, follower.heard_s)
 
     def _unwelcome(self, name: str, certificate: str, hello: Hello) -> str:
-        """Why not, for now; makes room for a gateway that comes back before its old connection is known to be dead."""
+        """Why it is not let in; makes room for a gateway that is back before its old connection is known to be dead."""
         there = self._followers.get(name)
         if there is None:
             return "there is no room for another gateway" if len(self._followers) >= MAX_FOLLOWERS else ""
