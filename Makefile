@@ -10,7 +10,7 @@ export PYTHON VENV
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-matrix test-eras test-kubectl conformance-mcp lint format bench docs prove dist clean
+.PHONY: help up demo test test-matrix test-eras test-kubectl conformance-mcp lint format bench docs prove compiled test-compiled dist clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -69,10 +69,18 @@ prove: ## tests, lint, fuzzing, stalled callers and kills by the thousand, then 
 	@$(BIN)/python -m tests.proofs.run --save
 	@$(MAKE) --no-print-directory bench ARGS="--check --save $(ARGS)"
 
+compiled: ## build the package with its hot path compiled, into .compiled/ (needs a C compiler)
+	@scripts/venv.sh dev
+	@scripts/compiled.sh
+
+test-compiled: ## the same, then the end-to-end and property tests on it
+	@scripts/venv.sh dev
+	@scripts/compiled.sh test
+
 dist: ## build the wheel and the container, and check that they install and start
 	@scripts/venv.sh run
 	@scripts/dist.sh
 
 clean: ## remove everything that was made here, environments included
-	rm -rf .venv .bench dist build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .bench .compiled dist build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -51,12 +51,12 @@ class Rig:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def render(self, name: str, **values: object) -> Path:
-        """A file of conf/ with its @WORDS@ filled in, in the rig's folder."""
+    def render(self, name: str, to: str = "", **values: object) -> Path:
+        """A file of conf/ with its @WORDS@ filled in, in the rig's folder, perhaps under another name."""
         text = (CONF / name).read_text()
         for word, value in {"UPSTREAM": self.upstream, "FOLDER": self.folder, "KEY": KEY, **values}.items():
             text = text.replace(f"@{word}@", str(value))
-        return self.write(name, text)
+        return self.write(to or name, text)
 
     def write(self, name: str, text: str | bytes) -> Path:
         """A file of the rig's folder."""
@@ -92,18 +92,27 @@ class Rig:
 PYTHON = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"}
 
 
+COMPILED = ROOT / ".compiled"
+"""Where `make compiled` puts the package."""
+
+
 def heddle(rig: Rig, config: Callable[[int, int], str] | None = None, key: str = KEY, model: str = "gpt-4o-mini",
-           name: str = "heddle") -> Running:  # fmt: skip
+           name: str = "heddle", package: Path = ROOT / "src") -> Running:  # fmt: skip
     """Ours, one worker. `config` writes another configuration than conf/heddle.yaml from (port, admin port)."""
     port, admin = free_port(), free_port()
     if config is None:
-        path = rig.render("heddle.yaml", PORT=port, ADMIN=admin, OTLP=free_port())
+        path = rig.render("heddle.yaml", f"{name}.yaml", PORT=port, ADMIN=admin, OTLP=free_port())
     else:
         path = rig.write(f"{name}.yaml", config(port, admin))
     state = rig.folder / f"{name}-state"
     command = [sys.executable, "-m", "heddle", "gateway", "-f", str(path), "--workers", "1", "--state", str(state)]
-    process = rig.start(name, command, env=PYTHON)
+    process = rig.start(name, command, env=PYTHON | {"PYTHONPATH": f"{package}{os.pathsep}{ROOT}"})
     return Running(name, port, process, wait_ready(process, port, model, key), admin, path)
+
+
+def compiled(rig: Rig) -> Running:
+    """Ours, its hot path compiled (ADR 9)."""
+    return heddle(rig, name="heddle-compiled", package=COMPILED)
 
 
 def bare(rig: Rig) -> Running:
@@ -144,6 +153,7 @@ def litellm(rig: Rig) -> Running:
 
 GATEWAYS: dict[str, Callable[[Rig], Running]] = {
     "heddle": heddle,
+    "heddle-compiled": compiled,
     "bare": bare,
     "nginx": nginx,
     "envoy": envoy,
@@ -155,6 +165,7 @@ def available(wanted: list[str]) -> list[str]:
     """Those of the wanted gateways that are installed here, in the order of GATEWAYS."""
     here = {
         "heddle": (ROOT / "src/heddle/cli/main.py").exists(),
+        "heddle-compiled": (COMPILED / "heddle").exists(),
         "nginx": Path(NGINX).exists(),
         "envoy": (HOME / "envoy/bin/python").exists(),
         "litellm": (HOME / "litellm/bin/litellm").exists(),

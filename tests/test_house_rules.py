@@ -33,7 +33,7 @@ WIDE_FUNCTIONS: dict[str, str] = {}
 PLUGIN_PACKAGES = {"policies": "policies", "providers": "providers", "drivers.sinks": "sinks"}
 """package under heddle -> its group in plugins."""
 
-MAKE_TARGETS = {"up", "test", "test-matrix", "test-kubectl", "lint", "bench", "docs", "prove", "dist", "clean", "help"}
+MAKE_TARGETS = {"up", "test", "test-matrix", "test-kubectl", "lint", "bench", "docs", "prove", "compiled", "test-compiled", "dist", "clean", "help"}
 
 # In two pieces, so that this file obeys its own rule.
 REGISTRY_HOSTS = [

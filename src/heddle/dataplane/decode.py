@@ -1,6 +1,7 @@
 """From bytes to a call: reads the body, within bounds, and lets the route's codec make a ModelCall of it."""
 
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 from heddle.dataplane.admission import check_form, check_json
 from heddle.model.call import ModelCall
@@ -23,7 +24,7 @@ class Decode:
 
     __slots__ = ("_choose", "_decode", "_form", "_models")
 
-    phase = Phase.DECODE
+    phase: ClassVar[Phase] = Phase.DECODE
 
     def __init__(self, decoder: Decoder, models: ModelTable, choose: Choose, form: bool = False) -> None:
         self._choose = choose

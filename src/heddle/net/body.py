@@ -10,8 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from heddle.net.eager import Waiter
 from heddle.net.errors import BodyTooLarge
+from heddle.net.waiter import Waiter
 
 HIGH_WATER_BYTES = 64 * 1024
 

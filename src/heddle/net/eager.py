@@ -15,39 +15,12 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from heddle.net.waiter import Waiter
+
 _log = logging.getLogger("heddle.net")
 
 _enter: Callable[[asyncio.AbstractEventLoop, Any], None] = asyncio.tasks._enter_task
 _leave: Callable[[asyncio.AbstractEventLoop, Any], None] = asyncio.tasks._leave_task
-
-
-class Waiter(asyncio.Future[Any]):
-    """A future whose completion resumes an `EagerTask` at once; to any other task it is an ordinary future."""
-
-    eager: "EagerTask | None" = None
-
-    def complete(self, value: Any = None) -> None:
-        """Set the result, unless it was cancelled, and run who waits for it."""
-        if self.done():
-            return
-        self.set_result(value)
-        eager = self.eager
-        if eager is not None:
-            self.eager = None
-            eager.resume(None)
-
-    def complete_later(self, value: Any = None, error: BaseException | None = None) -> None:
-        """Likewise, but run who waits in the loop's next turn: for whoever is not finished with its own state."""
-        if self.done():
-            return
-        if error is None:
-            self.set_result(value)
-        else:
-            self.set_exception(error)
-        eager = self.eager
-        if eager is not None:
-            self.eager = None
-            self.get_loop().call_soon(eager.resume, None)
 
 
 class EagerTask:

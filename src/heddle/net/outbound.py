@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.body import Body
-from heddle.net.eager import Waiter
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.framing import BodyFraming
 from heddle.net.head import ResponseHeadReader
 from heddle.net.upstream import Inbound, OutboundRequest
+from heddle.net.waiter import Waiter
 from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
 from heddle.wire.http1 import MAX_HEAD_BYTES, UNTIL_CLOSE, ProtocolError
 from heddle.wire.http1_heads import encode_request_head

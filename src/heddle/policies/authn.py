@@ -12,7 +12,7 @@ the wording; google-genai 3.4 (`x-goog-api-key`); boto3 1.44 (`AWS_BEARER_TOKEN_
 import importlib
 from collections.abc import Awaitable
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from heddle.identity.errors import NamespaceError, TokenError, UnavailableError
 from heddle.identity.keys import KeyTable, key_table, virtual_principal
@@ -151,7 +151,7 @@ class Authentication:
 
     __slots__ = ("_anonymous", "_audit", "_keys", "_metrics", "_now", "_open", "_ring", "_table", "_tokens")
 
-    phase = Phase.AUTHENTICATE
+    phase: ClassVar[Phase] = Phase.AUTHENTICATE
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ Costs do not grow with the number of policies.
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from heddle.identity.context import CALLER, request_values
 from heddle.identity.judge_mcp import McpDecision, McpJudge
@@ -105,7 +105,7 @@ class Authorization:
 
     __slots__ = ("_audits", "_cache", "_calls", "_counters", "_levels", "_now", "_read", "_shape", "_tools")
 
-    phase = Phase.AUTHORIZE
+    phase: ClassVar[Phase] = Phase.AUTHORIZE
 
     def __init__(self, levels: dict[str, Level], calls: McpJudge, tools: Tools) -> None:
         self._levels = levels

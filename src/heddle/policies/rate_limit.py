@@ -21,6 +21,7 @@ they are only used where no bound is known or where the configuration asks for t
 
 from collections.abc import Awaitable
 from functools import partial
+from typing import ClassVar
 
 from heddle.drivers.counters import CountersFullError, Refusal, Reservation
 from heddle.model.call import ModelCall
@@ -46,7 +47,7 @@ _UNCHARGED = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reas
 class RateLimit:
     """All limits of a snapshot, as one policy."""
 
-    phase = Phase.LIMIT
+    phase: ClassVar[Phase] = Phase.LIMIT
 
     def __init__(self, snapshot: Snapshot, tools: Tools) -> None:
         self._counters = tools.counters

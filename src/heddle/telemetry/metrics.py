@@ -106,11 +106,14 @@ _Child = TypeVar("_Child", Counter, Gauge, Histogram)
 class Metrics:
     """The numbers of one process. Metrics are bound once for each label set and then only added to."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         """Go on with the file at `path`, or make it. Raises OSError when the disk is full or the file cannot be made.
 
-        Only one process may have it open; one that cannot be read is begun anew.
+        Only one process may have it open; one that cannot be read is begun anew. None is `in_memory`.
         """
+        if path is None:
+            self._open(mmap.mmap(-1, FILE_BYTES))
+            return
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if os.fstat(fd).st_size != FILE_BYTES:
@@ -125,9 +128,7 @@ class Metrics:
     @classmethod
     def in_memory(cls) -> "Metrics":
         """One that no other process sees, for tests and one-off commands."""
-        self = cls.__new__(cls)
-        self._open(mmap.mmap(-1, FILE_BYTES))
-        return self
+        return cls(None)
 
     def _open(self, buffer: mmap.mmap) -> None:
         self._buffer = buffer

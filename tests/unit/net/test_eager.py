@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from heddle.net.eager import EagerTask, Waiter
+from heddle.net.eager import EagerTask
+from heddle.net.waiter import Waiter
 
 
 def run(coroutine):

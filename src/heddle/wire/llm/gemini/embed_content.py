@@ -15,7 +15,7 @@ from heddle.wire.llm.gemini.codec import STREAM_TYPE, rewrite
 from heddle.wire.llm.gemini.embeddings import SINGLE, decode_request, open_stream, used
 from heddle.wire.llm.gemini.errors import encode_error, encode_error_event, error_fields
 
-DIALECT = SINGLE
+DIALECT: str = SINGLE
 
 __all__ = [
     "DIALECT",
