@@ -18,12 +18,30 @@ ROOT = Path(__file__).parent
 COMPILED = {
     "backends": ("attempts", "llm", "relay", "sending"),
     "dataplane": ("admission", "bookkeeping", "decode", "gateway", "recording", "routes"),
-    "drivers/counters": ("shared", "table"),
-    "net": ("client", "eager", "framing", "head", "outbound", "outbox", "pool", "replying", "serving"),
+    "drivers/counters": ("shared", "table", "tally"),
+    "model": ("model_call",),
+    "net": (
+        "body",
+        "client",
+        "eager",
+        "framing",
+        "head",
+        "message",
+        "outbound",
+        "outbox",
+        "pool",
+        "replying",
+        "serving",
+        "origin",
+        "server",
+        "upstream",
+    ),
     "pipeline": ("exchange",),
     "policies": ("authn", "authz", "rate_limit"),
-    "telemetry": ("calls", "cost", "metrics", "spool"),
+    "telemetry": ("calls", "cost", "lines", "metrics", "spool", "trace"),
+    "traffic": ("estimate", "limits"),
     "wire": ("chunked", "http1", "http1_heads", "json", "sse"),
+    "wire/llm": ("openai_chat", "openai_usage"),
 }
 
 
@@ -47,7 +65,7 @@ def compile_hot_path() -> None:
     files = [f"src/heddle/{folder}/{name}.py" for folder, names in COMPILED.items() for name in names]
     setup(
         setup_requires=["mypy>=2", "types-PyYAML", *needed],
-        ext_modules=mypycify(["--config-file", "pyproject.toml", *files], opt_level="2", debug_level="0",
+        ext_modules=mypycify(["--config-file", "pyproject.toml", *files], opt_level="3", debug_level="0",
                              group_name="heddle"),
     )  # fmt: skip
 

@@ -7,9 +7,7 @@ seen says so in a form that tells whether another target may do better.
 """
 
 from collections.abc import Awaitable
-from typing import NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from heddle.backends import replay
 from heddle.backends.kinds import fits_stream, told_type
@@ -40,12 +38,12 @@ from heddle.wire.llm.codecs import (
     VENDORS,
 )
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Largest answer that is not streamed."""
-MAX_FAILURE_BYTES = 64 * 1024
+MAX_FAILURE_BYTES: Final = 64 * 1024
 """Largest error body that is read."""
 
-_JSON = (b"content-type", b"application/json")
+_JSON: Final = (b"content-type", b"application/json")
 
 
 class Beside(NamedTuple):
@@ -164,7 +162,12 @@ class Attempt:
             if call.stream:
                 self._check_stream(answer, codec)
                 return await self._stream(answer, codec.open_stream(hide_usage), generating)
-            return await self._whole(answer)
+            self._exchange.first_byte_s = self._clock.monotonic()
+            # As `_read_whole`, without another coroutine: the way of nearly every answer.
+            data = answer.body.whole(MAX_ANSWER_BYTES)
+            if data is None or field(answer, b"content-encoding"):
+                data = await _read(answer, data, MAX_ANSWER_BYTES)
+            return self._whole(answer, data)
         except NetError as exc:
             answer.close()
             return self._given_up(self._broken(exc))
@@ -181,7 +184,7 @@ class Attempt:
         keeper = self._proofs.keeper(self._exchange.principal) if unproven else None
         translation = Translation(DIALECTS[call.dialect], VENDORS[sender.speaks], keeper)
         body = await self._rewritten(translation, unproven)
-        sent = msgspec.structs.replace(call, dialect=sender.speaks, operation="chat")
+        sent = call.copy(dialect=sender.speaks, operation="chat")
         if sender.adapting is not None:
             body, dropped = sender.adapting.adapt(body, sent, True)
             translation.note(dropped)
@@ -233,7 +236,7 @@ class Attempt:
         except ProtocolError as exc:
             error = CallError(Reason.BAD_REQUEST, exc.detail, param=exc.param)
             raise AttemptError(error=error, kind="content") from exc
-        sent = msgspec.structs.replace(call, dialect=vendor_name)
+        sent = call.copy(dialect=vendor_name)
         if sender.adapting is not None:
             body, dropped = sender.adapting.adapt(body, sent, True)
             notes.dropped += dropped
@@ -271,16 +274,11 @@ class Attempt:
     def _broken(self, error: NetError) -> AttemptError:
         return AttemptError(error=upstream_error(error, self._call.provider, self._exchange))
 
-    async def _whole(self, answer: Answer) -> Reply:
-        exchange, call = self._exchange, self._call
-        exchange.first_byte_s = self._clock.monotonic()
-        # As `_read_whole`, without another coroutine: the way of nearly every answer.
-        data = answer.body.whole(MAX_ANSWER_BYTES)
-        if data is None or field(answer, b"content-encoding"):
-            data = await _read(answer, data, MAX_ANSWER_BYTES)
+    def _whole(self, answer: Answer, data: bytes) -> Reply:
+        call = self._call
         try:
             kind = told_type(field(answer, b"content-type")) if call.accepts else b"application/json"
-            exchange.usage = self._codec.read_usage(data, len(call.body))
+            self._exchange.usage = self._codec.read_usage(data, len(call.body))
         except ProtocolError as exc:
             raise self._unreadable() from exc
         return Reply(200, [(b"content-type", kind), *self._sender.answer_headers(answer.headers)], data)

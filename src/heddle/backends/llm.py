@@ -14,9 +14,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Mapping
 from random import Random
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from heddle.backends.attempts import Attempt, AttemptError, Beside, final
 from heddle.backends.media import MediaFetcher
@@ -32,18 +30,18 @@ from heddle.pipeline.exchange import Exchange
 from heddle.traffic.health import MAX_COOLDOWN_S, RetryBudget
 from heddle.traffic.targets import Chooser
 
-MAX_PAUSE_S = 10.0
+MAX_PAUSE_S: Final = 10.0
 """A target that asks to be left alone for longer is not waited for: the caller is told, and can do better."""
-FIRST_PAUSE_S = 0.25
+FIRST_PAUSE_S: Final = 0.25
 """Before the second attempt at a target that did not say how long to wait; doubled for each further one."""
-NO_MEDIA = MediaSpec()
-QUOTA_COOLDOWN_S = 300.0
+NO_MEDIA: Final = MediaSpec()
+QUOTA_COOLDOWN_S: Final = 300.0
 """Money does not come back in seconds."""
 
-_PATIENCE = (b"x-heddle-timeout-s", b"x-stainless-timeout", b"x-stainless-read-timeout", b"x-server-timeout")
+_PATIENCE: Final = (b"x-heddle-timeout-s", b"x-stainless-timeout", b"x-stainless-read-timeout", b"x-server-timeout")
 """Fields in which callers say for how many seconds they wait: ours; OpenAI's and Anthropic's SDKs; Google's."""
 
-_LEADS_ON = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
+_LEADS_ON: Final = frozenset((401, 402, 403, 404, 408, 409, 425, 429))
 """Statuses below 500 with which another target may do better; whether by the caller's fault, `kind` knows."""
 
 
@@ -113,7 +111,7 @@ class LlmBackend:
         exchange.upstream_s = exchange.first_byte_s = 0.0
         exchange.usage = None
         # Each attempt has a call of its own, so that what a stream of one still holds cannot change under it.
-        own = msgspec.structs.replace(call)
+        own = call.copy()
         sender = self._senders[target.provider]
         attempt = Attempt(exchange, own, sender, self._clock, self._beside)
         if not (call.stream and target.first_token_s and more):

@@ -8,6 +8,7 @@ once (an estimate when the provider never said) and the upstream connection is g
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
 
 from heddle.backends.sending import Answer, upstream_error
 from heddle.backends.translated import TranslatedStream
@@ -18,11 +19,11 @@ from heddle.pipeline.errors import CallError, Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.wire.llm.codec import Codec, Stream
 
-_log = logging.getLogger("heddle.backends")
+_log: Final = logging.getLogger("heddle.backends")
 
-DRAIN_S = 0.25
+DRAIN_S: Final = 0.25
 """How long the end of the HTTP message may come after the stream's own end, before the connection is closed."""
-MAX_HELD_BYTES = 1024 * 1024
+MAX_HELD_BYTES: Final = 1024 * 1024
 """Of a stream that says much and generates nothing: what follows is sent as it comes."""
 
 

@@ -110,6 +110,8 @@ class HttpSender:
         "_origin",
         "_propagation",
         "_provider",
+        "_seen",
+        "_shown",
         "_signing",
         "adapting",
         "dialects",
@@ -129,6 +131,9 @@ class HttpSender:
         self._now = tools.clock.now
         self._provider = provider
         self._from_caller = tuple(provider.from_caller)
+        self._seen: Fields = _NONE
+        """The fields of the last answer, which those with the same head share, and what of them is shown."""
+        self._shown: Fields = _NONE
         self._lines: dict[bool, bytes] = {}
         """The provider's own fields, written once: for plain calls and for streams."""
         self._client = tools.client
@@ -186,7 +191,9 @@ class HttpSender:
 
     def answer_headers(self, headers: Fields) -> Fields:
         """The provider's allow-list."""
-        return self._provider.answer_headers(headers)
+        if headers is not self._seen:
+            self._seen, self._shown = headers, self._provider.answer_headers(headers)
+        return self._shown
 
     def read_failure(self, status: int, headers: Fields, body: bytes | None) -> Failure:
         """The provider's reading of it."""

@@ -22,7 +22,8 @@ from heddle.drivers.ledger.report import Report
 from heddle.model.formats import complaint, timestamp_s
 from heddle.model.snapshot import Snapshot
 from heddle.model.snapshot_budgets import BudgetSpec
-from heddle.telemetry.records import AuditRecord, timestamp
+from heddle.telemetry.lines import timestamp
+from heddle.telemetry.records import AuditRecord
 from heddle.traffic.balances import Balance, balances, earliest, top_up
 
 SYNC_S = 1.0

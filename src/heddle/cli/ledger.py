@@ -14,7 +14,7 @@ from heddle.drivers.ledger.chain import SEAL_BYTES, Seal
 from heddle.drivers.ledger.heads import Head, read_heads
 from heddle.drivers.ledger.verify import Verdict
 from heddle.drivers.ledger.verify import verify as verify_ledger
-from heddle.telemetry.records import timestamp
+from heddle.telemetry.lines import timestamp
 
 KEY_VARIABLE = "HEDDLE_LEDGER_KEY"
 

@@ -22,7 +22,7 @@ from heddle.model.formats import complaint, duration_s
 from heddle.model.snapshot import ApiKeyAuthn, Snapshot
 from heddle.model.snapshot_budgets import BudgetSpec
 from heddle.model.virtual_keys import KeyRefusedError, UnknownKeyError, VirtualKey, accepts_virtual_keys
-from heddle.telemetry.records import timestamp
+from heddle.telemetry.lines import timestamp
 
 PREFIX = "sk-hd-"
 _SECRET_BYTES = 32

@@ -30,7 +30,8 @@ from heddle.drivers.approvals import Approvals, ApprovalsError, Pending, Unknown
 from heddle.net.errors import BodyError
 from heddle.net.message import Headers, Reply, Request
 from heddle.pipeline.errors import CallError, Reason
-from heddle.telemetry.records import AuditRecord, timestamp
+from heddle.telemetry.lines import timestamp
+from heddle.telemetry.records import AuditRecord
 
 PATH = "/tools"
 MAX_BODY_BYTES = 64 * 1024

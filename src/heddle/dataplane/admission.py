@@ -7,6 +7,7 @@ request can do. On other addresses the same checks hold as far as they are confi
 *Source:* RFC 9110 section 7.2 (Host), WHATWG Fetch section 3.2 (Origin, CORS-safelisted content types).
 """
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from heddle.model.snapshot import ListenerSpec
@@ -14,7 +15,7 @@ from heddle.net.address import is_loopback
 from heddle.net.message import Headers, Reply, Request
 from heddle.pipeline.errors import CallError, Reason
 
-_PREFLIGHT_AGE_S = b"600"
+_PREFLIGHT_AGE_S: Final = b"600"
 
 
 class Admission:

@@ -6,6 +6,7 @@ bytes leave the process.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from heddle.drivers.ledger import NANO, Entry, LedgerError, keys
 from heddle.model.call import ModelCall, Usage
@@ -15,7 +16,7 @@ from heddle.pipeline.assembly import Tools
 from heddle.pipeline.exchange import Exchange
 from heddle.traffic.spending import session_of
 
-_MAX_NAME_CHARS = 256
+_MAX_NAME_CHARS: Final = 256
 
 
 def open_ledger(spec: LedgerSpec, tools: Tools) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import msgspec
-
 from heddle.identity.context import CALLER, REQUEST
 from heddle.identity.errors import EvaluationError
 from heddle.model.call import ModelCall, Target
@@ -120,5 +118,5 @@ class Choice:
         call.provider, call.upstream_model = first.provider, first.model
 
     def _permits(self, exchange: Exchange, call: ModelCall, target: Target) -> bool:
-        candidate = msgspec.structs.replace(call, provider=target.provider, upstream_model=target.model)
+        candidate = call.copy(provider=target.provider, upstream_model=target.model)
         return all(judge.allows(exchange, candidate) for judge in self._judges)

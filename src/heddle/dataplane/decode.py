@@ -1,7 +1,7 @@
 """From bytes to a call: reads the body, within bounds, and lets the route's codec make a ModelCall of it."""
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from heddle.dataplane.admission import check_form, check_json
 from heddle.model.call import ModelCall
@@ -83,7 +83,7 @@ def bad_request(error: ProtocolError) -> CallError:
     return CallError(reason, error.detail, param=error.param)
 
 
-_BY_STATUS = {408: Reason.TIMEOUT_READING, 413: Reason.TOO_LARGE, 415: Reason.UNSUPPORTED_MEDIA}
+_BY_STATUS: Final = {408: Reason.TIMEOUT_READING, 413: Reason.TOO_LARGE, 415: Reason.UNSUPPORTED_MEDIA}
 
 
 async def read_body(request: Request, body: bytes | None, max_bytes: int) -> bytes:

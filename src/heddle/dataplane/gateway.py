@@ -7,7 +7,7 @@ with, so a reload changes nothing under a call's feet.
 import asyncio
 import importlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle.dataplane.admission import Admission
 from heddle.dataplane.answer import answer
@@ -27,9 +27,9 @@ from heddle.telemetry.trace import FIELDS, distrust, extract, fresh
 if TYPE_CHECKING:
     from heddle.dataplane.mcp.routes import McpRouter
 
-_log = logging.getLogger("heddle.gateway")
+_log: Final = logging.getLogger("heddle.gateway")
 
-_UNEXPECTED = "The gateway failed to handle this call."
+_UNEXPECTED: Final = "The gateway failed to handle this call."
 
 
 class Runtime:

@@ -9,6 +9,7 @@ access record, both made for the first of them; what is kept is bounded.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Final
 
 from heddle.dataplane.bookkeeping import bookkeeper
 from heddle.dataplane.listening import Listening, heard_of, marks
@@ -22,19 +23,20 @@ from heddle.pipeline.errors import Reason
 from heddle.pipeline.exchange import Exchange
 from heddle.telemetry.calls import CallKind, CallSeries, McpSeries, SessionSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
+from heddle.telemetry.lines import access_line, timestamp
 from heddle.telemetry.metrics import TenantLabels
-from heddle.telemetry.records import MAX_BODY_CHARS, AccessFacts, AccessRecord, access_line, access_tail, timestamp
+from heddle.telemetry.records import MAX_BODY_CHARS, AccessFacts, AccessRecord, access_tail
 from heddle.telemetry.spans import finished
 from heddle.telemetry.spool import Spool
 
-_log = logging.getLogger("heddle.gateway")
+_log: Final = logging.getLogger("heddle.gateway")
 
-MAX_KINDS = 16_384
+MAX_KINDS: Final = 16_384
 """Kinds of calls remembered, then all are dropped: callers choose names under a pattern, so there must be a bound."""
-MAX_KEPT_CHARS = 96
+MAX_KEPT_CHARS: Final = 96
 """Longest model name of a kind that is remembered: a configured name is shorter, and a caller's costs memory."""
-_NOTHING = Usage()
-_REFUSED_WORDS = frozenset((Reason.GUARDED, Reason.GUARD_UNAVAILABLE))
+_NOTHING: Final = Usage()
+_REFUSED_WORDS: Final = frozenset((Reason.GUARDED, Reason.GUARD_UNAVAILABLE))
 
 _Ended = tuple[Exchange, int, int, bytes | Listening, float]
 """A call, the status and bytes of its answer, the answer, and the monotonic second at which it was complete."""
@@ -75,6 +77,8 @@ class Recorder:
         self._vendors = {spec.name: spec.type for spec in snapshot.providers}
         self._kinds: dict[tuple[object, ...], _Kind] = {}
         self._series: dict[tuple[object, ...], CallSeries] = {}
+        self._waiting: list[CallSeries] = []
+        """Those with something to write."""
         self._usages: dict[tuple[str, str, str], UsageSeries] = {}
         self._access = snapshot.observability.logging.enabled and bool(snapshot.observability.logging.sinks)
         self._traced = snapshot.observability.tracing.enabled and bool(snapshot.observability.tracing.endpoint)
@@ -113,6 +117,9 @@ class Recorder:
                 self._write_down(*end)
             except Exception:
                 _log.exception("a call could not be recorded")
+        waiting = self._waiting
+        while waiting:
+            waiting.pop().flush()
 
     def _write_down(
         self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening, ended_s: float
@@ -234,7 +241,7 @@ class Recorder:
         kind = CallKind(exchange.listener.name, exchange.operation, model, provider, status, why)
         series = self._series.get(kind)
         if series is None:
-            series = self._series[kind] = CallSeries(self._metrics, kind)
+            series = self._series[kind] = CallSeries(self._metrics, kind, self._waiting)
         return series
 
     def _bind_usage(self, kind: _Kind, exchange: Exchange) -> UsageSeries:

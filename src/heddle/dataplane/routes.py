@@ -6,7 +6,7 @@ prefix; which one is meant stands after the last `:` or `/`.
 *Source:* the API references of OpenAI, Anthropic, Gemini and Bedrock, 2026-11.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from heddle import plugins
 from heddle.backends.llm import LlmBackend
@@ -23,8 +23,8 @@ from heddle.pipeline.exchange import Handler, Phase, Policy, compile_route
 from heddle.traffic.models import ModelTable
 from heddle.wire.llm.codecs import CODECS, FORMS
 
-UNKNOWN = Route("unknown", {})
-_STRANGE = tuple(
+UNKNOWN: Final = Route("unknown", {})
+_STRANGE: Final = tuple(
     (prefix, Route("unknown", {}, dialect))
     for prefix, dialect in (
         ("/v1/messages/", "anthropic_messages"),
@@ -48,7 +48,7 @@ class Door(NamedTuple):
     suffix: str = ""
 
 
-DOORS = (
+DOORS: Final = (
     Door("openai_chat", "chat", "/v1/chat/completions"),
     Door("openai_responses", "chat", "/v1/responses"),
     Door("openai_responses_count", "count_tokens", "/v1/responses/input_tokens"),
@@ -152,7 +152,7 @@ def build_routes(snapshot: Snapshot, tools: Tools, policies: dict[str, Any] | No
     return Router(exact, below)
 
 
-_KNOWN = ", ".join(f"POST {door.path}" for door in DOORS if door.path)
+_KNOWN: Final = ", ".join(f"POST {door.path}" for door in DOORS if door.path)
 
 
 def error_dialect(route: Route, request: Request) -> str:

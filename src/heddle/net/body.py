@@ -6,16 +6,16 @@ stop reading its socket, and asked to go on when they were taken. It refuses a s
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
-
-import msgspec
+from typing import Final, Protocol
 
 from heddle.net.errors import BodyTooLarge
 from heddle.net.waiter import Waiter
 
-HIGH_WATER_BYTES = 64 * 1024
+HIGH_WATER_BYTES: Final = 64 * 1024
 
-_OPEN, _COMPLETE, _FAILED = range(3)
+_OPEN: Final = 0
+_COMPLETE: Final = 1
+_FAILED: Final = 2
 
 
 Sink = Callable[[bytes], "asyncio.Future[None] | None"]
@@ -38,22 +38,27 @@ class Source(Protocol):
         """Nobody will read the rest of `body`."""
 
 
-class Body(msgspec.Struct, eq=False):
+class Body:
     """One body, read by one task, as a whole (`read`) or piece by piece (`async for`)."""
 
-    _source: Source | None = None
-    """What it arrives on."""
-    _loop: asyncio.AbstractEventLoop | None = None
-    """Where its reader waits; the running one if it is not said, which takes a system call to find out."""
-    _pieces: list[bytes] = msgspec.field(default_factory=list)
-    _size: int = 0
-    _state: int = _OPEN
-    _paused: bool = False
-    _sink: Sink | None = None
-    _held: asyncio.Future[None] | None = None
-    _stopped: BaseException | None = None
-    _error: BaseException | None = None
-    _waiter: Waiter | None = None
+    __slots__ = (
+        "_error", "_held", "_loop", "_paused", "_pieces", "_sink", "_size", "_source", "_state", "_stopped", "_waiter",
+    )  # fmt: skip
+
+    def __init__(self, source: Source | None = None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """`loop` is where its reader waits; the running one if it is not said, which takes a system call to know."""
+        self._source = source
+        """What it arrives on."""
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._state = _OPEN
+        self._paused = False
+        self._sink: Sink | None = None
+        self._held: asyncio.Future[None] | None = None
+        self._stopped: BaseException | None = None
+        self._error: BaseException | None = None
+        self._waiter: Waiter | None = None
 
     def __repr__(self) -> str:
         return f"Body({self._size} bytes unread)"
@@ -61,7 +66,12 @@ class Body(msgspec.Struct, eq=False):
     @classmethod
     def of(cls, data: bytes) -> "Body":
         """A body that is already complete."""
-        return cls(None, None, [data] if data else [], len(data), _COMPLETE)
+        body = cls()
+        if data:
+            body._pieces.append(data)
+        body._size = len(data)
+        body._state = _COMPLETE
+        return body
 
     @property
     def complete(self) -> bool:

@@ -19,6 +19,7 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from heddle.model.snapshot import TimeoutSpec
@@ -34,9 +35,9 @@ from heddle.net.upstream import Inbound, OutboundRequest
 
 __all__ = ["Client", "Inbound", "Origin", "OutboundRequest"]
 
-SWEEP_PERIOD_S = 0.1
+SWEEP_PERIOD_S: Final = 0.1
 
-_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
+_IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"))
 
 
 _Made = tuple[str, bytes, str, int, str]

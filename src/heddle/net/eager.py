@@ -13,11 +13,11 @@ runs before `complete` returns.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from heddle.net.waiter import Waiter
 
-_log = logging.getLogger("heddle.net")
+_log: Final = logging.getLogger("heddle.net")
 
 _enter: Callable[[asyncio.AbstractEventLoop, Any], None] = asyncio.tasks._enter_task
 _leave: Callable[[asyncio.AbstractEventLoop, Any], None] = asyncio.tasks._leave_task

@@ -83,7 +83,7 @@ class RequestHeadReader:
 
 
 class ResponseHeadReader:
-    """Reads the heads of one upstream connection's answers."""
+    """Reads the heads of one upstream's answers, on whichever connection."""
 
     __slots__ = ("_fields", "_last", "_last_checked", "_last_method")
 

@@ -6,6 +6,7 @@
 import ssl
 from typing import NamedTuple
 
+from heddle.net.head import ResponseHeadReader
 from heddle.net.outbox import Outbox
 from heddle.net.pool import Pool
 
@@ -51,6 +52,7 @@ class Origin:
         "pool",
         "port",
         "proxy",
+        "reader",
         "scheme",
         "ssl_context",
         "target_prefix",
@@ -71,6 +73,8 @@ class Origin:
         """Name of the provider, for its metrics; empty for what is no provider."""
         self.users = 0
         """Who has it from `Client.origin` and has not discarded it."""
+        self.reader = ResponseHeadReader()
+        """Of all its connections: what they answer within a second mostly has the same head."""
         self.outbox = Outbox()
         """What goes out in this turn of the loop; all origins of a client share one."""
         authority = address.authority

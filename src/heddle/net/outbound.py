@@ -9,13 +9,12 @@ boundaries are in any doubt (early answer, surplus bytes, an abandoned body) is 
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle.model.snapshot import TimeoutSpec
 from heddle.net.body import Body
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.framing import BodyFraming
-from heddle.net.head import ResponseHeadReader
 from heddle.net.upstream import Inbound, OutboundRequest
 from heddle.net.waiter import Waiter
 from heddle.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
@@ -25,16 +24,19 @@ from heddle.wire.http1_heads import encode_request_head
 if TYPE_CHECKING:
     from heddle.net.origin import Origin
 
-_NEVER = math.inf
-_MAX_INTERIM_ANSWERS = 8
-_COPY_BYTES = 32 * 1024
+_NEVER: Final = math.inf
+_MAX_INTERIM_ANSWERS: Final = 8
+_COPY_BYTES: Final = 32 * 1024
 """Bodies from this size on are handed over as they are; copying shorter ones is cheaper than a second write."""
 
-_METHODS = {"POST": b"POST", "GET": b"GET"}
-_WITH_BODIES = frozenset((b"POST", b"PUT", b"PATCH"))
+_METHODS: Final = {"POST": b"POST", "GET": b"GET"}
+_WITH_BODIES: Final = frozenset((b"POST", b"PUT", b"PATCH"))
 """RFC 9110 8.6: their length is said also where there is nothing."""
 
-_IDLE, _HEAD, _BODY, _CLOSED = range(4)
+_IDLE: Final = 0
+_HEAD: Final = 1
+_BODY: Final = 2
+_CLOSED: Final = 3
 
 
 class OutboundConnection(asyncio.Protocol):
@@ -50,7 +52,7 @@ class OutboundConnection(asyncio.Protocol):
     def __init__(self, origin: "Origin") -> None:
         self._origin = origin
         self._loop = asyncio.get_running_loop()
-        self._reader = ResponseHeadReader()
+        self._reader = origin.reader
         self._state = _IDLE
         self._transport: Any = None
         self._waiter: Waiter | None = None

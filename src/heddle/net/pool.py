@@ -7,10 +7,11 @@ and expire), a new one while there is room, or the next to be given back, in the
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from heddle.net.outbound import OutboundConnection
 
-REUSE_WITHIN_S = 55.0
+REUSE_WITHIN_S: Final = 55.0
 """Longest rest of a pooled connection: a little less than the 60 s after which most servers close theirs."""
 
 

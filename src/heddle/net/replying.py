@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle.net.errors import PeerGone
 from heddle.net.message import Headers, Reply
@@ -21,7 +21,7 @@ from heddle.wire.http1_heads import encode_response_head, encode_response_start
 if TYPE_CHECKING:
     from heddle.net.server import HttpServer
 
-_SLICE_BYTES = 64 * 1024
+_SLICE_BYTES: Final = 64 * 1024
 """Whole bodies from this size on are written in slices of it: a transport copies what the socket does not take."""
 
 log = logging.getLogger("heddle.net")

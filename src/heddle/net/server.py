@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from typing import Final
 
 from heddle.model.snapshot import ListenerSpec
 from heddle.net.errors import BodyError, PeerGone
@@ -29,16 +30,16 @@ AnswerError = Callable[[int, str], Reply]
 
 log = logging.getLogger("heddle.net")
 
-SWEEP_PERIOD_S = 0.25
-UNIX_PEER = "unix"
+SWEEP_PERIOD_S: Final = 0.25
+UNIX_PEER: Final = "unix"
 """Address of every caller on a Unix socket: such a caller has none."""
 
-_ACCEPTS_PER_WAKE = 16
-_BACKLOG = 4096
-_ACCEPT_PAUSE_S = 0.1
-_EPISODE_S = 60.0
+_ACCEPTS_PER_WAKE: Final = 16
+_BACKLOG: Final = 4096
+_ACCEPT_PAUSE_S: Final = 0.1
+_EPISODE_S: Final = 60.0
 """Pauses are logged once in so long: whoever causes them must not fill the log too."""
-_UNSENT_BYTES = 128 * 1024
+_UNSENT_BYTES: Final = 128 * 1024
 
 
 class HttpServer:

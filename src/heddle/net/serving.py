@@ -11,7 +11,7 @@ through `wire.http1`, and words no refusal: `answer_error` does.
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle.net.body import Body
 from heddle.net.eager import EagerTask
@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("heddle.net")
 
-_AHEAD_BYTES = 16 * 1024
-_LINGER_BYTES = 256 * 1024
-_LINGER_S = 0.5
-_NEVER = math.inf
+_AHEAD_BYTES: Final = 16 * 1024
+_LINGER_BYTES: Final = 256 * 1024
+_LINGER_S: Final = 0.5
+_NEVER: Final = math.inf
 
-_HEAD, _BODY, _BUSY, _LINGER, _CLOSED = range(5)
+_HEAD: Final = 0
+_BODY: Final = 1
+_BUSY: Final = 2
+_LINGER: Final = 3
+_CLOSED: Final = 4
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ServerConnection(asyncio.Protocol):

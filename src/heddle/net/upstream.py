@@ -2,34 +2,41 @@
 
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from heddle.net.body import Body
 from heddle.net.message import Headers
 
 
-class OutboundRequest(msgspec.Struct, eq=False):
+class OutboundRequest:
     """A request to send."""
 
-    method: str
-    target: bytes
-    """Path and query."""
-    headers: Headers
-    """End-to-end fields only."""
-    body: bytes | AsyncIterator[bytes] = b""
-    lines: bytes = b""
-    """Further fields, from `wire.http1_heads.encode_request_fields`."""
+    __slots__ = ("body", "headers", "lines", "method", "target")
+
+    def __init__(
+        self, method: str, target: bytes, headers: Headers, body: bytes | AsyncIterator[bytes] = b"", lines: bytes = b""
+    ) -> None:
+        self.method = method
+        self.target = target
+        """Path and query."""
+        self.headers = headers
+        """End-to-end fields only."""
+        self.body = body
+        self.lines = lines
+        """Further fields, from `wire.http1_heads.encode_request_fields`."""
 
     def __repr__(self) -> str:
         return f"OutboundRequest({self.method})"
 
 
-class Inbound(msgspec.Struct, eq=False):
+class Inbound:
     """An upstream's answer: its head, and a body that may still be arriving. Read it all, or `close` it."""
 
-    status: int
-    headers: Headers
-    body: Body
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: Body) -> None:
+        self.status = status
+        self.headers = headers
+        """Shared by answers with the same head: must not be changed."""
+        self.body = body
 
     def __repr__(self) -> str:
         return f"Inbound({self.status})"

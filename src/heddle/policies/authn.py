@@ -12,7 +12,7 @@ the wording; google-genai 3.4 (`x-goog-api-key`); boto3 1.44 (`AWS_BEARER_TOKEN_
 import importlib
 from collections.abc import Awaitable
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from heddle.identity.errors import NamespaceError, TokenError, UnavailableError
 from heddle.identity.keys import KeyTable, key_table, virtual_principal
@@ -32,26 +32,26 @@ from heddle.telemetry.records import AuditRecord
 if TYPE_CHECKING:
     from heddle.identity.bearer import Tokens
 
-_MISSING = (
+_MISSING: Final = (
     "You didn't provide an API key. Send it in an Authorization header using Bearer auth "
     "(Authorization: Bearer YOUR_KEY), or as x-api-key or x-goog-api-key."
 )
-_WRONG = "Incorrect API key provided. It is not one that this gateway knows."
-_NOT_A_JWT = "The credential is not a JSON Web Token, and nothing else is accepted here."
-_EXPIRED = "The API key provided has expired."
-_DISABLED = "The API key provided is disabled."
-_IN_URL = (
+_WRONG: Final = "Incorrect API key provided. It is not one that this gateway knows."
+_NOT_A_JWT: Final = "The credential is not a JSON Web Token, and nothing else is accepted here."
+_EXPIRED: Final = "The API key provided has expired."
+_DISABLED: Final = "The API key provided is disabled."
+_IN_URL: Final = (
     "Keys are not accepted in the URL, where logs and histories keep them. Send it in a header instead: "
     "x-goog-api-key: YOUR_KEY, or Authorization: Bearer YOUR_KEY. If it was a real key, have it replaced."
 )
-_SCHEME = "The Authorization header must use the Bearer scheme: Authorization: Bearer YOUR_KEY."
-_AMBIGUOUS = "The request carries more than one credential; send exactly one."
+_SCHEME: Final = "The Authorization header must use the Bearer scheme: Authorization: Bearer YOUR_KEY."
+_AMBIGUOUS: Final = "The request carries more than one credential; send exactly one."
 
-_OTHER_FIELDS = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
-_FIELDS = _OTHER_FIELDS | {b"authorization"}
-_URL_PARAMETERS = ("key=", "access_token=")
+_OTHER_FIELDS: Final = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
+_FIELDS: Final = _OTHER_FIELDS | {b"authorization"}
+_URL_PARAMETERS: Final = ("key=", "access_token=")
 """How Google's API and RFC 6750 section 2.3 would take a credential in a URL."""
-_METHODS = {
+_METHODS: Final = {
     "missing": "none",
     "unknown_key": "api_key",
     "expired_key": "api_key",

@@ -12,7 +12,7 @@ Costs do not grow with the number of policies.
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from heddle.identity.context import CALLER, request_values
 from heddle.identity.judge_mcp import McpDecision, McpJudge
@@ -33,8 +33,8 @@ from heddle.telemetry.records import AuditRecord
 if TYPE_CHECKING:
     from heddle.identity.cel import Expression
 
-CACHE_ENTRIES = 16_384
-MAX_CACHED_NAME_CHARS = 256
+CACHE_ENTRIES: Final = 16_384
+MAX_CACHED_NAME_CHARS: Final = 256
 """Longer model names are judged each time, so that callers cannot fill the memory with them."""
 
 _CALL_SHAPE: dict[str, Callable[[ModelCall], Any]] = {

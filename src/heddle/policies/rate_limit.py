@@ -21,7 +21,7 @@ they are only used where no bound is known or where the configuration asks for t
 
 from collections.abc import Awaitable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from heddle.drivers.counters import CountersFullError, Refusal, Reservation
 from heddle.model.call import ModelCall
@@ -39,9 +39,9 @@ from heddle.traffic.estimate import Estimate
 from heddle.traffic.limits import RECENT, Bound, Plan, Recent, Told, refusal_text, retry_headers, whole_seconds
 from heddle.traffic.limits_mcp import COUNTED, McpLimits, counts_mcp, counts_models, key_values
 
-MAX_NAME_CHARS = 256
+MAX_NAME_CHARS: Final = 256
 """Limits on tools with longer names are looked up each time, so that callers cannot fill the memory with them."""
-_UNCHARGED = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reason.PROVIDER_UNCONFIGURED})
+_UNCHARGED: Final = frozenset({Reason.UPSTREAM_ERROR, Reason.UPSTREAM_UNREACHABLE, Reason.PROVIDER_UNCONFIGURED})
 
 
 class RateLimit:

@@ -25,14 +25,46 @@ class CallKind(NamedTuple):
     reason: str
 
 
-class CallSeries:
-    """The numbers of one kind of call."""
+class _Spread:
+    """A histogram of durations: what was observed since it was last written to where others read it."""
 
-    __slots__ = ("_bind_events", "_duration", "_events", "_first", "_numbers", "_requests", "_upstream")
+    __slots__ = ("_at", "_buckets", "_numbers", "_sum_s")
 
-    def __init__(self, metrics: Metrics, kind: CallKind) -> None:
-        listener, operation, model, provider, status, reason = kind
+    def __init__(self, metrics: Metrics, at: int) -> None:
         self._numbers = metrics.numbers
+        self._at = at
+        self._sum_s = 0.0
+        self._buckets = [0] * (len(DURATION_S) + 1)
+
+    def observe(self, value_s: float) -> None:
+        self._sum_s += value_s
+        self._buckets[bisect_left(DURATION_S, value_s)] += 1
+
+    def flush(self) -> None:
+        numbers, at, buckets = self._numbers, self._at, self._buckets
+        numbers[at] += self._sum_s
+        self._sum_s = 0.0
+        for index, count in enumerate(buckets):
+            if count:
+                numbers[at + 1 + index] += count
+                buckets[index] = 0
+
+
+class CallSeries:
+    """The numbers of one kind of call. They are gathered, and written when `flush` is called: of the calls that end in
+    one turn of the loop most are of one kind."""
+
+    __slots__ = (
+        "_bind_events", "_count", "_duration", "_events", "_events_at", "_first", "_numbers", "_requests", "_upstream",
+        "_waiting",
+    )  # fmt: skip
+
+    def __init__(self, metrics: Metrics, kind: CallKind, waiting: "list[CallSeries]") -> None:
+        """`waiting` gets this when there is something to write."""
+        listener, operation, model, provider, status, reason = kind
+        self._waiting = waiting
+        self._numbers = metrics.numbers
+        self._count = 0
         self._requests = metrics.counter(
             names.REQUESTS,
             listener=listener,
@@ -42,31 +74,39 @@ class CallSeries:
             status=str(status),
             reason=reason,
         ).at
-        duration = metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model)
-        self._duration = duration.at
-        self._upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider).at
-        self._first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider).at
-        self._events = 0
+        whole = metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model)
+        upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider)
+        first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider)
+        self._duration = _Spread(metrics, whole.at)
+        self._upstream = _Spread(metrics, upstream.at)
+        self._first = _Spread(metrics, first.at)
+        self._events = self._events_at = 0
         self._bind_events = partial(_events, metrics, model, provider)
 
     def count(self, duration_s: float, upstream_s: float, first_s: float, events: int = 0) -> None:
         """One call of that kind. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
-        numbers = self._numbers
-        numbers[self._requests] += 1.0
-        at = self._duration
-        numbers[at] += duration_s
-        numbers[at + 1 + bisect_left(DURATION_S, duration_s)] += 1.0
+        if not self._count:
+            self._waiting.append(self)
+        self._count += 1
+        self._duration.observe(duration_s)
         if upstream_s:
-            at = self._upstream
-            numbers[at] += upstream_s
-            numbers[at + 1 + bisect_left(DURATION_S, upstream_s)] += 1.0
+            self._upstream.observe(upstream_s)
         if first_s:
-            at = self._first
-            numbers[at] += first_s
-            numbers[at + 1 + bisect_left(DURATION_S, first_s)] += 1.0
-        if events:
-            self._events = self._events or self._bind_events()
-            numbers[self._events] += events
+            self._first.observe(first_s)
+        self._events += events
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        numbers = self._numbers
+        numbers[self._requests] += self._count
+        self._count = 0
+        self._duration.flush()
+        self._upstream.flush()
+        self._first.flush()
+        if self._events:
+            self._events_at = self._events_at or self._bind_events()
+            numbers[self._events_at] += self._events
+            self._events = 0
 
 
 def _events(metrics: Metrics, model: str, provider: str) -> int:

@@ -7,6 +7,7 @@ cost, which is not the same as a cost of zero.
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from heddle.model.call import Units, Usage
 from heddle.model.prices import ModelPrice, PriceClause, PriceTable, Rate
@@ -17,11 +18,11 @@ _Band = tuple[int, float, float, float, float, float]
 _Price = tuple[float, tuple[_Band, ...], dict[str, float]]
 """USD per call, then bands, highest threshold first, the last one of which holds from 0; then USD per other unit."""
 
-_MAX_CACHED = 16_384
+_MAX_CACHED: Final = 16_384
 """Above ten thousand configured models in use: looking a name up again and again costs fifteen times the call."""
-_MAX_NAME_CHARS = 256
-_NO_UNITS = Units()
-_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+_MAX_NAME_CHARS: Final = 256
+_NO_UNITS: Final = Units()
+_COMPACT_DATE: Final = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
 
 
 class Pricer:

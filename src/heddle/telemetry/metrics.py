@@ -13,7 +13,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from heddle.model.snapshot import ApiKeyAuthn, KubernetesAuthn, Snapshot
 from heddle.telemetry import names
@@ -23,10 +23,10 @@ from heddle.telemetry.series import USED_WORD, Series, decode, empty_header, enc
 
 __all__ = ["Counter", "Gauge", "Histogram", "Metrics", "TenantLabels", "render"]
 
-FILE_BYTES = 4 * 1024 * 1024
+FILE_BYTES: Final = 4 * 1024 * 1024
 """Some 20,000 series; only what is used occupies memory."""
-OTHER = "other"
-_SPARE_BYTES = 1024
+OTHER: Final = "other"
+_SPARE_BYTES: Final = 1024
 """At the end, never published: where a metric counts for which a full file has no room."""
 
 

@@ -6,7 +6,6 @@ the lines, `drivers.sinks` sends them.
 *Source:* RFC 8259 section 7 (string escapes); RFC 3339 section 5.6 (time); CWE-117.
 """
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -181,7 +180,6 @@ class _AuditLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 
 _encode = msgspec.json.Encoder().encode
-_MILLIS = tuple(f".{milli:03d}Z" for milli in range(1000))
 # Code points that JSON lets stand raw but that change what a reader sees: C1 controls (one is CSI), line separators
 # and bidirectional overrides.
 _UNSAFE_CODES = (*range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
@@ -190,28 +188,6 @@ _WHO = ("workload", "user", "tenant", "agent", "key_id", "source")
 _SUBJECTS = ("model", "upstream_model", "tool", "target_tool", "prompt", "resource")
 _CALLERS_FIELDS = ("method", "path", *_SUBJECTS, *_WHO)
 """What of an access record a caller chose, or a tool server, or whoever issued the caller's credential."""
-
-
-class _Second:
-    """The second that was formatted last: calls come thousands to the second."""
-
-    __slots__ = ("text", "unix")
-
-    def __init__(self) -> None:
-        self.unix = -1
-        self.text = ""
-
-
-_second = _Second()
-
-
-def timestamp(unix_s: float) -> str:
-    """RFC 3339 in UTC with milliseconds, e.g. `2026-11-21T08:00:00.125Z`."""
-    whole = int(unix_s)
-    if whole != _second.unix:
-        _second.text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        _second.unix = whole
-    return _second.text + _MILLIS[int((unix_s - whole) * 1000)]
 
 
 def clip(text: str, limit: int = MAX_TEXT_CHARS) -> str:
@@ -229,11 +205,6 @@ def access_tail(record: AccessRecord) -> bytes:
     """The end of every line that has the fields of `record` and facts of its own; encoded once per kind of call."""
     record.time = ""
     return encode_access(record).removeprefix(b'{"time":""')
-
-
-def access_line(facts: AccessFacts, tail: bytes) -> bytes:
-    """An access record as one JSON line with its newline, from its facts and the `access_tail` of its kind."""
-    return _encode(facts)[:-1] + tail
 
 
 def bound(record: AccessRecord) -> None:

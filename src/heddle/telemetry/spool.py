@@ -13,19 +13,21 @@ by the exporter's fdatasync, off the request path.
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from heddle.model.snapshot import LoggingSpec, ObservabilitySpec
-from heddle.telemetry.records import AccessRecord, AuditRecord, encode_access, encode_audit, timestamp
+from heddle.telemetry.lines import timestamp
+from heddle.telemetry.records import AccessRecord, AuditRecord, encode_access, encode_audit
 from heddle.telemetry.repeats import Repeats
 from heddle.telemetry.segments import LogFile, Segments
 from heddle.telemetry.spans import SpanRecord, encode_span
 
-MAX_BUFFERED_LINES = 128
+MAX_BUFFERED_LINES: Final = 128
 """Lines gathered before they are written without waiting for the timer."""
-MAX_HELD_AUDIT = 65_536
+MAX_HELD_AUDIT: Final = 65_536
 """Audit lines kept in memory while the disk refuses them, about 20 MB; beyond it they are counted as lost."""
 
-_RETRIED_LINES = 1000
+_RETRIED_LINES: Final = 1000
 
 
 def direct_file(logging: LoggingSpec) -> str:

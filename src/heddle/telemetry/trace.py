@@ -10,57 +10,67 @@ import os
 import random
 import re
 from collections.abc import Callable, Sequence
-
-import msgspec
+from typing import Final
 
 HeaderGetter = Callable[[bytes], bytes | None]
 """Lower-case field name -> value, or None: `Request.header`."""
 
-FIELDS = frozenset(
+FIELDS: Final = frozenset(
     b"traceparent tracestate b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-b3-flags".split()
 )
 """Fields that `inject` replaces; whoever forwards a caller's headers drops these first."""
 
-MAX_STATE_CHARS = 512
+MAX_STATE_CHARS: Final = 512
 
-_SPACE = float(1 << 64)
-_LOW = (1 << 64) - 1
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
-_B3 = re.compile(rb"([0-9a-fA-F]{32}|[0-9a-fA-F]{16})-([0-9a-fA-F]{16})(?:-([01d])(?:-[0-9a-fA-F]{16})?)?")
-_B3_TRACE = re.compile(rb"[0-9a-fA-F]{32}|[0-9a-fA-F]{16}")
-_B3_SPAN = re.compile(rb"[0-9a-fA-F]{16}")
-_B3_SAMPLED = {b"1": True, b"d": True, b"true": True, b"0": False, b"false": False}
+_SPACE: Final = float(1 << 64)
+_LOW: Final = (1 << 64) - 1
+_TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
+_B3: Final = re.compile(rb"([0-9a-fA-F]{32}|[0-9a-fA-F]{16})-([0-9a-fA-F]{16})(?:-([01d])(?:-[0-9a-fA-F]{16})?)?")
+_B3_TRACE: Final = re.compile(rb"[0-9a-fA-F]{32}|[0-9a-fA-F]{16}")
+_B3_SPAN: Final = re.compile(rb"[0-9a-fA-F]{16}")
+_B3_SAMPLED: Final = {b"1": True, b"d": True, b"true": True, b"0": False, b"false": False}
 # Section 3.3.1.3: key, or tenant@system; the value is printable ASCII without `,` and `=`, not ending in a space.
-_MEMBER = re.compile(
+_MEMBER: Final = re.compile(
     r"((?:[a-z][a-z0-9_*/-]{0,255})|(?:[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}))"
     r"=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 )
-_hex32, _hex16 = "%032x", "%016x"  # half the price of an f-string
-_NO_TRACE = b"0" * 32
-_NO_SPAN = b"0" * 16
+_hex48, _hex16 = "%048x", "%016x"  # half the price of an f-string
+_NO_TRACE: Final = b"0" * 32
+_NO_SPAN: Final = b"0" * 16
 
 # Ids are unique, not secret: a Mersenne twister seeded by the system costs a tenth of os.urandom per call.
-_random = random.Random()  # noqa: S311
-_bits = _random.getrandbits
+_random: Final = random.Random()  # noqa: S311
+_bits: Final = _random.getrandbits
 os.register_at_fork(after_in_child=_random.seed)
 
 
-class SpanContext(msgspec.Struct, gc=False, eq=False):
+class SpanContext:
     """The place of one call in a trace."""
 
-    trace_id: str
-    """32 lower-case hex digits."""
-    span_id: str
-    """This gateway's span: 16 lower-case hex digits."""
-    parent_id: str = ""
-    """The caller's span; empty for a root."""
-    sampled: bool = False
-    state: str = ""
-    """`tracestate` as received, at most 512 characters."""
-    wanted: bool | None = None
-    """The caller's own decision to record; None when it has none. It counts once it is known who the caller is."""
-    upstream_id: str = ""
-    """Id of the client span of the last upstream attempt: `inject` sets it on sampled calls."""
+    __slots__ = ("parent_id", "sampled", "span_id", "state", "trace_id", "upstream_id", "wanted")
+
+    def __init__(
+        self,
+        trace_id: str,
+        span_id: str,
+        parent_id: str = "",
+        sampled: bool = False,
+        state: str = "",
+        wanted: bool | None = None,
+    ) -> None:
+        self.trace_id = trace_id
+        """32 lower-case hex digits."""
+        self.span_id = span_id
+        """This gateway's span: 16 lower-case hex digits."""
+        self.parent_id = parent_id
+        """The caller's span; empty for a root."""
+        self.sampled = sampled
+        self.state = state
+        """`tracestate` as received, at most 512 characters."""
+        self.wanted = wanted
+        """The caller's own decision to record; None when it has none. It counts once it is known who the caller is."""
+        self.upstream_id = ""
+        """Id of the client span of the last upstream attempt: `inject` sets it on sampled calls."""
 
     def __repr__(self) -> str:
         return f"SpanContext({self.trace_id}-{self.span_id}, sampled={self.sampled})"
@@ -68,9 +78,10 @@ class SpanContext(msgspec.Struct, gc=False, eq=False):
 
 def fresh(ratio: float = 1.0) -> SpanContext:
     """A new root; `ratio` is the share of traces that are recorded, decided by the trace id."""
-    number = _bits(128)
+    number = _bits(192)
+    digits = _hex48 % number
     # An id of all zeros is invalid, and would come once in 2^64 spans.
-    return SpanContext(_hex32 % number, _hex16 % _bits(64), "", (number & _LOW) < ratio * _SPACE)
+    return SpanContext(digits[16:], digits[:16], "", (number & _LOW) < ratio * _SPACE)
 
 
 def extract(
@@ -103,7 +114,8 @@ def extract(
 
 def beside(context: SpanContext) -> SpanContext:
     """The place of another call that came with the same caller's span: of several messages in one request."""
-    return msgspec.structs.replace(context, span_id=_hex16 % _bits(64), upstream_id="")
+    at = context
+    return SpanContext(at.trace_id, _hex16 % _bits(64), at.parent_id, at.sampled, at.state, at.wanted)
 
 
 def distrust(context: SpanContext, ratio: float) -> None:

@@ -5,9 +5,11 @@ callers of the same model, so they are used only where no bound is known or wher
 *Source:* RFC 6298, "Computing TCP's Retransmission Timer".
 """
 
+from typing import Final
+
 from heddle.model.call import Usage
 
-FIRST_OUTPUT_TOKENS = 512.0
+FIRST_OUTPUT_TOKENS: Final = 512.0
 """Of one choice, for a model that nobody has called yet."""
 
 

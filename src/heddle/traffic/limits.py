@@ -7,7 +7,7 @@ the driver's; which limits apply to a call is the policy's.
 """
 
 from math import ceil
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from heddle.drivers.counters import Charge, Refusal, Tally
 from heddle.model.call import ModelCall
@@ -18,7 +18,7 @@ from heddle.traffic.estimate import Estimate
 
 T = TypeVar("T")
 
-RECENT = 16_384
+RECENT: Final = 16_384
 """Callers whose limits are remembered, twice that at most; the limits of others are looked up, in some 20 µs."""
 
 

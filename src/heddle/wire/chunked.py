@@ -9,16 +9,17 @@ lenient readers repair: white space around sizes, bare line ends, oversized size
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from heddle.wire.http1 import ProtocolError
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[\t\x20-\x7e\x80-\xff]*)?")
-_TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-_MAX_LINE_BYTES = 4096
-_FREE_OVERHEAD = 16 * 1024
-_OVERHEAD_PER_BYTE = 16
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,12})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+_MAX_LINE_BYTES: Final = 4096
+_FREE_OVERHEAD: Final = 16 * 1024
+_OVERHEAD_PER_BYTE: Final = 16
 
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 

@@ -10,17 +10,17 @@ messages; chunked bodies are `wire.chunked`, writing heads is `wire.http1_heads`
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 Fields = list[tuple[bytes, bytes]]
 
-MAX_HEAD_BYTES = 64 * 1024
-MAX_FIELDS = 100
-MAX_TARGET_BYTES = 8 * 1024
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 100
+MAX_TARGET_BYTES: Final = 8 * 1024
 
-CHUNKED = -1
+CHUNKED: Final = -1
 """Length of a body whose end is its last chunk."""
-UNTIL_CLOSE = -2
+UNTIL_CLOSE: Final = -2
 """Length of an answer's body whose end is the end of the connection."""
 
 
@@ -72,23 +72,23 @@ class ResponseHead:
         self.length = UNTIL_CLOSE
 
 
-_METHODS = {
+_METHODS: Final = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT")
 }
-_REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
+_REFUSED_METHODS: Final = frozenset((b"CONNECT", b"TRACE"))
 
-_HOP_BY_HOP = frozenset(
+_HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive te trailer upgrade http2-settings proxy-connection proxy-authorization"
     b" proxy-authenticate".split()
 )
-FRAMING_FIELDS = frozenset((b"content-length", b"transfer-encoding"))
+FRAMING_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 # A second one of these is how two readers come to disagree about whose request it is.
-_SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization"))
-_SPECIAL = _HOP_BY_HOP | FRAMING_FIELDS | _SINGLE | {b"expect"}
-_DROPPED = _HOP_BY_HOP | FRAMING_FIELDS | {b"expect"}
+_SINGLE: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"content-type", b"authorization"))
+_SPECIAL: Final = _HOP_BY_HOP | FRAMING_FIELDS | _SINGLE | {b"expect"}
+_DROPPED: Final = _HOP_BY_HOP | FRAMING_FIELDS | {b"expect"}
 # RFC 9110 7.6.1: a sender must not list a field that is meant for all recipients. Doing so anyway
 # makes an intermediary delete it, credentials and the trail of proxies included.
-_END_TO_END = FRAMING_FIELDS | {
+_END_TO_END: Final = FRAMING_FIELDS | {
     b"host",
     b"authorization",
     b"content-type",
@@ -108,15 +108,15 @@ _END_TO_END = FRAMING_FIELDS | {
     b"x-real-ip",
 }
 
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET = re.compile(rb"[!-\"$-\[\]-~]+")
-_HOST = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_KEEP_ALIVE_TIMEOUT = re.compile(rb"(?:^|[,; ])timeout=([0-9]{1,5})(?:$|[,; ])", re.IGNORECASE)
-_TEXT = bytes((9, *range(32, 127), *range(128, 256)))
-_LINE_ENDS = [b"\r\n" * lines for lines in range(MAX_FIELDS + 3)]
+TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET: Final = re.compile(rb"[!-\"$-\[\]-~]+")
+_HOST: Final = re.compile(rb"(?:[0-9A-Za-z\-._~%!$&'()*+,;=]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_KEEP_ALIVE_TIMEOUT: Final = re.compile(rb"(?:^|[,; ])timeout=([0-9]{1,5})(?:$|[,; ])", re.IGNORECASE)
+_TEXT: Final = bytes((9, *range(32, 127), *range(128, 256)))
+_LINE_ENDS: Final = [b"\r\n" * lines for lines in range(MAX_FIELDS + 3)]
 
-COMMON_NAMES = (
+COMMON_NAMES: Final = (
     b"accept accept-charset accept-encoding accept-language access-control-request-headers"
     b" access-control-request-method anthropic-beta anthropic-version api-key authorization b3 cache-control"
     b" connection content-encoding content-length content-type cookie date etag expect expires host http2-settings"
@@ -133,7 +133,7 @@ COMMON_NAMES = (
     b" x-stainless-runtime x-stainless-runtime-version x-stainless-timeout"
 ).split()
 # Usual spellings, so that one dict lookup checks a name and lowers it.
-_NAMES = {spelling: name for name in COMMON_NAMES for spelling in (name, name.title())}
+_NAMES: Final = {spelling: name for name in COMMON_NAMES for spelling in (name, name.title())}
 
 
 def check_head_bytes(head: bytes) -> None:

@@ -8,19 +8,29 @@ ends are left out of what it is given; whoever sends the body vouches for those.
 
 import re
 from http import HTTPStatus
+from typing import Final
 
 from heddle.wire.http1 import COMMON_NAMES, FRAMING_FIELDS, TOKEN, Fields
 
 # What `net` writes itself, and drops from what it is given to write.
-_WRITTEN_BY_NET = FRAMING_FIELDS | {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-connection"}
-_NOT_IN_RESPONSES = _WRITTEN_BY_NET | {b"date"}
-_NOT_IN_REQUESTS = _WRITTEN_BY_NET | {b"host"}
-_LIMITS = [f"x-ratelimit-{part}-{unit}" for part in ("limit", "remaining", "reset") for unit in ("requests", "tokens")]
-_PREFIXES = {name: b"\r\n" + name + b": " for name in (*COMMON_NAMES, *(name.encode() for name in _LIMITS))}
-_RESPONSE_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_RESPONSES}
-_REQUEST_PREFIXES = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_REQUESTS}
+_WRITTEN_BY_NET: Final = FRAMING_FIELDS | {
+    b"connection",
+    b"keep-alive",
+    b"te",
+    b"trailer",
+    b"upgrade",
+    b"proxy-connection",
+}
+_NOT_IN_RESPONSES: Final = _WRITTEN_BY_NET | {b"date"}
+_NOT_IN_REQUESTS: Final = _WRITTEN_BY_NET | {b"host"}
+_LIMITS: Final = [
+    f"x-ratelimit-{part}-{unit}" for part in ("limit", "remaining", "reset") for unit in ("requests", "tokens")
+]
+_PREFIXES: Final = {name: b"\r\n" + name + b": " for name in (*COMMON_NAMES, *(name.encode() for name in _LIMITS))}
+_RESPONSE_PREFIXES: Final = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_RESPONSES}
+_REQUEST_PREFIXES: Final = {name: prefix for name, prefix in _PREFIXES.items() if name not in _NOT_IN_REQUESTS}
 # One look for all of them.
-_UNFIT = re.compile(rb"[ \r\n\0]").search
+_UNFIT: Final = re.compile(rb"[ \r\n\0]").search
 
 
 def _status_line(status: int) -> bytes:
@@ -31,7 +41,7 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b" % (status, phrase.encode())
 
 
-_STATUS_LINES = {status: _status_line(status) for status in range(100, 600)}
+_STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
 
 
 def encode_response_head(status: int, fields: Fields, framing: bytes) -> bytes:

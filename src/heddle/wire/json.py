@@ -10,7 +10,7 @@ pass: the body is forwarded as it was written, never re-encoded from a float.
 """
 
 import re
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import jiter
 import msgspec
@@ -19,9 +19,9 @@ from heddle.wire.errors import ProtocolError
 
 T = TypeVar("T")
 
-_PLACE = re.compile(r" at line (\d+) column (\d+)$")
-_DUPLICATE = "Detected duplicate key"
-_TYPES = {
+_PLACE: Final = re.compile(r" at line (\d+) column (\d+)$")
+_DUPLICATE: Final = "Detected duplicate key"
+_TYPES: Final = {
     "array": "an array",
     "bool": "a boolean",
     "float": "a number",
@@ -29,8 +29,8 @@ _TYPES = {
     "object": "an object",
     "str": "a string",
 }
-_MISMATCH = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-_MISSING = re.compile(r"missing required field `(\w+)`")
+_MISMATCH: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
 def parse_strict(body: bytes) -> Any:

@@ -8,18 +8,18 @@ larger than a bound, so that an endless line cannot grow memory.
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from heddle.wire.errors import ProtocolError
 
-MAX_EVENT_BYTES = 1024 * 1024
+MAX_EVENT_BYTES: Final = 1024 * 1024
 
 # "end-of-line = ( cr lf / cr / lf )": atomic, or backtracking would read CR LF as two ends of line.
-_BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
-_END_OF_LINE = re.compile(rb"\r\n|\r|\n")
-_BOM = b"\xef\xbb\xbf"
-_MAY_BE_BOM = (b"", _BOM[:1])
-_CR = 0x0D
+_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
+_END_OF_LINE: Final = re.compile(rb"\r\n|\r|\n")
+_BOM: Final = b"\xef\xbb\xbf"
+_MAY_BE_BOM: Final = (b"", _BOM[:1])
+_CR: Final = 0x0D
 
 
 class Event(NamedTuple):

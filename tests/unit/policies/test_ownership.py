@@ -53,7 +53,7 @@ class World:
         self.status, self.fallen_to = 200, ""
 
     async def _answer(self, exchange: Any) -> Reply:
-        self.calls.append(msgspec.structs.replace(exchange.call))
+        self.calls.append(exchange.call.copy())
         exchange.call.provider = self.fallen_to or exchange.call.provider
         return Reply(self.status, [], self.answer)
 

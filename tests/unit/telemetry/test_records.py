@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from heddle.model.principal import Principal
 from heddle.telemetry import records
-from heddle.telemetry.records import AccessRecord, AuditRecord, encode_access, encode_audit, timestamp
+from heddle.telemetry.lines import timestamp
+from heddle.telemetry.records import AccessRecord, AuditRecord, encode_access, encode_audit
 
 _NASTY = st.text(alphabet=st.characters(), max_size=600)  # lone surrogates included
 

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from heddle.net.eager import EagerTask, Waiter
+from heddle.net.eager import EagerTask
+from heddle.net.waiter import Waiter
 
 MAX_SAID_BYTES = 16 * 1024 * 1024
 """Of what was said and not yet taken; a reader that is slower loses what is said next."""

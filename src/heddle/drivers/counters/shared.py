@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from heddle.drivers.counters import MAX_AMOUNT, Charge, CountersFullError, Refusal, Reservation, Tally
 from heddle.drivers.counters.table import (
@@ -44,10 +44,10 @@ from heddle.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-DEFAULT_ENTRIES = 65_536
+DEFAULT_ENTRIES: Final = 65_536
 """Keys that can be counted at a time, over all limits; 4 to 8 MiB of file for up to four workers."""
-_ATTEMPTS = 8
-_SETTLED_CAP = 2**62
+_ATTEMPTS: Final = 8
+_SETTLED_CAP: Final = 2**62
 
 
 def _fits(refusal: Refusal) -> bool:

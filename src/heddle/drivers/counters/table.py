@@ -31,20 +31,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from heddle.drivers.counters import CountersFullError, Tally
 
-MAGIC = b"heddleLC"
-VERSION = 1
-HEADER_BYTES = 4096
-WAYS = 16
-MAX_WORKERS = 1000
-SLOT_BITS = 10
-SLOT_MASK = (1 << SLOT_BITS) - 1
-_HEAD = struct.Struct("<8sIIQ16s")
-_COUNTER_WORD = 64 // 8
-_OWNER_BYTE = 2048
+MAGIC: Final = b"heddleLC"
+VERSION: Final = 1
+HEADER_BYTES: Final = 4096
+WAYS: Final = 16
+MAX_WORKERS: Final = 1000
+SLOT_BITS: Final = 10
+SLOT_MASK: Final = (1 << SLOT_BITS) - 1
+_HEAD: Final = struct.Struct("<8sIIQ16s")
+_COUNTER_WORD: Final = 64 // 8
+_OWNER_BYTE: Final = 2048
 """Locked by the parent for its life; byte 0 by whoever claims a row; byte 1 + slot by a worker for its life."""
 
 

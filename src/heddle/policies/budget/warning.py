@@ -25,7 +25,8 @@ from heddle.net.client import OutboundRequest
 from heddle.net.errors import NetError
 from heddle.pipeline.assembly import Tools
 from heddle.telemetry import names
-from heddle.telemetry.records import AuditRecord, timestamp
+from heddle.telemetry.lines import timestamp
+from heddle.telemetry.records import AuditRecord
 from heddle.traffic.spending import Scope
 
 _log = logging.getLogger("heddle.budget")

@@ -7,7 +7,7 @@ bytes and is the provider's to judge. A request that could be read in two ways i
 *Source:* OpenAI API reference, "Create chat completion" and "Error codes", as of 2026-11.
 """
 
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -17,62 +17,29 @@ from heddle.wire.errors import ProtocolError
 from heddle.wire.json import convert, parse_strict
 from heddle.wire.llm import openai_usage
 from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.llm.openai_shapes import Answer, Choice, Request
 from heddle.wire.llm.openai_stream import StreamReader, text_size
 
-DIALECT = "openai_chat"
-STREAM_TYPE = b"text/event-stream; charset=utf-8"
-MAX_MODEL_CHARS = 256
-MAX_CHOICES = 128
-ONE_MODEL = "models: name one `model`; where a call goes when that fails is the gateway's to decide."
+DIALECT: Final = "openai_chat"
+STREAM_TYPE: Final = b"text/event-stream; charset=utf-8"
+MAX_MODEL_CHARS: Final = 256
+MAX_CHOICES: Final = 128
+ONE_MODEL: Final = "models: name one `model`; where a call goes when that fails is the gateway's to decide."
 """Some providers take further models here, which no policy would have judged."""
-MAX_TOKENS = 2**31 - 1
+MAX_TOKENS: Final = 2**31 - 1
 """No model generates as much; larger numbers only overflow counters."""
 
 
-class _Message(msgspec.Struct, gc=False):
-    role: str
-
-
-class _StreamOptions(msgspec.Struct, gc=False):
-    include_usage: bool | None = None
-
-
-class _Request(msgspec.Struct, gc=False):
-    model: str
-    messages: list[_Message]
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    n: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    models: Any = None
-
-
-class _Completion(msgspec.Struct, gc=False):
-    content: Any = None
-    refusal: Any = None
-    reasoning_content: Any = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    choices: msgspec.Raw
-    usage: openai_usage.WireUsage | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    message: _Completion | None = None
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
-_CHOICES = msgspec.json.Decoder(list[_Choice])
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TRUE = msgspec.Raw(b"true")
-_encode = msgspec.json.encode
+_ANSWER: Final = msgspec.json.Decoder(Answer)
+_CHOICES: Final = msgspec.json.Decoder(list[Choice])
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TRUE: Final = msgspec.Raw(b"true")
+_encode: Final = msgspec.json.encode
 
 
 def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a chat request. Raises ProtocolError, `malformed` when it is not strict JSON."""
-    request = convert(parse_strict(body), _Request)
+    request = convert(parse_strict(body), Request)
     check_model(request.model)
     if request.models is not None:
         raise ProtocolError(ONE_MODEL, param="models")
@@ -103,7 +70,7 @@ def check_model(model: str) -> None:
         raise ProtocolError(f"model: {expected}", param="model")
 
 
-def _output_bound(request: _Request, choices: int) -> int | None:
+def _output_bound(request: Request, choices: int) -> int | None:
     """Tokens over all choices. Providers differ in which of two stated bounds they obey: the larger one is safe."""
     older = _within("max_tokens", request.max_tokens, MAX_TOKENS)
     newer = _within("max_completion_tokens", request.max_completion_tokens, MAX_TOKENS)
@@ -162,7 +129,7 @@ def read_usage(body: bytes, input_bytes: int) -> Usage:
     )
 
 
-def _text_chars(answer: _Answer) -> int:
+def _text_chars(answer: Answer) -> int:
     try:
         choices = _CHOICES.decode(answer.choices)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -13,30 +13,10 @@ DeepSeek API docs, "Context caching"; all as of 2026-11.
 
 from typing import Any
 
-import msgspec
-
 from heddle.model.call import Usage
+from heddle.wire.llm.openai_shapes import Count, WireUsage
 
-_Count = int | float | None
-
-
-class Details(msgspec.Struct, gc=False):
-    """`prompt_tokens_details` or `completion_tokens_details`."""
-
-    cached_tokens: _Count = None
-    cache_write_tokens: _Count = None
-    reasoning_tokens: _Count = None
-
-
-class WireUsage(msgspec.Struct, gc=False):
-    """The `usage` object; every count may be absent or null."""
-
-    prompt_tokens: _Count = None
-    completion_tokens: _Count = None
-    total_tokens: _Count = None
-    prompt_cache_hit_tokens: _Count = None
-    prompt_tokens_details: Details | None = None
-    completion_tokens_details: Details | None = None
+__all__ = ["WireUsage", "encode", "read"]
 
 
 def read(wire: WireUsage, estimated: bool = False) -> Usage | None:
@@ -78,7 +58,7 @@ def encode(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _count(value: _Count) -> int | None:
+def _count(value: Count) -> int | None:
     """A count; absent is 0, impossible is None."""
     if value is None:
         return 0

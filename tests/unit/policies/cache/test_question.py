@@ -91,7 +91,7 @@ KEY = (CALL, b"{}", ["tenant", "t"], b"s", {b"anthropic-beta": b"x", b"date": b"
 
 
 def changed(**fields: str) -> ModelCall:
-    return msgspec.structs.replace(CALL, **fields)
+    return CALL.copy(**fields)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def call(dialect: str = "openai_chat", **body: Any) -> ModelCall:
 
 
 def changed_body(dialect: str, body: dict[str, Any]) -> ModelCall:
-    return msgspec.structs.replace(CALL, dialect=dialect, body=json.dumps(body).encode())
+    return CALL.copy(dialect=dialect, body=json.dumps(body).encode())
 
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -197,7 +197,7 @@ def test_traits_of_chat():
     searching = read_traits(call(web_search_options={}))
     assert searching is not None
     assert searching.tools
-    assert read_traits(msgspec.structs.replace(call(), choices=2)) is None
+    assert read_traits(call().copy(choices=2)) is None
 
 
 def test_traits_of_other_dialects():
