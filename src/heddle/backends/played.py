@@ -67,6 +67,11 @@ class PlayedAnswer:
         """Play no more."""
         self.body.complete = True
 
+    def let_end(self, within_s: float) -> None:
+        """Play no more: there is no connection to keep."""
+        del within_s
+        self.close()
+
 
 async def play(script: Script, timeouts: TimeoutSpec) -> PlayedAnswer:
     """Begin a script: waits the first pause. Raises UpstreamTimeout or UpstreamClosed as a client would."""

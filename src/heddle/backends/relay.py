@@ -243,10 +243,15 @@ class Relay:
                     pass
         except (NetError, TimeoutError):
             _log.debug("a provider kept its connection busy after the end of a stream")
+            self._answer.close()
 
     def _settle(self) -> None:
         if not self._settled:
             self._settled = True
             self._exchange.usage = self._reader.usage(len(self._call.body))
             self._exchange.events = self._reader.events
-            self._answer.close()
+            if self._reader.done and self._reader.failure is None:
+                # Many SDKs leave at the last event: that is no reason to lose the connection to the provider.
+                self._answer.let_end(DRAIN_S)
+            else:
+                self._answer.close()

@@ -73,6 +73,10 @@ class Answer(Protocol):
         """Give up what has not arrived: the upstream connection is closed. Nothing happens after the end."""
         ...
 
+    def let_end(self, within_s: float) -> None:
+        """Read no more of an answer that has said its last word: its end may still come, for so long."""
+        ...
+
 
 class Sender(Protocol):
     """One configured provider, ready to be called."""

@@ -22,6 +22,10 @@ Sink = Callable[[bytes], "asyncio.Future[None] | None"]
 """Takes a piece; returns what to wait for before the next one, if the reader behind it is slow."""
 
 
+def _drop(_data: bytes) -> None:
+    """A sink for what nobody reads."""
+
+
 class Source(Protocol):
     """The connection a body arrives on."""
 
@@ -36,6 +40,9 @@ class Source(Protocol):
 
     def drop_body(self, body: "Body", /) -> None:
         """Nobody will read the rest of `body`."""
+
+    def end_body(self, body: "Body", within_s: float, /) -> None:
+        """Nobody will read the rest of `body`, which should be little: let it arrive, for so long."""
 
 
 class Body:
@@ -256,6 +263,18 @@ class Body:
         self._size = 0
         if source is not None and self._state == _OPEN:
             source.drop_body(self)
+
+    def let_end(self, within_s: float) -> None:
+        """Give up reading, but let what is left arrive for so long, so that the connection can be used again."""
+        source = self._source
+        self._pieces.clear()
+        self._size = 0
+        if source is not None and self._state == _OPEN:
+            self._sink = _drop
+            if self._paused:
+                self._paused = False
+                source.resume_body()
+            source.end_body(self, within_s)
 
     def _take(self) -> bytes:
         pieces = self._pieces

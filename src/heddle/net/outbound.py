@@ -339,6 +339,11 @@ class OutboundConnection(asyncio.Protocol):
         if body is self._body:
             self.abort()
 
+    def end_body(self, body: Body, within_s: float, /) -> None:
+        """See `body.Source`: whoever does not end in time is cut off."""
+        if body is self._body:
+            self._total_at_s = min(self._total_at_s, self._origin.pool.now() + within_s)
+
     # Ends.
 
     def _tell(self, error: BaseException) -> None:

@@ -40,6 +40,10 @@ class Pool:
         """Connections at rest."""
         return len(self._idle)
 
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock()
+
     def take(self) -> OutboundConnection | None:
         """The most recently used idle connection, or None. Never suspends."""
         idle = self._idle

@@ -296,6 +296,11 @@ class ServerConnection(asyncio.Protocol):
         """See `body.Source`. The rest is left unread; the connection closes after the answer."""
         self._writer.closing = True
 
+    def end_body(self, body: Body, within_s: float, /) -> None:
+        """See `body.Source`. A caller is not waited for."""
+        del within_s
+        self.drop_body(body)
+
     # Answering.
 
     async def _answer(self, request: Request, head: RequestHead) -> None:

@@ -44,3 +44,7 @@ class Inbound:
     def close(self) -> None:
         """Give up the rest of the answer; the upstream connection closes at once. Harmless when it is complete."""
         self.body.abandon()
+
+    def let_end(self, within_s: float) -> None:
+        """Give up the rest, which should be no more than an end; the connection is used again if that comes in time."""
+        self.body.let_end(within_s)

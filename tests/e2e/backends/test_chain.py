@@ -6,6 +6,7 @@ The provider is the offline model behind the same HTTP server, so that its fault
 import asyncio
 import json
 import socket
+import struct
 import time
 from types import SimpleNamespace
 
@@ -170,3 +171,80 @@ async def test_a_dead_provider_is_unreachable(chain):
     assert caught.value.status_code == 503
     assert chain.gateway.exchanges[0].upstream_s == 0.0
     assert json.dumps(caught.value.body).count("sk-") == 0
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+LAST_WORDS = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+class Dawdling:
+    """A provider that says its last word, and ends the message `after_s` later, or never."""
+
+    def __init__(self, after_s):
+        self.after_s = after_s
+        self.connections = 0
+        self.tasks = []
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        self.tasks.append(asyncio.current_task())
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                await reader.readuntil(b"}")
+                writer.write(HEAD + b"%x\r\n%b\r\n" % (len(LAST_WORDS), LAST_WORDS))
+                await asyncio.sleep(self.after_s)
+                writer.write(b"0\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+
+async def leave_at_the_last_word(port):
+    """Call as SDKs do that close the connection as soon as they have read `[DONE]`."""
+    body = json.dumps({**said("x"), "stream": True}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    await reader.readuntil(b"[DONE]")
+    # What was not read yet makes the close a reset; here it always is one.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.fixture
+async def dawdling(chain):
+    made = []
+
+    async def start(after_s):
+        provider = Dawdling(after_s)
+        server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
+        made.append((server, provider.tasks))
+        port = server.sockets[0].getsockname()[1]
+        sender = chain.gateway.backend._senders["up"]
+        sender._origin = sender._client.origin(f"http://127.0.0.1:{port}")
+        return provider, int(chain.gateway.url.split(":")[2].split("/")[0])
+
+    yield start
+    for server, serving in made:
+        server.close()
+        for task in serving:
+            task.cancel()
+
+
+async def test_a_caller_that_leaves_at_the_last_word_costs_no_connection_to_the_provider(dawdling):
+    provider, port = await dawdling(0.05)
+    for _ in range(3):
+        await leave_at_the_last_word(port)
+        await asyncio.sleep(0.15)
+    assert provider.connections == 1
+
+
+async def test_a_provider_that_does_not_end_after_its_last_word_is_cut_off(chain, dawdling):
+    _, port = await dawdling(3600)
+    await leave_at_the_last_word(port)
+    pool = chain.gateway.backend._senders["up"]._origin.pool
+    assert pool.connection_count == 1
+    async with asyncio.timeout(2):  # 0.25 s and the sweep
+        while pool.connection_count:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

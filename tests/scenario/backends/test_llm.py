@@ -52,6 +52,9 @@ class FakeInbound:
     def close(self):
         self.closed = True
 
+    def let_end(self, within_s):
+        self.left_s = within_s
+
 
 class FakeClient:
     def __init__(self, answer):
