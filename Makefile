@@ -17,7 +17,7 @@ help: ## print this list
 
 up: ## install if needed, then serve models on 127.0.0.1:8080 and administration on 127.0.0.1:9090
 	@scripts/venv.sh run
-	@exec $(BIN)/heddle up $(ARGS)
+	@PYTHONPATH="$$(scripts/compiled.sh path)$${PYTHONPATH:+:$$PYTHONPATH}" exec $(BIN)/heddle up $(ARGS)
 
 demo: ## the same with the offline model and a page of what to try next
 	@scripts/venv.sh run
@@ -57,6 +57,7 @@ format: ## let ruff rewrite what it can
 bench: ## measure against peers beside us (BENCH=mcp ARGS="--seconds 5"; all of it takes about half an hour)
 	@scripts/venv.sh run
 	@scripts/bench_setup.sh
+	@scripts/compiled.sh || echo "bench: measuring the interpreted package instead" >&2
 	@$(BIN)/python -m bench.run $(BENCH) $(ARGS)
 
 docs: ## write the reference pages that are generated from the code
@@ -69,7 +70,7 @@ prove: ## tests, lint, fuzzing, stalled callers and kills by the thousand, then 
 	@$(BIN)/python -m tests.proofs.run --save
 	@$(MAKE) --no-print-directory bench ARGS="--check --save $(ARGS)"
 
-compiled: ## build the package with its hot path compiled, into .compiled/ (needs a C compiler)
+compiled: ## compile the hot path into .compiled/ (needs a C compiler); `make up` and `make bench` then use it
 	@scripts/venv.sh dev
 	@scripts/compiled.sh
 

@@ -1,4 +1,4 @@
-"""The optional step of the build: `HEDDLE_COMPILE=1 pip install .` compiles the hot path with mypyc (ADR 9).
+"""The optional step of the build: `HEDDLE_COMPILE=1 pip install .` compiles the hot path with mypyc (ADR 17).
 
 Without it this file does nothing, and the wheel is one for every platform. With it, a module that cannot be compiled
 ends the build: a package that is only sometimes fast would be worse than none.
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent
 COMPILED = {
     "backends": ("attempts", "llm", "relay", "sending"),
     "dataplane": ("admission", "bookkeeping", "decode", "gateway", "recording", "routes"),
-    "drivers/counters": ("shared", "table", "tally"),
+    "drivers/counters": ("shared", "table", "tally", "windows"),
     "model": ("model_call",),
     "net": (
         "body",
@@ -41,7 +41,7 @@ COMPILED = {
     "telemetry": ("calls", "cost", "lines", "metrics", "spool", "trace"),
     "traffic": ("estimate", "limits"),
     "wire": ("chunked", "http1", "http1_heads", "json", "sse"),
-    "wire/llm": ("openai_chat", "openai_usage"),
+    "wire/llm": ("openai_chat", "openai_completions", "openai_stream", "openai_usage"),
 }
 
 

@@ -100,11 +100,11 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, Linux {platform.release()}"
 
 
-def record(folder: Path, question: str, result: Result, command: str) -> None:
-    """Writes the result as JSON, to compare runs with and to make the page from."""
+def record(folder: Path, question: str, result: Result, command: str, build: str) -> None:
+    """Writes the result as JSON, to compare runs with and to make the page from. `build` of ours: compiled or not."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    content = {"machine": machine(), "date": now, "command": command, **asdict(result)}
+    content = {"machine": machine(), "date": now, "command": command, "build": build, **asdict(result)}
     (folder / f"{question}.json").write_text(json.dumps(content, indent=1))
 
 
@@ -116,8 +116,8 @@ def recorded(folder: Path, questions: Iterable[str]) -> list[tuple[Result, str]]
             content = json.loads((folder / f"{question}.json").read_text())
         except FileNotFoundError:
             continue
-        how = f"Measured {content.pop('date')} with `{content.pop('command', 'python -m bench.run')}`."
-        content.pop("machine")
+        how = f"Measured {content.pop('date')} with `{content.pop('command', 'python -m bench.run')}`"
+        how += f", ours {content.pop('build', 'interpreted')}, Python {content.pop('machine').partition('Python ')[2]}."
         content["targets"] = [Target(**target) for target in content["targets"]]
         found.append((Result(**content), how))
     return found
@@ -131,6 +131,7 @@ def page(sections: Sequence[tuple[Result, str]]) -> str:
         "Loopback; each gateway is one process held to one core, the mock upstream and the load generator share the\n"
         "other. Medians of interleaved rounds. CPU is user + system time from /proc, so it says what a call costs\n"
         "whatever else the core did. Ratios carry over to another machine, absolute figures do not: run it on yours.\n"
-        "Each claim is listed with what was measured, kept or missed.\n"
+        "Each claim is listed with what was measured, kept or missed. *Compiled* is ours with its hot path compiled,\n"
+        "as `make compiled` and the wheel of a platform have it; *interpreted* is the same code as it is (ADR 17).\n"
     )
     return head + "\n" + "\n".join(f"{result.text()}\n{how}\n" for result, how in sections)

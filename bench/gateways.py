@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bench.load import CONF, KEY, wait_ready
@@ -92,12 +93,16 @@ class Rig:
 PYTHON = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1"}
 
 
-COMPILED = ROOT / ".compiled"
-"""Where `make compiled` puts the package."""
+@cache
+def package() -> Path:
+    """Where ours is imported from: `.compiled` when it was made of these sources (`make compiled`), else `src`."""
+    asked = subprocess.run([ROOT / "scripts/compiled.sh", "path"], capture_output=True, text=True, check=True,
+                           env={**os.environ, "VENV": str(Path(sys.executable).parent.parent)})  # fmt: skip
+    return Path(asked.stdout.strip())
 
 
 def heddle(rig: Rig, config: Callable[[int, int], str] | None = None, key: str = KEY, model: str = "gpt-4o-mini",
-           name: str = "heddle", package: Path = ROOT / "src") -> Running:  # fmt: skip
+           name: str = "heddle", source: Path | None = None) -> Running:  # fmt: skip
     """Ours, one worker. `config` writes another configuration than conf/heddle.yaml from (port, admin port)."""
     port, admin = free_port(), free_port()
     if config is None:
@@ -106,13 +111,18 @@ def heddle(rig: Rig, config: Callable[[int, int], str] | None = None, key: str =
         path = rig.write(f"{name}.yaml", config(port, admin))
     state = rig.folder / f"{name}-state"
     command = [sys.executable, "-m", "heddle", "gateway", "-f", str(path), "--workers", "1", "--state", str(state)]
-    process = rig.start(name, command, env=PYTHON | {"PYTHONPATH": f"{package}{os.pathsep}{ROOT}"})
+    process = rig.start(name, command, env=ours(source))
     return Running(name, port, process, wait_ready(process, port, model, key), admin, path)
 
 
-def compiled(rig: Rig) -> Running:
-    """Ours, its hot path compiled (ADR 9)."""
-    return heddle(rig, name="heddle-compiled", package=COMPILED)
+def ours(source: Path | None = None) -> dict[str, str]:
+    """The environment that our programs run in; `source` stands in for `package()`."""
+    return PYTHON | {"PYTHONPATH": f"{source or package()}{os.pathsep}{ROOT}"}
+
+
+def interpreted(rig: Rig) -> Running:
+    """Ours as it runs where nothing was compiled."""
+    return heddle(rig, name="heddle-interpreted", source=ROOT / "src")
 
 
 def bare(rig: Rig) -> Running:
@@ -153,7 +163,7 @@ def litellm(rig: Rig) -> Running:
 
 GATEWAYS: dict[str, Callable[[Rig], Running]] = {
     "heddle": heddle,
-    "heddle-compiled": compiled,
+    "heddle-interpreted": interpreted,
     "bare": bare,
     "nginx": nginx,
     "envoy": envoy,
@@ -165,7 +175,7 @@ def available(wanted: list[str]) -> list[str]:
     """Those of the wanted gateways that are installed here, in the order of GATEWAYS."""
     here = {
         "heddle": (ROOT / "src/heddle/cli/main.py").exists(),
-        "heddle-compiled": (COMPILED / "heddle").exists(),
+        "heddle-interpreted": package() != ROOT / "src",
         "nginx": Path(NGINX).exists(),
         "envoy": (HOME / "envoy/bin/python").exists(),
         "litellm": (HOME / "litellm/bin/litellm").exists(),

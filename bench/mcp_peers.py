@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.gateways import HOME, PYTHON, Rig
+from bench.gateways import HOME, PYTHON, Rig, ours
 from bench.load import CONF, KEY
 from bench.mcp_load import Endpoint
 from bench.processes import GATEWAY_CORE, LOAD_CORE, Process, free_port
@@ -62,7 +62,7 @@ def heddle(rig: Rig, modern: bool) -> McpGateway:
     path = rig.write(f"{name}.yaml", rig.render("mcp.yaml", PORT=port, ADMIN=free_port(), OTLP=free_port()).read_text())
     state = str(rig.folder / f"{name}-state")
     command = [sys.executable, "-m", "heddle", "gateway", "-f", str(path), "--workers", "1", "--state", state]
-    process = rig.start(name, command, GATEWAY_CORE, PYTHON)
+    process = rig.start(name, command, GATEWAY_CORE, ours())
     return _ready(McpGateway("heddle", process, Endpoint(port, modern=modern, key=KEY)))
 
 

@@ -27,7 +27,7 @@ from bench import (
     translation,
 )
 from bench.figures import Options, Result, page, record, recorded
-from bench.gateways import GATEWAYS, HOME, ROOT, available
+from bench.gateways import GATEWAYS, HOME, ROOT, available, package
 from bench.mcp_peers import PEERS
 
 QUESTIONS: dict[str, Callable[[Options], Result]] = {
@@ -83,6 +83,7 @@ def main() -> int:
     chosen = arguments()
     options = Options(chosen.seconds, max(chosen.rounds, 1), chosen.peers.split(","), chosen.calls)
     command = shlex.join(["python", "-m", "bench.run", *sys.argv[1:]])
+    build = "interpreted" if package() == ROOT / "src" else "compiled"
     results: list[Result] = []
     failed: list[str] = []
     for question in chosen.questions or QUESTIONS:
@@ -96,7 +97,7 @@ def main() -> int:
             failed.append(question)
             continue
         print(result.text(), flush=True)
-        record(HOME / "results", question, result, command)
+        record(HOME / "results", question, result, command, build)
         results.append(result)
     if chosen.save and results:
         # All of them: a question that was not asked now keeps its last answer, with its date.

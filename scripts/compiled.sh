@@ -1,22 +1,42 @@
 #!/bin/sh
-# Builds the package with its hot path compiled (ADR 9) into .compiled/, beside the sources, which stay what runs
-# otherwise: `scripts/compiled.sh` builds, `scripts/compiled.sh test` also runs the end-to-end and property tests on it.
+# The package with its hot path compiled (ADR 17), in .compiled/ beside the sources, which stay what runs otherwise.
+#
+#   scripts/compiled.sh         build it, unless what is there is of these sources and this Python
+#   scripts/compiled.sh path    the folder to import heddle from: .compiled if it is current, else src
+#   scripts/compiled.sh test    build it, then run the end-to-end and property tests on it
 set -eu
 cd "$(dirname "$0")/.."
 python="${VENV:-.venv}/bin/python"
+stamp=.compiled/.made-of
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-rm -rf .compiled build
-HEDDLE_COMPILE=1 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .compiled . \
-    >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-export PYTHONPATH="$PWD/.compiled"
-"$python" - <<'PYTHON'
+made_of() {
+    { find src/heddle -name '*.py' | LC_ALL=C sort | xargs cat; cat setup.py pyproject.toml; "$python" -VV; } | sha256sum
+}
+
+current() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(made_of)" ]; }
+
+build() {
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    command -v "${CC:-cc}" >/dev/null || { echo "compiled: a C compiler is needed (on Debian: apt-get install gcc python3-dev)" >&2; exit 1; }
+    "$python" -c 'import mypyc' 2>/dev/null || "$python" -m pip install --quiet --disable-pip-version-check 'mypy>=2' types-PyYAML
+    echo "compiling the hot path (about two minutes) ..." >&2
+    rm -rf .compiled build
+    HEDDLE_COMPILE=1 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .compiled . \
+        >"$log" 2>&1 || { tail -40 "$log" >&2; rm -rf .compiled; exit 1; }
+    PYTHONPATH="$PWD/.compiled" "$python" - <<'PYTHON'
 from heddle.net import serving
 assert serving.__file__.endswith(".so"), f"{serving.__file__} is not compiled"
 PYTHON
-echo "compiled: .compiled/heddle"
+    made_of >"$stamp"
+    echo "compiled: .compiled/heddle" >&2
+}
 
-if [ "${1:-}" = test ]; then
-    exec "$python" -m pytest -n 2 --dist loadfile tests/e2e tests/property
-fi
+case "${1:-}" in
+    path) if current; then echo "$PWD/.compiled"; else echo "$PWD/src"; fi ;;
+    test)
+        current || build
+        PYTHONPATH="$PWD/.compiled" exec "$python" -m pytest -n 2 --dist loadfile tests/e2e tests/property ;;
+    "") if current; then echo "compiled: .compiled/heddle is current" >&2; else build; fi ;;
+    *) echo "usage: scripts/compiled.sh [path|test]" >&2; exit 2 ;;
+esac

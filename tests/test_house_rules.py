@@ -132,6 +132,38 @@ def test_signatures_are_narrow():
     assert {name for name in wide if not name.startswith("cli/")} == set(WIDE_FUNCTIONS)
 
 
+# What is compiled (ADR 17)
+
+
+def compiled_modules() -> list[Path]:
+    """What `setup.py` compiles, read from it: to import it would build."""
+    tree = ast.parse((ROOT / "setup.py").read_bytes())
+    (table,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["COMPILED"]
+    ]
+    return [SRC / folder / f"{name}.py" for folder, names in ast.literal_eval(table).items() for name in names]
+
+
+def test_no_compiled_finally_waits():
+    """mypyc 2.4 keeps what such a block was about to raise, and raises it in a later call that ran well."""
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield)
+    found = [
+        f"{relative(path)}:{node.lineno}"
+        for path in compiled_modules()
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Try) and any(isinstance(x, waits) for part in node.finalbody for x in ast.walk(part))
+    ]
+    assert not found
+
+
+def test_compiled_modules_define_no_structs():
+    """mypyc does not keep the annotations that msgspec reads."""
+    found = [relative(path) for path in compiled_modules() if "msgspec.Struct)" in path.read_text().replace(",", ")")]
+    assert not found
+
+
 # What is written about the code
 
 

@@ -22,6 +22,13 @@ Sink = Callable[[bytes], "asyncio.Future[None] | None"]
 """Takes a piece; returns what to wait for before the next one, if the reader behind it is slow."""
 
 
+async def close_source(pieces: object) -> None:
+    """Close what pieces come from, if it is something that has to be closed."""
+    aclose = getattr(pieces, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
 def _drop(_data: bytes) -> None:
     """A sink for what nobody reads."""
 

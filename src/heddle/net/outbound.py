@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from heddle.model.snapshot import TimeoutSpec
-from heddle.net.body import Body
+from heddle.net.body import Body, close_source
 from heddle.net.errors import NetError, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
 from heddle.net.framing import BodyFraming
 from heddle.net.upstream import Inbound, OutboundRequest
@@ -140,22 +140,25 @@ class OutboundConnection(asyncio.Protocol):
     async def _write_pieces(self, body: AsyncIterator[bytes]) -> None:
         """Send a streamed body. When it breaks, the request must not look complete: the connection goes."""
         try:
-            async for piece in body:
-                if self._transport.is_closing():
-                    return
-                if piece:
-                    self._transport.write(encode_chunk(piece))
-                    if self._writable is not None:
-                        await self._writable
-            self._transport.write(LAST_CHUNK)
-            self._upload = None
+            await self._write_each(body)
         except Exception as error:
             self._upload = None
             self._fail(error)
-        finally:
-            aclose = getattr(body, "aclose", None)
-            if aclose is not None:
-                await aclose()
+        except BaseException:
+            await close_source(body)
+            raise
+        await close_source(body)
+
+    async def _write_each(self, body: AsyncIterator[bytes]) -> None:
+        async for piece in body:
+            if self._transport.is_closing():
+                return
+            if piece:
+                self._transport.write(encode_chunk(piece))
+                if self._writable is not None:
+                    await self._writable
+        self._transport.write(LAST_CHUNK)
+        self._upload = None
 
     # Transport callbacks.
 

@@ -10,8 +10,10 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from heddle.net.body import close_source
 from heddle.net.errors import PeerGone
 from heddle.net.message import Headers, Reply
 from heddle.wire.chunked import LAST_CHUNK
@@ -31,14 +33,15 @@ class ReplyWriter:
     """The writing half of a server connection."""
 
     __slots__ = (
-        "_fields", "_sent", "_server", "_start", "_status", "_transport", "begun", "closing", "stalled_since_s",
+        "_fields", "_server", "_start", "_status", "_transport", "begun", "closing", "sent", "stalled_since_s",
         "waiter",
     )  # fmt: skip
 
     def __init__(self, server: "HttpServer", transport: Any) -> None:
         self._server = server
         self._transport = transport
-        self._sent = 0
+        self.sent = 0
+        """Bytes of the streamed body under way."""
         # The last start of a head that was written; equal fields cannot be written differently.
         self._status = 0
         self._fields: Headers = []
@@ -83,7 +86,7 @@ class ReplyWriter:
         """Write `reply` to the request with `head`; False when it had to be cut and cannot be told from whole."""
         body = reply.body
         if self._transport.is_closing():
-            await _close(body)
+            await close_source(body)
             if reply.ended is not None:
                 reply.ended(PeerGone(), 0)
             return True
@@ -149,28 +152,22 @@ class ReplyWriter:
             framing += b"transfer-encoding: chunked\r\n"
         if self.closing:
             framing += self._connection_line()
-        self._sent = 0
-        cut: BaseException | None = None
-        try:
-            self._transport.write(encode_response_head(reply.status, reply.headers, framing))
-            if head.method != "HEAD" and not bodiless:
-                await self._write_pieces(body, chunked)
-        except Exception as error:
-            cut = error
-            if reply.ended is None and not isinstance(error, PeerGone):
-                log.exception("an answer was cut")
-            self.closing = True
-            # An orderly close tells a missing last chunk, and lets what was written arrive. Without chunks
-            # it would look like the end.
-            self._transport.close()
-            return chunked
-        except BaseException as error:
-            cut = error
-            raise
-        finally:
-            await _close(body)
-            if reply.ended is not None:
-                reply.ended(cut, self._sent)
+        self.sent = 0
+        over = _Over(self, reply, body)
+        async with over:
+            try:
+                self._transport.write(encode_response_head(reply.status, reply.headers, framing))
+                if head.method != "HEAD" and not bodiless:
+                    await self._write_pieces(body, chunked)
+            except Exception as error:
+                over.cut = error
+                if reply.ended is None and not isinstance(error, PeerGone):
+                    log.exception("an answer was cut")
+                self.closing = True
+                # An orderly close tells a missing last chunk, and lets what was written arrive. Without chunks
+                # it would look like the end.
+                self._transport.close()
+                return chunked
         # Last of all: what a caller knows to be complete is settled, and entered in the ledger, whoever is killed now.
         if chunked and head.method != "HEAD" and not bodiless and not self._transport.is_closing():
             self._transport.write(LAST_CHUNK)
@@ -196,7 +193,7 @@ class ReplyWriter:
             raise PeerGone
         size = len(piece)
         if size:
-            self._sent += size
+            self.sent += size
             transport.write(b"%x\r\n%b\r\n" % (size, piece))
         return self.waiter
 
@@ -204,12 +201,29 @@ class ReplyWriter:
         """The same without chunks."""
         if self._transport.is_closing():
             raise PeerGone
-        self._sent += len(piece)
+        self.sent += len(piece)
         self._transport.write(piece)
         return self.waiter
 
 
-async def _close(body: bytes | AsyncIterator[bytes]) -> None:
-    aclose = getattr(body, "aclose", None)
-    if aclose is not None:
-        await aclose()
+class _Over:
+    """The end of a streamed answer, however it comes: its iterator is closed, and who waits for the end is told."""
+
+    __slots__ = ("_body", "_reply", "_writer", "cut")
+
+    def __init__(self, writer: ReplyWriter, reply: Reply, body: AsyncIterator[bytes]) -> None:
+        self._writer = writer
+        self._reply = reply
+        self._body = body
+        self.cut: BaseException | None = None
+        """Why it was cut, where that is not what leaves the block."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        await close_source(self._body)
+        if self._reply.ended is not None:
+            self._reply.ended(self.cut if error is None else error, self._writer.sent)

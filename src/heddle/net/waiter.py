@@ -1,6 +1,6 @@
 """The future that an `EagerTask` waits on: what completes it also runs who waits for it.
 
-Apart from the task because it is a subclass of a C type, which the compiler of the hot path cannot lay out (ADR 9).
+Apart from the task because it is a subclass of a C type, which the compiler of the hot path cannot lay out (ADR 17).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How the lines of records are put together, call by call: the time, and an access record's own facts before what
 calls of its kind share.
 
-Apart from the structs that are written, because this is compiled (ADR 9).
+Apart from the structs that are written, because this is compiled (ADR 17).
 *Source:* RFC 3339 section 5.6 (time).
 """
 

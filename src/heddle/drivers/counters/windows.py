@@ -14,14 +14,15 @@ would have to be changed by all workers at the same moment; these are never chan
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from heddle.drivers.counters import Tally
 from heddle.model.snapshot_budgets import WindowSpec
 
-SPANS = 12
+SPANS: Final = 12
 """Parts of a sliding window; one more tally than this counts it."""
-_NOMINAL_S = {"day": 86_400, "week": 604_800, "month": 2_629_746, "year": 31_556_952}
+_NOMINAL_S: Final = {"day": 86_400, "week": 604_800, "month": 2_629_746, "year": 31_556_952}
 """Lengths by which periods are told apart; a month here is a twelfth of a mean Gregorian year."""
 
 

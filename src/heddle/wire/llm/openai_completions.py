@@ -6,7 +6,7 @@ else passes through as the same bytes and is the provider's to judge.
 *Source:* OpenAI API reference, "Create completion" and "The completion object" (legacy), as of 2026-11.
 """
 
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from heddle.wire.llm.openai_chat import (
     error_fields,
     rewrite,
 )
+from heddle.wire.llm.openai_completions_shapes import Answer, Choice, Chunk, Request
 from heddle.wire.llm.openai_stream import StreamReader
 from heddle.wire.sse import Splitter, payload
 
@@ -41,44 +42,16 @@ __all__ = [
     "rewrite",
 ]
 
-DIALECT = "openai_completions"
+DIALECT: Final = "openai_completions"
 
 
-class _StreamOptions(msgspec.Struct, gc=False):
-    include_usage: bool | None = None
-
-
-class _Request(msgspec.Struct, gc=False):
-    model: str
-    prompt: str | list[str | int | list[int]] | None = None
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    n: int | None = None
-    best_of: int | None = None
-    max_tokens: int | None = None
-    models: Any = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    text: Any = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    choices: list[_Choice]
-    usage: openai_usage.WireUsage | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
-_CHUNK = msgspec.json.Decoder(_Chunk)
+_ANSWER: Final = msgspec.json.Decoder(Answer)
+_CHUNK: Final = msgspec.json.Decoder(Chunk)
 
 
 def decode_request(body: bytes, target: str = "") -> ModelCall:  # noqa: ARG001
     """What policies need of a completions request. Raises ProtocolError, `malformed` when it is not strict JSON."""
-    request = convert(parse_strict(body), _Request)
+    request = convert(parse_strict(body), Request)
     check_model(request.model)
     if request.models is not None:
         raise ProtocolError(ONE_MODEL, param="models")
@@ -136,7 +109,7 @@ def read_usage(body: bytes, input_bytes: int) -> Usage:
     )
 
 
-def _chars(choices: list[_Choice]) -> int:
+def _chars(choices: list[Choice]) -> int:
     return sum(len(choice.text) for choice in choices if isinstance(choice.text, str))
 
 

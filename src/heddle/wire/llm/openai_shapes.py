@@ -1,6 +1,6 @@
 """The parts of OpenAI's chat completions and their usage that the gateway reads.
 
-Apart from the code that reads them: what is compiled (ADR 9) keeps no annotations, and msgspec reads these.
+Apart from the code that reads them: what is compiled (ADR 17) keeps no annotations, and msgspec reads these.
 
 *Source:* OpenAI API reference, "Create chat completion" and "The chat completion object", as of 2026-11.
 """
@@ -75,3 +75,43 @@ class Choice(msgspec.Struct, gc=False):
     """One of its choices."""
 
     message: Completion | None = None
+
+
+class PieceOfFunction(msgspec.Struct, gc=False):
+    """The function of a piece of a tool call."""
+
+    name: Any = None
+    arguments: Any = None
+
+
+class PieceOfToolCall(msgspec.Struct, gc=False):
+    """A piece of a call of a tool."""
+
+    function: PieceOfFunction | None = None
+
+
+class Delta(msgspec.Struct, gc=False):
+    """What a chunk adds to a choice."""
+
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: list[PieceOfToolCall] | None = None
+
+
+class ChunkChoice(msgspec.Struct, gc=False):
+    """A choice of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """A chunk of a streamed chat completion."""
+
+    choices: list[ChunkChoice] | None = None
+    usage: WireUsage | None = None
+    error: Any = None
+    object: str | None = None

@@ -9,7 +9,7 @@ usage never comes.
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,45 +17,16 @@ from heddle.model.call import Usage
 from heddle.wire.errors import ProtocolError
 from heddle.wire.llm import openai_usage
 from heddle.wire.llm.codec import estimate_tokens
+from heddle.wire.llm.openai_shapes import Chunk, ChunkChoice, Delta
 from heddle.wire.sse import MAX_EVENT_BYTES, Splitter, payload
 
-MAX_CHOICES = 128
+MAX_CHOICES: Final = 128
 
-_DONE = b"[DONE]"
-_WORD = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
-
-
-class _Function(msgspec.Struct, gc=False):
-    name: Any = None
-    arguments: Any = None
+_DONE: Final = b"[DONE]"
+_WORD: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 
 
-class _ToolCall(msgspec.Struct, gc=False):
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: Any = None
-    refusal: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    usage: openai_usage.WireUsage | None = None
-    error: Any = None
-    object: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
+_decode: Final = msgspec.json.Decoder(Chunk).decode
 
 
 class StreamReader:
@@ -165,7 +136,7 @@ class StreamReader:
         self.failure = ProtocolError("The provider sent an event that is not JSON.", malformed=True)
         return False
 
-    def _read(self, choice: _Choice) -> None:
+    def _read(self, choice: ChunkChoice) -> None:
         bit = 1 << choice.index if 0 <= choice.index < MAX_CHOICES else 1
         self.begun |= bit
         if choice.finish_reason is not None:
@@ -179,7 +150,7 @@ class StreamReader:
         if delta.tool_calls or delta.reasoning_content or delta.reasoning or delta.refusal:
             self.text_chars += _other_size(delta)
 
-    def _learn(self, chunk: _Chunk) -> bool:
+    def _learn(self, chunk: Chunk) -> bool:
         """The chunks that are not plain text: usage, errors, and those without choices."""
         if chunk.error is not None or chunk.object == "error":
             self.failure = ProtocolError(_reported(chunk.error))
@@ -207,7 +178,7 @@ def text_size(value: Any) -> int:
     return 0
 
 
-def _other_size(delta: _Delta) -> int:
+def _other_size(delta: Delta) -> int:
     # Two names for the same text: servers send one of them, some both.
     size = text_size(delta.refusal) + (text_size(delta.reasoning_content) or text_size(delta.reasoning))
     for call in delta.tool_calls or ():
