@@ -176,15 +176,16 @@ class Table:
         """Row word of a key, 0 when it has none. Needs no lock: callers compare the generation after their add."""
         first = self.layout.bucket_word(digest)
         step = self.layout.row_words
-        begin, end = first * 8, (first + WAYS * step) * 8
-        at = self.buffer.find(digest, begin, end)
+        # A copy of the bucket: mmap.find reads beyond the end of the map before Python 3.11.5 (gh-105235), and dies there.
+        bucket = self.buffer[first * 8 : (first + WAYS * step) * 8]
+        at = bucket.find(digest)
         while at >= 0:
-            word, rest = divmod(at - begin, 8)
+            word, rest = divmod(at, 8)
             row = first + word - self._digest_word
             # A row whose taker died half-way has generation 0 and counts as free, whatever else it says.
             if rest == 0 and word % step == self._digest_word and self.words[row]:
                 return row
-            at = self.buffer.find(digest, at + 1, end)
+            at = bucket.find(digest, at + 1)
         return 0
 
     def locate(self, tally: Tally, slot: int, now_s: float) -> None:
