@@ -61,6 +61,9 @@ class Decode:
             raise bad_request(exc) from exc
         exchange.call = call
         model = self._models.resolve(call.model)
+        if call.model == model.entry:
+            # The same object from call to call: whatever is looked up by the name is found without comparing it.
+            call.model = model.entry
         call.entry = model.entry
         call.provider = model.provider
         call.upstream_model = model.upstream_model or call.model

@@ -21,7 +21,7 @@ from heddle.model.snapshot import Snapshot
 from heddle.pipeline.assembly import Tools
 from heddle.pipeline.errors import Reason
 from heddle.pipeline.exchange import Exchange
-from heddle.telemetry.calls import CallKind, CallSeries, McpSeries, SessionSeries, UsageSeries
+from heddle.telemetry.calls import CallKind, CallSeries, Gathered, McpSeries, SessionSeries, UsageSeries
 from heddle.telemetry.cost import Pricer
 from heddle.telemetry.lines import access_line, timestamp
 from heddle.telemetry.metrics import TenantLabels
@@ -77,8 +77,7 @@ class Recorder:
         self._vendors = {spec.name: spec.type for spec in snapshot.providers}
         self._kinds: dict[tuple[object, ...], _Kind] = {}
         self._series: dict[tuple[object, ...], CallSeries] = {}
-        self._waiting: list[CallSeries] = []
-        """Those with something to write."""
+        self._gathered = Gathered(tools.metrics)
         self._usages: dict[tuple[str, str, str], UsageSeries] = {}
         self._access = snapshot.observability.logging.enabled and bool(snapshot.observability.logging.sinks)
         self._traced = snapshot.observability.tracing.enabled and bool(snapshot.observability.tracing.endpoint)
@@ -117,9 +116,7 @@ class Recorder:
                 self._write_down(*end)
             except Exception:
                 _log.exception("a call could not be recorded")
-        waiting = self._waiting
-        while waiting:
-            waiting.pop().flush()
+        self._gathered.flush()
 
     def _write_down(
         self, exchange: Exchange, status: int, bytes_out: int, answer: bytes | Listening, ended_s: float
@@ -131,10 +128,10 @@ class Recorder:
         mcp = exchange.mcp
         if mcp is None:
             kind = self._kind(exchange, status)
-            kind.series.count(duration, upstream, first, exchange.events)
+            self._gathered.count(kind.series, duration, upstream, first, exchange.events)
         else:
             kind = self._mcp_kind(exchange, mcp, status)
-            kind.series.count(duration, 0.0, 0.0)
+            self._gathered.count(kind.series, duration)
             if kind.mcp is not None:
                 kind.mcp.count(duration, exchange.cost_usd)
         if usage is not None:
@@ -241,7 +238,7 @@ class Recorder:
         kind = CallKind(exchange.listener.name, exchange.operation, model, provider, status, why)
         series = self._series.get(kind)
         if series is None:
-            series = self._series[kind] = CallSeries(self._metrics, kind, self._waiting)
+            series = self._series[kind] = CallSeries(self._metrics, kind)
         return series
 
     def _bind_usage(self, kind: _Kind, exchange: Exchange) -> UsageSeries:

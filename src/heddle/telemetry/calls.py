@@ -25,47 +25,14 @@ class CallKind(NamedTuple):
     reason: str
 
 
-class _Spread:
-    """A histogram of durations: what was observed since it was last written to where others read it."""
-
-    __slots__ = ("_at", "_buckets", "_numbers", "_sum_s")
-
-    def __init__(self, metrics: Metrics, at: int) -> None:
-        self._numbers = metrics.numbers
-        self._at = at
-        self._sum_s = 0.0
-        self._buckets = [0] * (len(DURATION_S) + 1)
-
-    def observe(self, value_s: float) -> None:
-        self._sum_s += value_s
-        self._buckets[bisect_left(DURATION_S, value_s)] += 1
-
-    def flush(self) -> None:
-        numbers, at, buckets = self._numbers, self._at, self._buckets
-        numbers[at] += self._sum_s
-        self._sum_s = 0.0
-        for index, count in enumerate(buckets):
-            if count:
-                numbers[at + 1 + index] += count
-                buckets[index] = 0
-
-
 class CallSeries:
-    """The numbers of one kind of call. They are gathered, and written when `flush` is called: of the calls that end in
-    one turn of the loop most are of one kind."""
+    """Where the numbers of one kind of call are; `Gathered` adds to them."""
 
-    __slots__ = (
-        "_bind_events", "_count", "_duration", "_events", "_events_at", "_first", "_numbers", "_requests", "_upstream",
-        "_waiting",
-    )  # fmt: skip
+    __slots__ = ("_bind_events", "_events", "duration", "first", "requests", "upstream")
 
-    def __init__(self, metrics: Metrics, kind: CallKind, waiting: "list[CallSeries]") -> None:
-        """`waiting` gets this when there is something to write."""
+    def __init__(self, metrics: Metrics, kind: CallKind) -> None:
         listener, operation, model, provider, status, reason = kind
-        self._waiting = waiting
-        self._numbers = metrics.numbers
-        self._count = 0
-        self._requests = metrics.counter(
+        self.requests = metrics.counter(
             names.REQUESTS,
             listener=listener,
             operation=operation,
@@ -75,18 +42,67 @@ class CallSeries:
             reason=reason,
         ).at
         whole = metrics.histogram(names.REQUEST_DURATION, listener=listener, operation=operation, model=model)
-        upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider)
-        first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider)
-        self._duration = _Spread(metrics, whole.at)
-        self._upstream = _Spread(metrics, upstream.at)
-        self._first = _Spread(metrics, first.at)
-        self._events = self._events_at = 0
+        self.duration = whole.at
+        self.upstream = metrics.histogram(names.UPSTREAM_DURATION, model=model, provider=provider).at
+        self.first = metrics.histogram(names.TIME_TO_FIRST_TOKEN, model=model, provider=provider).at
+        self._events = 0
         self._bind_events = partial(_events, metrics, model, provider)
 
-    def count(self, duration_s: float, upstream_s: float, first_s: float, events: int = 0) -> None:
-        """One call of that kind. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
-        if not self._count:
-            self._waiting.append(self)
+    @property
+    def events(self) -> int:
+        """Where events are counted."""
+        self._events = self._events or self._bind_events()
+        return self._events
+
+
+class _Spread:
+    """How durations spread over the buckets of a histogram, gathered before they are written."""
+
+    __slots__ = ("_buckets", "_sum_s", "_touched")
+
+    def __init__(self) -> None:
+        self._sum_s = 0.0
+        self._buckets = [0] * (len(DURATION_S) + 1)
+        self._touched: list[int] = []
+
+    def observe(self, value_s: float) -> None:
+        self._sum_s += value_s
+        bucket = bisect_left(DURATION_S, value_s)
+        if not self._buckets[bucket]:
+            self._touched.append(bucket)
+        self._buckets[bucket] += 1
+
+    def flush(self, numbers: "memoryview[float]", at: int) -> None:
+        touched, buckets = self._touched, self._buckets
+        if not touched:
+            return
+        numbers[at] += self._sum_s
+        self._sum_s = 0.0
+        while touched:
+            bucket = touched.pop()
+            numbers[at + 1 + bucket] += buckets[bucket]
+            buckets[bucket] = 0
+
+
+class Gathered:
+    """The calls that ended one after the other and are of one kind: most of those of a turn of the loop. They are
+    added up here, and written together; of one call only what it changes is touched, whatever else there is."""
+
+    __slots__ = ("_count", "_duration", "_events", "_first", "_numbers", "_series", "_upstream")
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._numbers = metrics.numbers
+        self._series: CallSeries | None = None
+        self._count = self._events = 0
+        self._duration, self._upstream, self._first = _Spread(), _Spread(), _Spread()
+
+    def count(
+        self, series: CallSeries, duration_s: float, upstream_s: float = 0.0, first_s: float = 0.0, events: int = 0
+    ) -> None:
+        """One call. `upstream_s` and `first_s` are 0 when there was no upstream, or no first byte."""
+        if series is not self._series:
+            self.flush()
+            self._series = series
         self._count += 1
         self._duration.observe(duration_s)
         if upstream_s:
@@ -97,15 +113,17 @@ class CallSeries:
 
     def flush(self) -> None:
         """Write what was gathered."""
-        numbers = self._numbers
-        numbers[self._requests] += self._count
+        series, numbers = self._series, self._numbers
+        if series is None:
+            return
+        self._series = None
+        numbers[series.requests] += self._count
         self._count = 0
-        self._duration.flush()
-        self._upstream.flush()
-        self._first.flush()
+        self._duration.flush(numbers, series.duration)
+        self._upstream.flush(numbers, series.upstream)
+        self._first.flush(numbers, series.first)
         if self._events:
-            self._events_at = self._events_at or self._bind_events()
-            numbers[self._events_at] += self._events
+            numbers[series.events] += self._events
             self._events = 0
 
 

@@ -176,7 +176,7 @@ class Table:
         """Row word of a key, 0 when it has none. Needs no lock: callers compare the generation after their add."""
         first = self.layout.bucket_word(digest)
         step = self.layout.row_words
-        # A copy of the bucket: mmap.find reads beyond the end of the map before Python 3.11.5 (gh-105235), and dies there.
+        # A copy of the bucket: before Python 3.11.5 mmap.find reads beyond the end of the map (gh-105235), and dies.
         bucket = self.buffer[first * 8 : (first + WAYS * step) * 8]
         at = bucket.find(digest)
         while at >= 0:
