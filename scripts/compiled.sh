@@ -19,6 +19,8 @@ build() {
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     command -v "${CC:-cc}" >/dev/null || { echo "compiled: a C compiler is needed (on Debian: apt-get install gcc python3-dev)" >&2; exit 1; }
+    "$python" -c 'import pathlib, sys, sysconfig; sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())' \
+        || { echo "compiled: the headers of Python are needed (on Debian: apt-get install python3-dev)" >&2; exit 1; }
     "$python" -c 'import mypyc' 2>/dev/null || "$python" -m pip install --quiet --disable-pip-version-check 'mypy>=2' types-PyYAML
     echo "compiling the hot path (about two minutes) ..." >&2
     rm -rf .compiled build

@@ -10,10 +10,11 @@ trap 'rm -rf "$clean"' EXIT
 "$python" -m pip install --quiet --disable-pip-version-check build
 rm -rf dist
 "$python" -m build --outdir dist . >"$clean/build.log" 2>&1 || { cat "$clean/build.log" >&2; exit 1; }
-if command -v "${CC:-cc}" >/dev/null; then
+headers="import pathlib, sys, sysconfig; sys.exit(not (pathlib.Path(sysconfig.get_path('include')) / 'Python.h').exists())"
+if command -v "${CC:-cc}" >/dev/null && "$python" -c "$headers"; then
     HEDDLE_COMPILE=1 "$python" -m build --wheel --outdir dist . >"$clean/build.log" 2>&1 || { tail -40 "$clean/build.log" >&2; exit 1; }
 else
-    echo "dist: no C compiler here, so there is no compiled wheel"
+    echo "dist: no C compiler or no headers of Python here, so there is no compiled wheel"
 fi
 
 for wheel in dist/*.whl; do

@@ -1,22 +1,25 @@
 """The package whose hot path is compiled (ADR 17) does what the sources do: the same tests, run on it.
 
-A short form of `make test-compiled`. Skipped where there is no C compiler, for there it cannot be made.
+A short form of `make test-compiled`. Skipped where there is no C compiler or no headers, for there it cannot be made.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(sys.executable).parent.parent
+HEADERS = Path(sysconfig.get_path("include")) / "Python.h"
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"),
+    pytest.mark.skipif(not HEADERS.exists(), reason="Python's headers are not installed"),
 ]
 
 BUILD_S = 900
