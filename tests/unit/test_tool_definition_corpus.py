@@ -1,5 +1,6 @@
 """The corpus of poisoned and benign tool definitions has the form that those who measure with it rely on."""
 
+import gzip
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "data" / "tool_definitions"
-FILES = sorted(FOLDER.glob("*.jsonl"))
+FILES = sorted([*FOLDER.glob("*.jsonl"), FOLDER / "more.jsonl.gz"])
 
 FIELDS = {"id", "twin", "label", "attack", "target", "kind", "definition", "others"}
 NEEDED = {
@@ -30,7 +31,8 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def entries(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    lines = text.decode().removesuffix("\n").split("\n")
     return [json.loads(line, object_pairs_hook=once) for line in lines]
 
 
@@ -89,6 +91,8 @@ def test_what_others_wrote_is_large_enough_and_covers_every_kind(name: str):
 def test_the_harmless_have_the_form_too():
     harmless = json.loads((FOLDER / "harmless.json").read_text(encoding="utf-8"), object_pairs_hook=once)
     assert len(harmless) >= 200
-    for entry in harmless:
+    more = gzip.decompress((FOLDER / "more_harmless.jsonl.gz").read_bytes()).decode().splitlines()
+    assert len(more) >= 800
+    for entry in harmless + [json.loads(line, object_pairs_hook=once) for line in more]:
         assert entry.keys() == {"kind", "definition"}
         check_definition(entry["kind"], entry["definition"])
