@@ -1,5 +1,6 @@
 """boto3, unmodified, through a running mesh: to Bedrock untouched and signed anew, and to others translated."""
 
+import contextlib
 import json
 
 import boto3
@@ -178,8 +179,9 @@ def test_a_stream(bedrock, mesh):
 
 
 def test_a_stream_that_breaks_is_raised(bedrock):
-    with pytest.raises(EventStreamError) as caught:
-        list(bedrock.converse_stream(modelId="claude", **saying("break"))["stream"])
+    stream = bedrock.converse_stream(modelId="claude", **saying("break"))["stream"]
+    with contextlib.closing(stream), pytest.raises(EventStreamError) as caught:
+        list(stream)
     assert "secret" not in str(caught.value)
 
 
