@@ -16,14 +16,16 @@ ROOT = Path(__file__).parent.parent.parent
 HERE = Path(sys.executable).parent.parent
 HEADERS = Path(sysconfig.get_path("include")) / "Python.h"
 
+BUILD_S = 900
+RUN_S = 600
+
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(BUILD_S + RUN_S),
     pytest.mark.skipif(shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"),
     pytest.mark.skipif(not HEADERS.exists(), reason="Python's headers are not installed"),
 ]
 
-BUILD_S = 900
-RUN_S = 600
 PROVEN = [
     "tests/e2e/net",
     "tests/e2e/backends",
