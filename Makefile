@@ -83,5 +83,5 @@ dist: ## build the wheel and the container, and check that they install and star
 	@scripts/dist.sh
 
 clean: ## remove everything that was made here, environments included
-	rm -rf .venv .bench .compiled dist build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .bench .compiled .compiled.new dist build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,8 @@ python="${VENV:-.venv}/bin/python"
 stamp=.compiled/.made-of
 
 made_of() {
-    { find src/heddle -name '*.py' | LC_ALL=C sort | xargs cat; cat setup.py pyproject.toml; "$python" -VV; } | sha256sum
+    # Data files too: what is imported from .compiled reads those that lie beside it.
+    { find src/heddle setup.py pyproject.toml -type f ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum; "$python" -VV; } | sha256sum
 }
 
 current() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(made_of)" ]; }
@@ -23,13 +24,16 @@ build() {
         || { echo "compiled: the headers of Python are needed (on Debian: apt-get install python3-dev)" >&2; exit 1; }
     "$python" -c 'import mypyc' 2>/dev/null || "$python" -m pip install --quiet --disable-pip-version-check 'mypy>=2' types-PyYAML
     echo "compiling the hot path (about two minutes) ..." >&2
-    rm -rf .compiled build
-    HEDDLE_COMPILE=1 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .compiled . \
-        >"$log" 2>&1 || { tail -40 "$log" >&2; rm -rf .compiled; exit 1; }
-    PYTHONPATH="$PWD/.compiled" "$python" - <<'PYTHON'
+    rm -rf .compiled.new build
+    HEDDLE_COMPILE=1 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .compiled.new . \
+        >"$log" 2>&1 || { tail -40 "$log" >&2; rm -rf .compiled.new; exit 1; }
+    PYTHONPATH="$PWD/.compiled.new" "$python" - <<'PYTHON'
 from heddle.net import serving
 assert serving.__file__.endswith(".so"), f"{serving.__file__} is not compiled"
 PYTHON
+    # A mesh may run from the old one: it is replaced, not built over.
+    rm -rf .compiled
+    mv .compiled.new .compiled
     made_of >"$stamp"
     echo "compiled: .compiled/heddle" >&2
 }
