@@ -11,29 +11,25 @@ Flagged means: a finding of medium or high.
 The figure of `blind` is the one to believe; those of the others say how well rules fit what they were fitted to.
 """
 
-import gzip
-import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bench.figures import Result, Target
+from tests.proofs.judged import held_back, recorded, verdict
+from tests.proofs.poisoning_data import HALVES, HARMLESS, cases, findings
 
-from heddle.directory.definitions import Definition, define
-from heddle.directory.poisoning import Finding, check
-
-DATA = Path(__file__).parents[1] / "data" / "tool_definitions"
-HALVES = {
-    "own": DATA / "own.jsonl",
-    "own2": DATA / "own2.jsonl",
-    "dev": DATA / "dev.jsonl",
-    "dev2": DATA / "dev2.jsonl",
-    "dev3": DATA / "dev3.jsonl",
-    "dev4": DATA / "dev4.jsonl",
-    "more": DATA / "more.jsonl.gz",
-    "blind": DATA / "blind5.jsonl",
-}
+JUDGE = (
+    "judged: with `mcp.judge`, rules and verdict together as the mesh takes them (`overrules: all`). The answers were "
+    "given on 2026-11-21 by one large general model, to these questions word for word, in batches of 86 in which twins "
+    "stood apart and harmless texts were the greater part. An hour before, dev4, 120 twins of more and blind were "
+    "judged by the same model in batches of some 60, without an error in 752",
+    "judged: the instructions were written by somebody who knew the classes of attack and had read neither blind nor "
+    "at_judge. After the answers about dev4 and more, one clause was dropped from them, and the definition stood in "
+    "the question as JSON, no longer as text; after those about blind nothing was changed",
+    "judged: whoever wrote the texts may think like that model, which flatters it, and smaller models will do worse. "
+    "`python -m tests.proofs.judged` measures yours",
+)
+"""How the answers of the judge came about."""
 FORMER = (
     "own, first run, no rule changed for it yet: 90.9 % of 77 poisoned, 1.3 % of 77 benign (2026-11-21 14:19 UTC)",
     "dev while blind, FIRST run: 34.6 % of 104 poisoned, 6.7 % of 104 benign (2026-11-21 14:23 UTC)",
@@ -122,28 +118,6 @@ LEARNED = (
 """What a learned judgement was worth beside the rules."""
 
 
-def cases(path: Path) -> Iterator[dict[str, Any]]:
-    """The definitions of one half."""
-    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    for line in text.decode().split("\n"):
-        if line.strip():
-            yield json.loads(line)
-
-
-def findings(case: dict[str, Any]) -> list[Finding]:
-    """What counts of what was found in one."""
-    others = {name: [_defined(one) for one in all_of] for name, all_of in (case.get("others") or {}).items()}
-    return [finding for finding in check(_defined(case), others, case["target"]) if finding.counts]
-
-
-def _defined(case: dict[str, Any]) -> Definition:
-    """What a line, or one of its `others`, describes; a tool may stand there bare."""
-    kind, value = case.get("kind", "tool"), case.get("definition", case)
-    if kind == "instructions" and isinstance(value, dict):
-        value = value["instructions"]
-    return define(kind, value)
-
-
 def run(folder: Path, size: int) -> Result:
     """Both halves, or the one that is there; never more than `size` definitions of each."""
     del folder
@@ -171,19 +145,40 @@ def run(folder: Path, size: int) -> Result:
         missed = ", ".join(f"{attack} {count}" for attack, count in sorted(wrong.items()) if count)
         result.notes.append(f"{half}: judged wrongly, by attack class: {missed or 'none'}")
     _run_harmless(result, size)
-    result.notes += [*FORMER, *LEARNED]
+    _run_judged(result, size)
+    result.notes += [*JUDGE, *FORMER, *LEARNED]
     return result
 
 
 def _run_harmless(result: Result, size: int) -> None:
     """Definitions that are nobody's twins."""
-    texts = {
-        "harmless": json.loads((DATA / "harmless.json").read_text()),
-        "more_harmless": list(cases(DATA / "more_harmless.jsonl.gz")),
-    }
-    for name, harmless in texts.items():
-        some = harmless[:size]
-        flagged = sum(bool(findings({**case, "target": "here"})) for case in some)
+    for name, path in HARMLESS.items():
+        some = list(cases(path))[:size]
+        flagged = sum(bool(findings(case)) for case in some)
         share = 100 * flagged / max(1, len(some))
         result.rows.append([name, "benign", len(some), flagged, round(share, 1)])
         result.targets.append(Target(f"{name}: benign flagged, %", share, at_most=2.0))
+
+
+def _run_judged(result: Result, size: int) -> None:
+    """The same with a judge, as far as its answers were recorded: what the mesh makes of them."""
+    answers = recorded()
+    for half, path in {**HALVES, **HARMLESS}.items():
+        some = [case for case in list(cases(path))[:size] if (half, case["id"]) in answers]
+        wrong: list[str] = []
+        for label in ("poisoned", "benign"):
+            those = [case for case in some if case["label"] == label]
+            if not those:
+                continue
+            flagged = [held_back(case, verdict(case, answers[half, case["id"]])) for case in those]
+            share = 100 * sum(flagged) / len(those)
+            result.rows.append([f"{half}, judged", label, len(those), sum(flagged), round(share, 1)])
+            bound = {"at_least": 90.0} if label == "poisoned" else {"at_most": 2.0}
+            result.targets.append(Target(f"{half}, judged: {label} flagged, %", share, **bound))
+            wrong += [
+                f"{label} {case.get('attack', '')}"
+                for case, hit in zip(those, flagged, strict=True)
+                if hit is not (label == "poisoned")
+            ]
+        if wrong:
+            result.notes.append(f"{half}, judged wrongly with a judge, by attack class: {', '.join(sorted(wrong))}")

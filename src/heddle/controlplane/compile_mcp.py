@@ -6,6 +6,7 @@ Owns the translation. Targets are in `compile_mcp_targets`.
 import msgspec
 
 from heddle.controlplane.compile_mcp_auth import compile_credentials, sealing_keys
+from heddle.controlplane.compile_mcp_judge import compile_judge
 from heddle.controlplane.compile_mcp_targets import Values, compile_target
 from heddle.controlplane.paths import said_at
 from heddle.controlplane.secrets import Secrets
@@ -49,6 +50,7 @@ def compile_mcp(plan: Plan, secrets: Secrets, report: Report) -> McpSpec:
         servers=tuple(compile_server(placed) for placed in servers_of(plan)),
         sessions=compile_sessions(plan.sessions[0], secrets, report) if plan.sessions else McpSessionSpec(),
         credentials=compile_credentials(plan.credentials[0] if plan.credentials else None, secrets, report),
+        judge=compile_judge(plan.judges[0], secrets, report) if plan.judges else None,
     )
 
 

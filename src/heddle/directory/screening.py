@@ -14,10 +14,12 @@ import msgspec
 
 from heddle.directory.changes import GRADES, Change, Severity, classify
 from heddle.directory.definitions import Definition, Kind, set_digest
+from heddle.directory.judging import JUDGED, Judged, Question, question
 from heddle.directory.poisoning import Checker, Finding
 from heddle.directory.resemblance import MAX_PAIRS, Known, known, resembled
 from heddle.directory.visible import clipped
 from heddle.drivers.approvals import Approvals, ApprovalsFullError, Key, Proposal, Record, State
+from heddle.model.match import glob_match
 from heddle.model.snapshot_mcp import SafetySpec
 
 Reason = Literal["pending", "changed", "poisoned", "rejected"]
@@ -53,22 +55,63 @@ class Screen:
     def __init__(self, approvals: Approvals, spec: SafetySpec) -> None:
         self._approvals, self._spec = approvals, spec
 
+    @property
+    def judges(self) -> bool:
+        """Whether a judge has a say."""
+        return self._spec.poisoning != "off" and not any(glob_match(pattern, JUDGED) for pattern in self._spec.ignore)
+
     def screen(
-        self, target: str, definitions: Sequence[Definition], others: Others, *, fresh: bool = True
+        self,
+        target: str,
+        definitions: Sequence[Definition],
+        others: Others,
+        *,
+        fresh: bool = True,
+        judged: Judged | None = None,
     ) -> Screening:
         """Judge everything that `target` offers, of all kinds, beside what other targets offer.
 
         `others` may name `target` itself; that is passed over. What was read a while ago is not `fresh`: nothing of it
-        is proposed or withdrawn, for others may have read the target since. Raises ApprovalsError.
+        is proposed or withdrawn, for others may have read the target since. `judged` is what a judge says of what
+        `questions` asks; while it has not said all, what it is to say is held back, and nothing is told the store.
+        Raises ApprovalsError.
         """
-        return _Pass(self._approvals, self._spec, target, definitions).run(others, fresh=fresh)
+        return _Pass(self._approvals, self._spec, target, definitions, judged).run(others, fresh=fresh)
+
+    def questions(self, target: str, definitions: Sequence[Definition], others: Others) -> dict[str, Question | None]:
+        """What a judge is to be asked, by the digest of the definition: about what is new or changed.
+
+        Where poisoned definitions are blocked, about everything. None stands for what is too long to be asked about.
+        Raises ApprovalsError.
+        """
+        if not self.judges:
+            return {}
+        approved = self._approvals.approved(target)
+        asked: dict[str, Question | None] = {}
+        for one in definitions:
+            record = approved.get(one.key)
+            if record is None or record.digest != one.digest:
+                former = _definition(record) if record is not None else None
+                asked[one.digest] = question(one, target, others, former)
+            elif self._spec.poisoning == "block":
+                asked[one.digest] = question(one, target, others)
+        return asked
 
 
 class _Pass:
     """One screening."""
 
-    def __init__(self, approvals: Approvals, spec: SafetySpec, target: str, definitions: Sequence[Definition]) -> None:
-        self._store, self._spec, self._target = approvals, spec, target
+    def __init__(
+        self,
+        approvals: Approvals,
+        spec: SafetySpec,
+        target: str,
+        definitions: Sequence[Definition],
+        judged: Judged | None,
+    ) -> None:
+        self._store, self._spec, self._target, self._judged = approvals, spec, target, judged
+        self._open = False
+        """Something is not judged yet."""
         self._offered: dict[Key, Definition] = {}
         self._withheld: dict[Key, Withheld] = {}
         self._findings: dict[Key, tuple[Finding, ...]] = {}
@@ -94,7 +137,8 @@ class _Pass:
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
             if key not in self._withheld:
                 self._judge(key, self._offered[key], checker)
-        self._write(fresh=fresh)
+        if not self._open:
+            self._write(fresh=fresh)
         return self._result(changed=self._set is not None and self._set_offered != self._set)
 
     def _is_approved(self) -> bool:
@@ -111,6 +155,8 @@ class _Pass:
         elif approved is not None and approved.digest == one.digest:
             if self._spec.poisoning == "block" and self._is_poisoned(one, checker):
                 self._withheld[key] = Withheld("poisoned", self._told(key))
+        elif self._is_open(one):
+            self._withheld[key] = Withheld("pending", "it is being judged")
         elif self._is_poisoned(one, checker) and self._spec.poisoning in ("quarantine", "block"):
             self._note_change(key, one, approved)
             self._hold(one, "poisoned", self._told(key))
@@ -121,12 +167,22 @@ class _Pass:
         else:
             self._judge_new(key, one)
 
+    def _is_open(self, one: Definition) -> bool:
+        """Whether the judge has still to say something about it."""
+        if self._judged is None or not self._judged.is_open(one):
+            return False
+        self._open = True
+        return self._spec.poisoning in ("quarantine", "block")
+
     def _is_poisoned(self, one: Definition, checker: Checker) -> bool:
         if self._spec.poisoning == "off":
             return False
-        found = tuple(checker.check(one))
+        found = checker.check(one)
+        if self._judged is not None:
+            record = self._approved.get(one.key)
+            found = self._judged.weigh(one, found, approved=record is not None and record.digest == one.digest)
         if found:
-            self._findings[one.key] = found
+            self._findings[one.key] = tuple(found)
         return any(finding.counts for finding in found)
 
     def _note_change(self, key: Key, one: Definition, approved: Record | None) -> None:

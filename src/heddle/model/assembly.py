@@ -148,6 +148,7 @@ class Assembly:
             servers=servers,
             sessions=_first((one.sessions for one in settings), McpSessionSpec()),
             credentials=_first((one.credentials for one in settings), CredentialsSpec()),
+            judge=next((one.judge for one in settings if one.judge is not None), None),
         )
 
     def _no_models(self) -> tuple[ModelSpec, ...]:

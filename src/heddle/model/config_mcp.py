@@ -9,6 +9,7 @@ import msgspec
 
 from heddle.model.config_base import Duration, Free, Identity, Name, Part, Pattern, Period, Secret, Url
 from heddle.model.config_mcp_auth import Credentials, Scope
+from heddle.model.config_mcp_judge import Judge
 from heddle.model.config_mcp_targets import NamedMcpTarget
 from heddle.model.config_policies import ScopedRule
 
@@ -187,6 +188,8 @@ class Mcp(Part, frozen=True, kw_only=True):
     """Sessions of clients of the older protocol versions."""
     credentials: Credentials | None = None
     """Credentials of callers for targets."""
+    judge: Judge | None = None
+    """A model that reads definitions before any agent does."""
 
 
 def path_of(server: McpServer) -> str:

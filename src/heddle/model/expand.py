@@ -102,7 +102,7 @@ def _gateway_listener(listener: Listener) -> GatewayListener:
 def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]:
     mcp = config.mcp or Mcp()
     given = (config.listeners, config.admin, config.trust_domain, config.ledger, config.state)
-    if not any((*given, mcp.sessions, mcp.credentials)):
+    if not any((*given, mcp.sessions, mcp.credentials, mcp.judge)):
         return
     settings = tuple(
         ListenerParameters(name=listener.name, **_fields(listener, ListenerSettings)) for listener in config.listeners
@@ -115,11 +115,13 @@ def _parameters(config: Config, source: Source, name: str) -> Iterator[Declared]
         state=config.state,
         mcp_sessions=mcp.sessions,
         mcp_credentials=mcp.credentials,
+        mcp_judge=mcp.judge,
     )
     moved = {f"spec.listeners[{index}]": f"listeners[{index}]" for index in range(len(settings))}
     moved |= {"spec.admin": "admin", "spec.trustDomain": "trust_domain"}
     moved |= {"spec.ledger": "ledger", "spec.state": "state"}
     moved |= {"spec.mcpSessions": "mcp.sessions", "spec.mcpCredentials": "mcp.credentials"}
+    moved |= {"spec.mcpJudge": "mcp.judge"}
     yield Declared(
         GatewayParameters(
             api_version=HEDDLE_VERSION, kind="GatewayParameters", metadata=ObjectMeta(name=name), spec=spec

@@ -24,7 +24,7 @@ from heddle.model.snapshot import (
 from heddle.model.snapshot_budgets import BudgetSpec, LedgerSpec, StateSpec
 from heddle.model.snapshot_caching import CacheSpec
 from heddle.model.snapshot_guards import GuardSpec
-from heddle.model.snapshot_mcp import McpServerSpec, McpSessionSpec, McpTargetSpec
+from heddle.model.snapshot_mcp import JudgeSpec, McpServerSpec, McpSessionSpec, McpTargetSpec
 from heddle.model.snapshot_mcp_auth import CredentialsSpec
 from heddle.model.snapshot_routes import AgentModelSpec, AgentSpec, RouteSpec
 
@@ -51,6 +51,7 @@ class SettingsPart(msgspec.Struct, frozen=True, kw_only=True):
     state: StateSpec | None = None
     sessions: McpSessionSpec | None = None
     credentials: CredentialsSpec | None = None
+    judge: JudgeSpec | None = None
 
 
 class PricesPart(msgspec.Struct, frozen=True, kw_only=True):

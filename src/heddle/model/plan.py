@@ -17,6 +17,7 @@ from heddle.model.config_listeners import Admin, Listener, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
 from heddle.model.config_mcp import McpServer, McpSessions
 from heddle.model.config_mcp_auth import Credentials
+from heddle.model.config_mcp_judge import Judge
 from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
@@ -27,7 +28,15 @@ from heddle.model.problem import Place, Report, Source, camel, quote
 from heddle.model.resources import Declared
 from heddle.model.resources_core import ConfigMap, SecretResource
 from heddle.model.resources_gateway import AllowedRoutes, Gateway, GatewayListener, GatewaySpec
-from heddle.model.resources_heddle import Backend, GatewayParameters, ListenerParameters, Model, Policy, VirtualServer
+from heddle.model.resources_heddle import (
+    Backend,
+    GatewayParameters,
+    GatewayParametersSpec,
+    ListenerParameters,
+    Model,
+    Policy,
+    VirtualServer,
+)
 from heddle.model.resources_mcp import MCPServer, RemoteMCPServer
 
 T = TypeVar("T")
@@ -80,6 +89,7 @@ class Plan:
         """Virtual servers, those that were declared."""
         self.sessions: list[Placed[McpSessions]] = []
         self.credentials: list[Placed[Credentials]] = []
+        self.judges: list[Placed[Judge]] = []
         self.secrets: dict[str, SecretResource] = {}
         self.config_maps: dict[str, ConfigMap] = {}
 
@@ -118,21 +128,26 @@ def _parameters(everything: list[Declared], plan: Plan) -> dict[tuple[str, str],
         if not isinstance(one.resource, GatewayParameters):
             continue
         spec, name = one.resource.spec, one.resource.metadata.name
-        if spec.trust_domain:
-            plan.trust_domains.append(Placed(spec.trust_domain, one.place("spec.trustDomain")))
-        if spec.admin is not None:
-            plan.admins.append(Placed(spec.admin, one.place("spec.admin")))
-        if spec.ledger is not None:
-            plan.ledgers.append(Placed(spec.ledger, one.place("spec.ledger")))
-        if spec.state is not None:
-            plan.states.append(Placed(spec.state, one.place("spec.state")))
-        if spec.mcp_sessions is not None:
-            plan.sessions.append(Placed(spec.mcp_sessions, one.place("spec.mcpSessions")))
-        if spec.mcp_credentials is not None:
-            plan.credentials.append(Placed(spec.mcp_credentials, one.place("spec.mcpCredentials")))
+        _process(spec, one, plan)
         for index, settings in enumerate(spec.listeners):
             found[name, settings.name] = _Settings(settings, one.place(f"spec.listeners[{index}]"))
     return found
+
+
+def _process(spec: GatewayParametersSpec, one: Declared, plan: Plan) -> None:
+    """What they say of the process."""
+    said: tuple[tuple[list[Any], object, str], ...] = (
+        (plan.trust_domains, spec.trust_domain or None, "trustDomain"),
+        (plan.admins, spec.admin, "admin"),
+        (plan.ledgers, spec.ledger, "ledger"),
+        (plan.states, spec.state, "state"),
+        (plan.sessions, spec.mcp_sessions, "mcpSessions"),
+        (plan.credentials, spec.mcp_credentials, "mcpCredentials"),
+        (plan.judges, spec.mcp_judge, "mcpJudge"),
+    )
+    for declared, value, field in said:
+        if value is not None:
+            declared.append(Placed(value, one.place(f"spec.{field}")))
 
 
 def _gateway(

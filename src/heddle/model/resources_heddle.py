@@ -15,6 +15,7 @@ from heddle.model.config_listeners import Admin, ListenerSettings
 from heddle.model.config_llm import Media, ModelEntry, Provider, Retry
 from heddle.model.config_mcp import McpServer, McpSessions
 from heddle.model.config_mcp_auth import Credentials
+from heddle.model.config_mcp_judge import Judge
 from heddle.model.config_mcp_targets import McpTarget
 from heddle.model.config_observability import Observability
 from heddle.model.config_policies import AuthorizationPolicy, RateLimit
@@ -173,6 +174,8 @@ class GatewayParametersSpec(Part, frozen=True, kw_only=True):
     """Sessions of MCP clients of the older protocol versions."""
     mcp_credentials: Credentials | None = None
     """Credentials of callers for tool servers."""
+    mcp_judge: Judge | None = None
+    """A model that reads definitions of tool servers before any agent does."""
 
 
 class GatewayParameters(Resource, frozen=True, kw_only=True):

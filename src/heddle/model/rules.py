@@ -59,6 +59,7 @@ def _check_singletons(plan: Plan, report: Report) -> None:
         "retry": [placed.place for placed in plan.retries],
         "mcp.sessions": [placed.place for placed in plan.sessions],
         "mcp.credentials": [placed.place for placed in plan.credentials],
+        "mcp.judge": [placed.place for placed in plan.judges],
     }
     for what, found in places.items():
         for place in found[1:]:

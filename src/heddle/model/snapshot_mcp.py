@@ -287,6 +287,31 @@ class McpSessionSpec(msgspec.Struct, frozen=True, kw_only=True):
         return hidden_repr(self)
 
 
+class JudgeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that says of definitions whether they are there to mislead."""
+
+    url: str
+    """Where a chat completion is posted."""
+    model: str
+    credential: Secret = ""
+    """Sent as bearer token; empty sends none."""
+    credential_error: str = ""
+    """Why the credential could not be had; then nothing is asked."""
+    parameters: dict[str, object] = {}
+    """Further members of each request."""
+    overrules: Literal["all", "medium", "none"] = "all"
+    """Up to which severity findings of rules count no longer in what it finds harmless."""
+    on_error: Literal["quarantine", "rules"] = "quarantine"
+    timeout_s: float = 30.0
+    max_concurrent: int = 4
+    """Questions under way in one worker."""
+    max_per_hour: int = 1_000
+    """Questions about one target, of one worker."""
+
+    def __repr__(self) -> str:
+        return hidden_repr(self)
+
+
 class McpSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about MCP."""
 
@@ -294,3 +319,4 @@ class McpSpec(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[McpServerSpec, ...] = ()
     sessions: McpSessionSpec = McpSessionSpec()
     credentials: CredentialsSpec = CredentialsSpec()
+    judge: JudgeSpec | None = None

@@ -39,6 +39,7 @@ RECORDS_LOST = "heddle_records_lost_total"
 AUDIT_HELD = "heddle_audit_held"
 BUS_DROPPED = "heddle_bus_dropped_total"
 DEFINITIONS_WITHHELD = "heddle_mcp_definitions_withheld"
+JUDGEMENTS = "heddle_mcp_judgements_total"
 MCP_CALLS = "heddle_mcp_calls_total"
 MCP_CALL_DURATION = "heddle_mcp_call_duration_seconds"
 MCP_COST_USD = "heddle_mcp_cost_usd_total"
@@ -174,6 +175,12 @@ _SPECS = (
         "gauge",
         "Definitions of a tool server that are not shown: changed, suspicious, rejected or not approved yet.",
         ("target",),
+    ),
+    MetricSpec(
+        JUDGEMENTS,
+        "counter",
+        "Definitions that a model was asked about; verdict is harmful, harmless, or none when it gave no verdict.",
+        ("target", "verdict"),
     ),
     MetricSpec(
         MCP_CALLS,

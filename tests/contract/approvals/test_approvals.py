@@ -12,6 +12,7 @@ from heddle.drivers.approvals import (
     Approvals,
     ApprovalsError,
     ApprovalsFullError,
+    Judgement,
     Proposal,
     UnknownDefinitionError,
 )
@@ -264,3 +265,49 @@ def test_nobody_else_can_read_it_and_no_link_is_followed(tmp_path: Path):
     with pytest.raises(ApprovalsError):
         SqliteApprovals(tmp_path / "link.db")
     assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_judgements_are_kept_by_question_and_are_no_decisions(store: Approvals):
+    before = store.generation()
+    assert store.judgements(["q1", "q2"]) == {}
+    store.judge("q1", Judgement(harmful=True, reason="it reads keys", model="m"))
+    store.judge("q1", Judgement(harmful=False, reason="it does not", model="m"))
+    found = store.judgements(["q1", "q2", "'; DROP TABLE judgements; --"])
+    assert list(found) == ["q1"]
+    assert (found["q1"].harmful, found["q1"].reason, found["q1"].model) == (False, "it does not", "m")
+    assert found["q1"].at_s > 1_700_000_000
+    assert store.generation() == before
+    assert store.judgements([]) == {}
+
+
+def test_one_asks_and_the_others_wait_until_it_answers_gives_up_or_dies(store: Approvals):
+    assert store.claim("q", 60)
+    assert not store.claim("q", 60)
+    assert store.judgements(["q"]) == {}
+    store.unclaim("q")
+    assert store.claim("q", 3)
+    assert not store.claim("q", 60)
+    for _ in range(3):  # each look at the clock is a second
+        store.claim("other", 1)
+    assert store.claim("q", 60), "whoever asked is dead"
+    store.judge("q", Judgement(harmful=False, reason="", model="m"))
+    assert not store.claim("q", 60)
+    store.unclaim("q")
+    assert "q" in store.judgements(["q"])
+
+
+def test_the_oldest_judgements_go_first(store: Approvals, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(driver, "MAX_JUDGEMENTS", 3)
+    for number in range(5):
+        store.judge(f"q{number}", Judgement(harmful=False, reason="", model="m"))
+    assert sorted(store.judgements([f"q{number}" for number in range(5)])) == ["q2", "q3", "q4"]
+
+
+def test_a_file_of_the_version_before_is_brought_to_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(driver, "MIGRATIONS", MIGRATIONS[:1])
+    with SqliteApprovals(tmp_path / "approvals.db") as old:
+        old.pin("files", [proposal()], "set")
+    monkeypatch.undo()
+    with SqliteApprovals(tmp_path / "approvals.db") as new:
+        assert ("tool", "read") in new.approved("files")
+        assert new.claim("q", 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.proofs.poisoning import findings
+from tests.proofs.poisoning_data import findings
 
 from heddle.directory.definitions import Definition, define
 from heddle.directory.poisoning import Checker, Finding, check

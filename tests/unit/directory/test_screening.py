@@ -5,6 +5,7 @@ import pytest
 
 from heddle.directory import screening
 from heddle.directory.definitions import Definition, define
+from heddle.directory.judging import Judged, Verdict
 from heddle.directory.screening import Screen, Screening
 from heddle.drivers.approvals import ApprovalsError
 from heddle.drivers.approvals import sqlite as driver
@@ -339,3 +340,61 @@ def test_details_are_fit_to_be_shown(store: MemoryApprovals):
     for text in (detail, screen(store, [changed], poisoning="off").withheld[READ.key].detail, POISON):
         assert "\x1b" not in text
         assert "\u202e" not in text
+
+
+# A judge
+
+
+def heard(store: MemoryApprovals, offered: Sequence[Definition], said: Judged, **spec: Any) -> Screening:
+    return Screen(store, SafetySpec(**spec)).screen("files", offered, {}, judged=said)
+
+
+def test_a_judge_is_asked_about_what_is_new_or_changed_only(store: MemoryApprovals):
+    screen(store, [READ])
+    changed = tool("read", "Reads a page.")
+    asks = Screen(store, SafetySpec())
+    assert asks.questions("files", [READ], {}) == {}
+    asked = asks.questions("files", [changed, WRITE], {})
+    assert set(asked) == {changed.digest, WRITE.digest}
+    assert '"approved"' in asked[changed.digest].text  # type: ignore[union-attr]
+    assert set(Screen(store, SafetySpec(poisoning="block")).questions("files", [READ], {})) == {READ.digest}
+    for spec in (SafetySpec(poisoning="off"), SafetySpec(ignore=("judged",)), SafetySpec(ignore=("*",))):
+        assert Screen(store, spec).questions("files", [WRITE], {}) == {}
+
+
+def test_what_is_not_judged_yet_is_held_back_and_nothing_is_written(store: MemoryApprovals):
+    before = store.generation()
+    said = Judged({READ.digest: Verdict("harmless", "plain")}, settled=False)
+    found = heard(store, [READ, WRITE], said)
+    assert found.admitted == {READ.key}
+    assert why(found) == {"write": "pending"}
+    assert store.generation() == before
+    # With the last answer all of it is what was seen first.
+    said = Judged({READ.digest: Verdict("harmless", "plain"), WRITE.digest: Verdict("harmless", "plain")})
+    assert heard(store, [READ, WRITE], said, on_change={**ON_CHANGE, "added": "quarantine"}).withheld == {}
+    assert set(store.approved("files")) == {READ.key, WRITE.key}
+
+
+def test_a_verdict_holds_back_and_says_why_to_whoever_decides(store: MemoryApprovals):
+    said = Judged({READ.digest: Verdict("harmful", "it reads keys")})
+    assert why(heard(store, [READ], said)) == {"read": "poisoned"}
+    assert [one.proposal.notes for one in store.pending()] == [("high judged at the whole: it reads keys",)]
+    assert heard(store, [READ], said, poisoning="warn").admitted == {READ.key}
+
+
+def test_a_person_stands_above_the_judge(store: MemoryApprovals):
+    said = Judged({READ.digest: Verdict("harmful", "it reads keys")})
+    heard(store, [READ], said)
+    store.approve("files", "tool", "read", READ.digest, "ada")
+    assert heard(store, [READ], said).admitted == {READ.key}
+    assert why(heard(store, [READ], said, poisoning="block")) == {"read": "poisoned"}, "but where it blocks"
+    harmless = Judged({WRITE.digest: Verdict("harmless", "plain")})
+    heard(store, [READ, WRITE], harmless)
+    store.reject("files", "tool", "write", WRITE.digest, "ada")
+    assert why(heard(store, [READ, WRITE], harmless)) == {"write": "rejected"}
+
+
+def test_what_was_approved_stays_while_a_judge_that_blocks_is_away(store: MemoryApprovals):
+    screen(store, [READ])
+    for said in (Judged({}, settled=False), Judged({READ.digest: "away"})):
+        assert heard(store, [READ], said, poisoning="block").admitted == {READ.key}

@@ -11,6 +11,7 @@ from heddle.controlplane.compile import compile_listener
 from heddle.controlplane.compile_budgets import compile_ledger, compile_state
 from heddle.controlplane.compile_mcp import compile_sessions
 from heddle.controlplane.compile_mcp_auth import compile_credentials
+from heddle.controlplane.compile_mcp_judge import compile_judge
 from heddle.controlplane.compiling.conditions import Condition, Fault, judged
 from heddle.controlplane.compiling.fragment import Fragment, Work
 from heddle.controlplane.compiling.listeners import CLASS, PROTOCOLS, hostname_of, listener_name
@@ -220,6 +221,7 @@ def _add_settings(work: Work, spec: GatewayParametersSpec | None, gateway: str) 
     plan.states = [Placed(one, place) for one in (spec.state,) if one is not None]
     plan.sessions = [Placed(one, place) for one in (spec.mcp_sessions,) if one is not None]
     plan.credentials = [Placed(one, place) for one in (spec.mcp_credentials,) if one is not None]
+    plan.judges = [Placed(one, place) for one in (spec.mcp_judge,) if one is not None]
     values, report = work.values, work.report
     check_budgets(plan, report)
     check_targets(plan, report)
@@ -231,6 +233,7 @@ def _add_settings(work: Work, spec: GatewayParametersSpec | None, gateway: str) 
         state=compile_state(plan, values, report) if plan.states else None,
         sessions=compile_sessions(plan.sessions[0], values, report) if plan.sessions else None,
         credentials=compile_credentials(plan.credentials[0], values, report) if plan.credentials else None,
+        judge=compile_judge(plan.judges[0], values, report) if plan.judges else None,
     )
     name = f"settings/{gateway}"
     work.part(name, part, gateways=(gateway,))

@@ -87,7 +87,7 @@ class _Building:
 
     def __init__(self, snapshot: Snapshot, tools: Tools, policies: dict[str, Any], record: Record) -> None:
         spec = snapshot.mcp
-        self.tools, self.record = tools, record
+        self.tools, self.record, self.judge = tools, record, spec.judge
         self.authentication = [p for p in policies.values() if p and p.phase == Phase.AUTHENTICATE]
         self.credentials = _credentials(spec, tools, self.authentication)
         self.router = McpRouter(self.credentials)
@@ -112,7 +112,7 @@ class _Building:
         """Show of the targets what may be shown."""
         specs = [upstream.spec.safety for upstream in self.upstreams.values()]
         if any(safety.pin != "off" or safety.poisoning != "off" for safety in specs):
-            screens = Screens(self.upstreams, self.tools)
+            screens = Screens(self.upstreams, self.tools, self.judge)
             for upstream in self.upstreams.values():
                 screens.watch(upstream)
 

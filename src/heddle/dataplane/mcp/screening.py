@@ -1,14 +1,18 @@
 """What of a target's lists is shown: everything that its pins and the checks of its definitions let through.
 
 Owns the meeting of lists and approvals in one worker, and what is written down of it: each definition that is held
-back, each that changed. Decisions that are made elsewhere (another worker, a person) are noticed within a second. A
-store that cannot be used admits nothing: lists are then empty, and say why in the log.
+back, each that changed, each that a judge saw otherwise than the rules. Decisions that are made elsewhere (another
+worker, a person) are noticed within a second. A store that cannot be used admits nothing: lists are then empty, and say
+why in the log. What a judge has not answered yet is held back, and shown when it has; only a target's first lists wait
+for that.
 """
 
 import asyncio
+import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,12 +21,17 @@ from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
 from heddle.backends.mcp.upstream import Admit, Upstream
 from heddle.directory.definitions import Definition, Kind, define
+from heddle.directory.judging import JUDGED, Judged
 from heddle.directory.screening import Screen, Screening, Withheld
 from heddle.drivers.approvals import Approvals, ApprovalsError
+from heddle.model.snapshot_mcp import JudgeSpec
 from heddle.pipeline.assembly import Tools
 from heddle.telemetry import names
 from heddle.telemetry.records import AuditRecord
 from heddle.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from heddle.dataplane.mcp.hearing import Hearings
 
 _log = logging.getLogger("heddle.mcp")
 
@@ -30,13 +39,14 @@ FILE = "approvals.db"
 """Name of the store in the state directory."""
 LOOK_S = 1.0
 KINDS: tuple[Kind, ...] = ("tool", "prompt", "resource", "template")
+_LISTS = ("tools", "prompts", "resources")
 _UNREADABLE = Withheld("poisoned", "it cannot be written in canonical form")
 
 
 class Screens:
     """The screening of all targets of a snapshot."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], tools: Tools) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], tools: Tools, judge: JudgeSpec | None = None) -> None:
         self._upstreams = upstreams
         self._tools = tools
         self._approvals: Approvals = plugins.load("approvals", "sqlite")(tools.state_dir / FILE, tools.clock.now)
@@ -45,6 +55,12 @@ class Screens:
         self._again: dict[str, Admit] = {}
         """Screens anew what was read before."""
         self._told: dict[str, set[tuple[str, str, str]]] = {}
+        self._hearings: Hearings | None = None
+        if judge is not None:
+            # Imported here: without a judge a worker does not pay for it.
+            self._hearings = importlib.import_module("heddle.dataplane.mcp.hearing").Hearings(
+                judge, self._approvals, tools
+            )
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
         self._looking: set[asyncio.Task[None]] = set()
@@ -71,16 +87,20 @@ class Screens:
         if self._task is None:
             self._task = asyncio.ensure_future(self._look())
         others = {name: found for name, found in self._definitions.items() if name != target}
+        known = target in self._definitions
         try:
             # Some milliseconds for each new definition: nobody else waits for that.
-            definitions, unreadable, screening = await asyncio.to_thread(
-                _screened, partial(screen.screen, target, others=others, fresh=fresh), catalogue
+            definitions, unreadable = await asyncio.to_thread(_defined, catalogue)
+            judged = await self._judged(target, screen, (definitions, others), wait=not known)
+            screening = await asyncio.to_thread(
+                partial(screen.screen, target, definitions, others, fresh=fresh, judged=judged)
             )
         except ApprovalsError as exc:
             _log.error("tool server %s: nothing of it is shown: %s", target, exc)
             return catalogue._replace(offers={}, described=_silent(catalogue))
         self._definitions[target] = definitions
-        self._tell(target, screening)
+        if judged is None or judged.settled:
+            self._tell(target, screening)
         for key in unreadable:
             screening.withheld[key] = _UNREADABLE
         self._upstreams[target].withheld = {key: one.reason for key, one in screening.withheld.items()}
@@ -89,6 +109,22 @@ class Screens:
         shown = _without(catalogue, screening)
         self._count(target, shown)
         return shown
+
+    async def _judged(
+        self, target: str, screen: Screen, offered: tuple[list[Definition], dict[str, list[Definition]]], *, wait: bool
+    ) -> Judged | None:
+        """What the judge says of what is new; None where there is no judge."""
+        if self._hearings is None or not screen.judges:
+            return None
+        questions = await asyncio.to_thread(screen.questions, target, *offered)
+        return await self._hearings.hear(target, questions, partial(self._heard, target), wait=wait)
+
+    async def _heard(self, target: str, fresh: bool) -> None:
+        """The judge has answered: what it let pass is shown."""
+        upstream = self._upstreams[target]
+        await upstream.admit_anew(None if fresh else self._again[target])
+        for what in _LISTS:
+            upstream.changed(upstream, what)
 
     def _count(self, target: str, shown: Catalogue) -> None:
         """How many tools are shown, under the version that is spoken; that of an older version is zero again."""
@@ -104,7 +140,8 @@ class Screens:
         known = self._told.setdefault(target, set())
         found: dict[tuple[str, str], tuple[str, str]] = {}
         for key, findings in screening.findings.items():
-            found[key] = "warned", "; ".join(str(finding) for finding in findings[:3])
+            outcome = "warned" if any(one.rule != JUDGED for one in findings) else "judged"
+            found[key] = outcome, "; ".join(str(finding) for finding in findings[:3])
         for key, change in screening.changes.items():
             found[key] = "warned", f"{change.severity}: {'; '.join(change.reasons[:3])}"
         for key, withheld in screening.withheld.items():
@@ -123,7 +160,8 @@ class Screens:
                     detail=detail[:1024],
                 )
             )
-            _log.warning("tool server %s: %s %.80r is %s: %.300s", target, kind, name, outcome, detail)
+            level = logging.INFO if outcome == "judged" else logging.WARNING
+            _log.log(level, "tool server %s: %s %.80r is %s: %.300s", target, kind, name, outcome, detail)
 
     async def _look(self) -> None:
         while True:
@@ -139,7 +177,7 @@ class Screens:
             self._generation = generation
             for upstream in self._upstreams.values():
                 await upstream.admit_anew(self._again.get(upstream.name))
-                for what in ("tools", "prompts", "resources"):
+                for what in _LISTS:
                     upstream.changed(upstream, what)
                 if not upstream.per_caller and await asyncio.to_thread(self._is_behind, upstream.name):
                     upstream.invalidate("tools")
@@ -157,14 +195,9 @@ class Screens:
         """Notice no more, and let go of the store."""
         if self._task is not None:
             self._task.cancel()
+        if self._hearings is not None:
+            self._hearings.close()
         self._approvals.close()
-
-
-def _screened(
-    screen: Callable[[list[Definition]], Screening], catalogue: Catalogue
-) -> tuple[list[Definition], list[tuple[str, str]], Screening]:
-    definitions, unreadable = _defined(catalogue)
-    return definitions, unreadable, screen(definitions)
 
 
 def _defined(catalogue: Catalogue) -> tuple[list[Definition], list[tuple[str, str]]]:

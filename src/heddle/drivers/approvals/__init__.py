@@ -5,6 +5,7 @@ what they were shown, and a definition that goes back to an older form is known 
 
 Promise of every driver: what a method that writes returned from is kept, and seen by every process on its next read.
 Nothing that was approved or rejected is ever forgotten by itself; of what was merely seen the oldest goes first.
+What a judge answered is kept beside, under the question that it was asked; of that the oldest goes first too.
 Errors: `ApprovalsError` when the store cannot be used (whoever asks then has no answer, and admits nothing new),
 `UnknownDefinitionError` for a decision about what was never proposed, `ApprovalsFullError` when a target has filled its
 share.
@@ -24,6 +25,8 @@ HISTORY = 20
 MAX_DEFINITIONS = 50_000
 """Of one target, versions included: a server that invents names cannot fill the disk."""
 MAX_TARGET_BYTES = 256 * 1024 * 1024
+MAX_JUDGEMENTS = 100_000
+"""The latest that are kept."""
 FIRST_USE = "first use"
 """Who approved what was taken as it was seen first."""
 
@@ -92,6 +95,17 @@ class Version(msgspec.Struct, frozen=True):
     """Empty when nobody decided; kept of versions that were approved once."""
 
 
+class Judgement(msgspec.Struct, frozen=True):
+    """What a judge answered to one question."""
+
+    harmful: bool
+    reason: str
+    """Its words, fit to be shown."""
+    model: str
+    at_s: float = 0.0
+    """Unix time; filled in by the store."""
+
+
 class Approvals(Protocol):
     """The store. Every method blocks shortly, and may be called from any thread and by several processes."""
 
@@ -148,6 +162,22 @@ class Approvals(Protocol):
 
     def forget(self, target: str) -> None:
         """Forget a target, so that it is seen for the first time again."""
+        ...
+
+    def judgements(self, questions: Iterable[str]) -> dict[str, Judgement]:
+        """What was answered to questions, by their digests; those without an answer are left out."""
+        ...
+
+    def claim(self, question: str, for_s: float) -> bool:
+        """Whether the caller is the one to ask: true for one process until it answers, or `for_s` seconds are over."""
+        ...
+
+    def unclaim(self, question: str) -> None:
+        """The question was not answered; whoever wants to may ask it."""
+        ...
+
+    def judge(self, question: str, judgement: Judgement) -> None:
+        """Keep an answer. It is no decision, and does not change `generation`."""
         ...
 
     def generation(self) -> int:

@@ -7,6 +7,7 @@ processes that see a server for the first time cannot both pin; it is on the dis
 *Source:* SQLite, "Write-Ahead Logging", "PRAGMA synchronous", "Partial Indexes".
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -22,9 +23,11 @@ from heddle.drivers.approvals import (
     FIRST_USE,
     HISTORY,
     MAX_DEFINITIONS,
+    MAX_JUDGEMENTS,
     MAX_TARGET_BYTES,
     ApprovalsError,
     ApprovalsFullError,
+    Judgement,
     Key,
     Pending,
     Proposal,
@@ -49,6 +52,13 @@ MIGRATIONS = (
     CREATE TABLE sets (target TEXT PRIMARY KEY, digest TEXT NOT NULL, at_s REAL NOT NULL) STRICT;
     CREATE TABLE generation (n INTEGER NOT NULL) STRICT;
     INSERT INTO generation VALUES (1);
+    """,
+    """
+    CREATE TABLE judgements (
+        question TEXT PRIMARY KEY, harmful INTEGER, reason TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '',
+        at_s REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX judged_when ON judgements (at_s);
     """,
 )
 """From each version of the schema to the next; `user_version` says how many have been done."""
@@ -186,16 +196,26 @@ class SqliteApprovals:
         """See `Approvals`."""
         return int(self._rows("SELECT n FROM generation")[0][0])
 
+    def judgements(self, questions: Iterable[str]) -> dict[str, Judgement]:
+        """See `Approvals`."""
+        rows = self._rows(
+            "SELECT question, harmful, reason, model, at_s FROM judgements JOIN json_each(?) ON question = value"
+            " WHERE harmful IS NOT NULL",
+            json.dumps(list(questions)),
+        )
+        return {row[0]: Judgement(bool(row[1]), *row[2:]) for row in rows}
+
     # Writing
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, decides: bool = True) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it, or nothing when what is inside raises."""
         with self._lock, self._told("cannot be written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
-                self._db.execute("UPDATE generation SET n = n + 1")
+                if decides:
+                    self._db.execute("UPDATE generation SET n = n + 1")
                 self._db.execute("COMMIT")
             finally:
                 if self._db.in_transaction:
@@ -291,6 +311,38 @@ class SqliteApprovals:
             db.execute(
                 f"UPDATE definitions SET state = ?, decided_s = ?, decided_by = ? WHERE {_ONE} AND digest = ?",  # noqa: S608
                 (state, self._now(), by, *version),
+            )
+
+    def claim(self, question: str, for_s: float) -> bool:
+        """See `Approvals`."""
+        now = self._now()
+        with self._writing(decides=False) as db:
+            # A row without an answer is a claim, and `at_s` is when it ends. The clock may have been set back since.
+            done = db.execute(
+                "INSERT INTO judgements (question, at_s) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at_s = ?2"
+                " WHERE harmful IS NULL AND (at_s <= ?3 OR at_s > ?2)",
+                (question, now + for_s, now),
+            )
+            return done.rowcount == 1
+
+    def unclaim(self, question: str) -> None:
+        """See `Approvals`."""
+        with self._writing(decides=False) as db:
+            db.execute("DELETE FROM judgements WHERE question = ? AND harmful IS NULL", (question,))
+
+    def judge(self, question: str, judgement: Judgement) -> None:
+        """See `Approvals`."""
+        values = (question, int(judgement.harmful), judgement.reason, judgement.model, self._now())
+        with self._writing(decides=False) as db:
+            db.execute(
+                "INSERT INTO judgements VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+                " harmful = ?2, reason = ?3, model = ?4, at_s = ?5",
+                values,
+            )
+            db.execute(
+                "DELETE FROM judgements WHERE rowid IN"
+                " (SELECT rowid FROM judgements ORDER BY at_s DESC LIMIT -1 OFFSET ?)",
+                (MAX_JUDGEMENTS,),
             )
 
     def forget(self, target: str) -> None:
