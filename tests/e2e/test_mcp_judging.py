@@ -193,6 +193,29 @@ def test_a_judge_that_is_away_lets_nothing_pass_and_is_asked_again(tmp_path: Pat
         assert alice.names() == ["open_note"]
 
 
+def test_a_reload_while_a_question_is_open_loses_neither_it_nor_what_is_shown(tmp_path: Path, judging: Judging) -> None:
+    judging.open.clear()
+    with backend(tools=[tool("open_note")]) as notes, judged_mesh(tmp_path, notes, judging) as mesh:
+        alice = Caller(mesh.port)
+        assert alice.names() == []
+        text = mesh.config.read_text()
+        mesh.rewrite(text.replace("user: alice", "user: alice, tenant: t"))
+        assert alice.names() == []
+        assert len(judging.questions) == 1, "the same question goes on"
+        # Without a judge the rules decide, and what the former one still says changes nothing.
+        head, _, rest = text.partition("  judge:\n")
+        mesh.rewrite(head + rest[rest.index("  targets:") :])
+        eventually(lambda: alice.names() == ["open_note"])
+        judging.open.set()
+        for _ in range(20):
+            assert alice.names() == ["open_note"]
+            time.sleep(0.15)
+        assert "cannot be" not in mesh.log
+        mesh.rewrite(text)
+        assert alice.names() == ["open_note"], "it is approved by now"
+        assert len(judging.questions) == 1
+
+
 def test_a_judge_that_is_away_can_leave_it_to_the_rules(tmp_path: Path, judging: Judging) -> None:
     judging.away = True
     tools = [tool("open_note"), described("write_note", STRICT)]

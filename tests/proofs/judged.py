@@ -20,7 +20,17 @@ from typing import Any, NamedTuple
 
 from tests.proofs.poisoning_data import DATA, HALVES, HARMLESS, cases, defined, findings_in, others_of
 
-from heddle.directory.judging import INSTRUCTIONS, Judged, Question, UnreadableError, Verdict, question, read_verdict
+from heddle.directory.judging import (
+    INSTRUCTIONS,
+    Judged,
+    Question,
+    Unanswered,
+    UnreadableError,
+    Verdict,
+    place_of,
+    question,
+    read_verdict,
+)
 
 RECORDED = DATA / "judged.jsonl.gz"
 """Answers of a large general model, 2026-11-21."""
@@ -67,7 +77,8 @@ def verdict(case: dict[str, Any], answered: Answered) -> Verdict | str:
 def held_back(case: dict[str, Any], said: Verdict | str, overrules: str = "all") -> bool:
     """Whether the mesh would hold it back, with `poisoning: quarantine`."""
     one = defined(case)
-    judged = Judged({one.digest: said}, overrules)  # type: ignore[arg-type]
+    answer = Unanswered(said) if isinstance(said, str) else said
+    judged = Judged({place_of(one): answer}, overrules)  # type: ignore[arg-type]
     return any(finding.counts for finding in judged.weigh(one, findings_in(case)))
 
 

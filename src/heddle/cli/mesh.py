@@ -29,10 +29,10 @@ from heddle.controlplane.keys import Keys
 from heddle.controlplane.load import Loaded, load
 from heddle.dataplane.admin import AdminServer, Sources, write_token
 from heddle.dataplane.admin_tools import ToolDecisions
-from heddle.dataplane.mcp.screening import FILE as APPROVALS
 from heddle.dataplane.sockets import BindError
 from heddle.dataplane.subscription.client import RejectedError
 from heddle.dataplane.supervisor import SnapshotRefusedError, Supervisor
+from heddle.drivers.approvals import FILE as APPROVALS
 from heddle.drivers.counters.shared import CounterFile, prepare
 from heddle.model.snapshot import SERVED_PROTOCOLS, AdminSpec, Snapshot
 from heddle.telemetry import names

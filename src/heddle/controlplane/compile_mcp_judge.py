@@ -10,16 +10,10 @@ from heddle.model.plan import Placed
 from heddle.model.problem import Report
 from heddle.model.snapshot_mcp import JudgeSpec
 
-_OURS = ("model", "messages", "stream")
-"""Members of a request that are not for `parameters`."""
-
 
 def compile_judge(placed: Placed[Judge], secrets: Secrets, report: Report) -> JudgeSpec:
     """The judge, with its key."""
     judge, place = placed
-    for name in _OURS:
-        if name in judge.parameters:
-            report.error(place.at("parameters", name), f"`{name}` is what the question itself says")
     credential = error = ""
     if judge.api_key:
         try:

@@ -31,12 +31,15 @@ MAX_SHOWN_CHARS = 48 * 1024
 """Of one definition, written for the judge; what is longer is not judged."""
 MAX_NAMES = 40
 """Tools of other servers that are named in one question."""
+MAX_OF_ONE = 10
+"""Of them, of one server."""
 MAX_UNWRAPPED = 8
 MAX_REASON_CHARS = 300
 _WHOLE = "the whole"
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
+_NAME = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _TOKENS = re.compile(r"[a-z0-9_-]+")
-_HARMFUL = re.compile(r"verdict\W{1,8}harmful\b")
+_FENCE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 MAX_PLACES = 100
 
 INSTRUCTIONS = """\
@@ -94,18 +97,22 @@ Answer with one JSON object and nothing else: {"reason": "<one short sentence, q
 "verdict": "harmful"} or {"reason": "...", "verdict": "harmless"}."""
 
 
+Place = tuple[str, str]
+"""Kind and digest of a definition: what a question is about."""
+
+
 class Question(msgspec.Struct, frozen=True):
     """What a judge is asked about one definition."""
 
-    definition: str
-    """Its digest."""
     text: str
     """A JSON object, in characters that people see."""
+    core: str
+    """The same without what others offer, which a verdict does not hang on: another server's new name asks nothing
+    anew, and spends nobody's money."""
 
-    def digest(self, model: str) -> str:
+    def key(self, model: str) -> str:
         """What a verdict of `model` on it is kept under."""
-        parts = json.dumps([model, INSTRUCTIONS, self.text])
-        return hashlib.sha256(parts.encode()).hexdigest()
+        return hashlib.sha256(json.dumps([model, INSTRUCTIONS, self.core]).encode()).hexdigest()
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -116,31 +123,50 @@ class Verdict(msgspec.Struct, frozen=True):
     """Its words, clipped, fit to be shown to an operator."""
 
 
+class Unanswered(msgspec.Struct, frozen=True):
+    """There is no verdict."""
+
+    why: str
+    """Fit to be shown to an operator."""
+    temporary: bool = False
+    """The judge is away: what was to be judged is not to suffer for it once it is back."""
+    told: bool = True
+    """It is worth an operator's attention, and no matter of seconds."""
+
+
 class Judged(msgspec.Struct, frozen=True):
     """What became of the questions about one catalogue."""
 
-    answers: Mapping[str, Verdict | str]
-    """By the digest of the definition; a text says why there is no verdict. One that is not here is not known yet."""
+    answers: Mapping[Place, Verdict | Unanswered]
     overrules: Literal["all", "medium", "none"] = "all"
     """Up to which severity findings of rules are remarks in what is harmless."""
     on_error: Literal["quarantine", "rules"] = "quarantine"
     """What counts where there is no verdict."""
-    settled: bool = True
-    """Nothing more will be said before it is asked anew."""
+    asked: frozenset[Place] = frozenset()
+    """What the questions were about; those without an answer here are still open."""
 
     def is_open(self, definition: Definition) -> bool:
-        """Whether its verdict is still waited for."""
-        return definition.digest not in self.answers
+        """Whether its verdict is still waited for, and nothing else is to be done meanwhile."""
+        place = place_of(definition)
+        answer = self.answers.get(place)
+        return place in self.asked and (answer is None or (isinstance(answer, Unanswered) and not answer.told))
+
+    @property
+    def complete(self) -> bool:
+        """Whether no verdict is missing that the next minutes may bring."""
+        return self.answers.keys() >= self.asked and not any(
+            isinstance(answer, Unanswered) and answer.temporary for answer in self.answers.values()
+        )
 
     def weigh(self, definition: Definition, found: Sequence[Finding], *, approved: bool = False) -> list[Finding]:
         """Findings of the rules together with the verdict.
 
         What a person approved is not held back for want of a verdict.
         """
-        answer = self.answers.get(definition.digest, "it is not judged yet")
-        if isinstance(answer, str):
+        answer = self.answers.get(place_of(definition), _NOT_YET)
+        if isinstance(answer, Unanswered):
             counts = self.on_error == "quarantine" and not approved
-            return [Finding("unjudged", "medium" if counts else "low", _WHOLE, answer), *found]
+            return [Finding("unjudged", "medium" if counts else "low", _WHOLE, answer.why), *found]
         if answer.word == "harmful":
             return [Finding(JUDGED, "high", _WHOLE, answer.reason), *found]
         remarks = [replace(one, severity="low") if self._overrules(one) else one for one in found]
@@ -148,6 +174,14 @@ class Judged(msgspec.Struct, frozen=True):
 
     def _overrules(self, finding: Finding) -> bool:
         return self.overrules == "all" or (self.overrules == "medium" and finding.severity == "medium")
+
+
+_NOT_YET = Unanswered("it is not judged yet", temporary=True, told=False)
+
+
+def place_of(definition: Definition) -> Place:
+    """Under which answers about it stand."""
+    return definition.kind, definition.digest
 
 
 class _Answer(msgspec.Struct):
@@ -178,8 +212,12 @@ def question(
         members["others"] = _json(beside)
     if approved is not None and approved.digest != definition.digest:
         members["approved"] = _shown(approved)
-    text = "{" + ",\n ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
-    return Question(definition.digest, text) if len(text) <= MAX_SHOWN_CHARS else None
+    core = _object({name: value for name, value in members.items() if name != "others"})
+    return Question(_object(members), core) if len(core) <= MAX_SHOWN_CHARS else None
+
+
+def _object(members: Mapping[str, str]) -> str:
+    return "{" + ",\n ".join(f'"{name}": {value}' for name, value in members.items()) + "}"
 
 
 def _shown(definition: Definition) -> str:
@@ -204,6 +242,8 @@ def _unwrapped(definition: Definition) -> Iterator[str]:
             found[plainer] = None
     for plain, _ in zip(found, range(MAX_UNWRAPPED), strict=False):
         yield clipped(plain, 2000)
+    if len(found) > MAX_UNWRAPPED:
+        yield f"({len(found) - MAX_UNWRAPPED} more are not shown)"
 
 
 def _from_tags(text: str) -> Iterator[str]:
@@ -212,7 +252,7 @@ def _from_tags(text: str) -> Iterator[str]:
 
 
 def _beside(definition: Definition, target: str, others: Mapping[str, Sequence[Definition]]) -> dict[str, list[str]]:
-    """Tools of other servers that the definition names, or is named like."""
+    """Tools of other servers that the definition names, or is named like; names only, of which each server has few."""
     text = definition.content.decode().lower()
     words = set(_TOKENS.findall(text))
     own = set(words_of(definition.name))
@@ -221,12 +261,14 @@ def _beside(definition: Definition, target: str, others: Mapping[str, Sequence[D
     for server, all_of in sorted(others.items()):
         if server == target or left <= 0:
             continue
-        tools = sorted({one.name for one in all_of if one.kind == "tool"})
-        if not _names(server, words, text):
-            tools = [tool for tool in tools if _names(tool, words, text) or _is_like(tool, own)]
-        if tools:
-            found[visible(server)] = [visible(tool) for tool in tools[:left]]
-            left -= len(tools)
+        # A name is another stranger's text: what is no plain name is not passed on.
+        tools = sorted({one.name for one in all_of if one.kind == "tool" and _NAME.fullmatch(one.name)})
+        named = [tool for tool in tools if _names(tool, words, text)]
+        like = tools if _names(server, words, text) else [tool for tool in tools if _is_like(tool, own)]
+        chosen = sorted(list(dict.fromkeys([*named, *like]))[: min(left, MAX_OF_ONE)])
+        if chosen:
+            found[visible(server)] = chosen
+            left -= len(chosen)
     return found
 
 
@@ -241,33 +283,36 @@ def _is_like(tool: str, own: set[str]) -> bool:
 
 
 def read_verdict(answer: str) -> Verdict:
-    """The verdict in an answer: the last JSON object that is one, for some models think aloud first.
+    """The verdict in an answer.
 
-    An answer that also says the contrary is none: what a definition says for its judge may be quoted in it, and is not
-    to be taken for the answer. Raises UnreadableError.
+    `harmless` is only taken from an answer that is one JSON object and nothing else, but for a code fence and for what
+    a model thought aloud in front of it: words of a definition may be quoted in an answer, and are not to be taken for
+    one. `harmful` is taken from the last object that says so. Raises UnreadableError.
     """
-    said = None
-    for found in _objects(answer):
-        try:
-            said = msgspec.convert(found, _Answer)
-        except msgspec.ValidationError:
-            continue
-    if said is None or (said.verdict == "harmless" and _HARMFUL.search(answer)):
+    said = answer.rpartition("</think>")[2].strip()
+    fenced = _FENCE.fullmatch(said)
+    whole: _Answer | None
+    try:
+        whole = msgspec.json.decode(fenced[1] if fenced is not None else said, type=_Answer)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        whole = next((one for one in _answers(said) if one.verdict == "harmful"), None)
+    if whole is None:
         raise UnreadableError('expected {"reason": "...", "verdict": "harmful"} or "harmless"')
-    return Verdict(said.verdict, clipped(said.reason, MAX_REASON_CHARS))
+    return Verdict(whole.verdict, clipped(whole.reason, MAX_REASON_CHARS))
 
 
-def _objects(answer: str) -> Iterator[object]:
-    """JSON objects in a text, those inside another left out; the first hundred places where one may begin."""
+def _answers(said: str) -> Iterator[_Answer]:
+    """Answers that stand in a text, those inside another left out; at the first hundred places where one may begin."""
     decode = json.JSONDecoder().raw_decode
     at = 0
     for _ in range(MAX_PLACES):
-        at = answer.find("{", at)
+        at = said.find("{", at)
         if at < 0:
             return
         try:
-            found, at = decode(answer, at)
+            found, at = decode(said, at)
+            yield msgspec.convert(found, _Answer)
+        except msgspec.ValidationError:
+            continue
         except (ValueError, RecursionError):
             at += 1
-        else:
-            yield found

@@ -14,7 +14,7 @@ import msgspec
 
 from heddle.directory.changes import GRADES, Change, Severity, classify
 from heddle.directory.definitions import Definition, Kind, set_digest
-from heddle.directory.judging import JUDGED, Judged, Question, question
+from heddle.directory.judging import JUDGED, Judged, Place, Question, place_of, question
 from heddle.directory.poisoning import Checker, Finding
 from heddle.directory.resemblance import MAX_PAIRS, Known, known, resembled
 from heddle.directory.visible import clipped
@@ -26,12 +26,20 @@ Reason = Literal["pending", "changed", "poisoned", "rejected"]
 Others = Mapping[str, Sequence[Definition]]
 
 
+_INCOMPLETE = ""
+"""In place of a set's digest: it was seen for the first time, and is not judged to its end."""
+
+
 class Withheld(msgspec.Struct, frozen=True):
     """Why a definition is not shown."""
 
     reason: Reason
     detail: str
     """For operators, fit to be shown; callers are told nothing."""
+
+
+BEING_JUDGED = Withheld("pending", "it is being judged")
+"""For a moment: it is no matter for anybody yet."""
 
 
 class Screening(msgspec.Struct, frozen=True):
@@ -73,13 +81,13 @@ class Screen:
 
         `others` may name `target` itself; that is passed over. What was read a while ago is not `fresh`: nothing of it
         is proposed or withdrawn, for others may have read the target since. `judged` is what a judge says of what
-        `questions` asks; while it has not said all, what it is to say is held back, and nothing is told the store.
-        Raises ApprovalsError.
+        `questions` asks; what it has not said yet is held back, and until all is said the set counts as seen for the
+        first time, if it did before. Raises ApprovalsError.
         """
         return _Pass(self._approvals, self._spec, target, definitions, judged).run(others, fresh=fresh)
 
-    def questions(self, target: str, definitions: Sequence[Definition], others: Others) -> dict[str, Question | None]:
-        """What a judge is to be asked, by the digest of the definition: about what is new or changed.
+    def questions(self, target: str, definitions: Sequence[Definition], others: Others) -> dict[Place, Question | None]:
+        """What a judge is to be asked: about what is new or changed.
 
         Where poisoned definitions are blocked, about everything. None stands for what is too long to be asked about.
         Raises ApprovalsError.
@@ -87,14 +95,14 @@ class Screen:
         if not self.judges:
             return {}
         approved = self._approvals.approved(target)
-        asked: dict[str, Question | None] = {}
+        asked: dict[Place, Question | None] = {}
         for one in definitions:
             record = approved.get(one.key)
             if record is None or record.digest != one.digest:
                 former = _definition(record) if record is not None else None
-                asked[one.digest] = question(one, target, others, former)
+                asked[place_of(one)] = question(one, target, others, former)
             elif self._spec.poisoning == "block":
-                asked[one.digest] = question(one, target, others)
+                asked[place_of(one)] = question(one, target, others)
         return asked
 
 
@@ -110,8 +118,6 @@ class _Pass:
         judged: Judged | None,
     ) -> None:
         self._store, self._spec, self._target, self._judged = approvals, spec, target, judged
-        self._open = False
-        """Something is not judged yet."""
         self._offered: dict[Key, Definition] = {}
         self._withheld: dict[Key, Withheld] = {}
         self._findings: dict[Key, tuple[Finding, ...]] = {}
@@ -124,7 +130,7 @@ class _Pass:
                 self._withheld[one.key] = Withheld("changed", "offered twice, with different definitions")
         self._approved: dict[Key, Record] = approvals.approved(target)
         self._set = approvals.approved_set(target)
-        self._first = self._set is None and not self._approved
+        self._first = self._set == _INCOMPLETE or (self._set is None and not self._approved)
         self._set_offered = set_digest(definitions)
         self._states: Mapping[tuple[str, str, str], State] = {}
 
@@ -137,9 +143,8 @@ class _Pass:
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
             if key not in self._withheld:
                 self._judge(key, self._offered[key], checker)
-        if not self._open:
-            self._write(fresh=fresh)
-        return self._result(changed=self._set is not None and self._set_offered != self._set)
+        self._write(fresh=fresh)
+        return self._result(changed=bool(self._set) and self._set_offered != self._set)
 
     def _is_approved(self) -> bool:
         return not self._withheld and all(
@@ -156,7 +161,7 @@ class _Pass:
             if self._spec.poisoning == "block" and self._is_poisoned(one, checker):
                 self._withheld[key] = Withheld("poisoned", self._told(key))
         elif self._is_open(one):
-            self._withheld[key] = Withheld("pending", "it is being judged")
+            self._withheld[key] = BEING_JUDGED
         elif self._is_poisoned(one, checker) and self._spec.poisoning in ("quarantine", "block"):
             self._note_change(key, one, approved)
             self._hold(one, "poisoned", self._told(key))
@@ -168,11 +173,9 @@ class _Pass:
             self._judge_new(key, one)
 
     def _is_open(self, one: Definition) -> bool:
-        """Whether the judge has still to say something about it."""
-        if self._judged is None or not self._judged.is_open(one):
-            return False
-        self._open = True
-        return self._spec.poisoning in ("quarantine", "block")
+        """Whether it waits for what the judge says."""
+        holds = self._spec.poisoning in ("quarantine", "block")
+        return holds and self._judged is not None and self._judged.is_open(one)
 
     def _is_poisoned(self, one: Definition, checker: Checker) -> bool:
         if self._spec.poisoning == "off":
@@ -293,6 +296,8 @@ class _Pass:
             # A server that lists nothing yet has not been seen: its first tools are still the first.
             return
         admitted = set_digest([one for key, one in self._offered.items() if key not in self._withheld])
+        if self._first and self._judged is not None and not self._judged.complete:
+            admitted = _INCOMPLETE
         if not self._pins and (admitted == self._set or not fresh):
             return
         pins = [Proposal(one.kind, one.name, one.content, one.digest) for one in self._pins]

@@ -31,8 +31,8 @@ class Judge(Part, frozen=True, kw_only=True):
     decide alone."""
     timeout: Period = "30s"
     """Longest wait for one verdict."""
-    max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
-    """Most questions under way in one worker."""
+    max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    """Most questions under way in one worker; no target has more than half of them."""
     max_per_hour: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
-    """Most questions about one target in an hour, of one worker: a server that changes its definitions all the time
+    """Most requests about one target in an hour, of one worker: a server that changes its definitions all the time
     spends no more. What is not asked is treated as `on_error` says."""

@@ -7,6 +7,7 @@ operator wrote them.
 
 import re
 
+from heddle.model.config_mcp_judge import Judge
 from heddle.model.config_mcp_targets import KINDS, McpTarget, OpenApi, Stdio, kind_of, upstream_of
 from heddle.model.formats import duration_s, is_loopback, split_url
 from heddle.model.kagent import written
@@ -39,6 +40,20 @@ def check_targets(plan: Plan, report: Report) -> None:
             check_target_auth(placed.value.auth, placed.place.at("auth"), credentials, report)
     for said, place in plan.credentials:
         check_credentials(said, place, report)
+    for judge, place in plan.judges:
+        _check_judge(judge, place, report)
+
+
+def _check_judge(judge: Judge, place: Place, report: Report) -> None:
+    url = split_url(judge.url)
+    if not judge.url.isascii():
+        report.error(place.at("url"), "holds characters that are not ASCII", "write them as %XX, a host as xn--")
+    elif url.scheme == "http" and not is_loopback(url.hostname or ""):
+        what = "the judge's credential crosses" if judge.api_key else "verdicts cross"
+        report.warning(place.at("url"), f"{what} the network without TLS", "use https")
+    for name in ("model", "messages", "stream"):
+        if name in judge.parameters:
+            report.error(place.at("parameters", name), "is what the question itself says", "leave it out")
 
 
 def _check_kind(placed: Placed[McpTarget], report: Report) -> None:

@@ -303,10 +303,10 @@ class JudgeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Up to which severity findings of rules count no longer in what it finds harmless."""
     on_error: Literal["quarantine", "rules"] = "quarantine"
     timeout_s: float = 30.0
-    max_concurrent: int = 4
-    """Questions under way in one worker."""
+    max_concurrent: int = 8
+    """Questions under way in one worker; no target has more than half of them."""
     max_per_hour: int = 1_000
-    """Questions about one target, of one worker."""
+    """Requests about one target, of one worker."""
 
     def __repr__(self) -> str:
         return hidden_repr(self)

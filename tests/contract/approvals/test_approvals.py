@@ -1,6 +1,9 @@
 """What every `Approvals` promises. A new driver adds itself to `DRIVERS` and has to pass all of it."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -280,19 +283,25 @@ def test_judgements_are_kept_by_question_and_are_no_decisions(store: Approvals):
     assert store.judgements([]) == {}
 
 
-def test_one_asks_and_the_others_wait_until_it_answers_gives_up_or_dies(store: Approvals):
-    assert store.claim("q", 60)
-    assert not store.claim("q", 60)
+def test_one_process_asks_and_the_others_wait_until_it_answers_gives_up_or_ends(store: Approvals):
+    me, other = os.getpid(), os.getppid()
+    assert store.claim("q", other, 60)
+    assert not store.claim("q", me, 60)
     assert store.judgements(["q"]) == {}
-    store.unclaim("q")
-    assert store.claim("q", 3)
-    assert not store.claim("q", 60)
+    store.unclaim("q", me)
+    assert not store.claim("q", me, 60), "it is not mine to give up"
+    store.unclaim("q", other)
+    assert store.claim("q", other, 3)
     for _ in range(3):  # each look at the clock is a second
-        store.claim("other", 1)
-    assert store.claim("q", 60), "whoever asked is dead"
+        store.claim("another", me, 1)
+    assert store.claim("q", me, 60), "it took too long"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert store.claim("r", ended.pid, 60)
+    assert store.claim("r", me, 60), "it is not there any more"
     store.judge("q", Judgement(harmful=False, reason="", model="m"))
-    assert not store.claim("q", 60)
-    store.unclaim("q")
+    assert not store.claim("q", me, 60)
+    store.unclaim("q", me)
     assert "q" in store.judgements(["q"])
 
 
@@ -310,4 +319,4 @@ def test_a_file_of_the_version_before_is_brought_to_this_one(tmp_path: Path, mon
     monkeypatch.undo()
     with SqliteApprovals(tmp_path / "approvals.db") as new:
         assert ("tool", "read") in new.approved("files")
-        assert new.claim("q", 1)
+        assert new.claim("q", os.getpid(), 1)

@@ -11,6 +11,7 @@ from heddle.model.snapshot import MatchSpec
 from heddle.model.snapshot_mcp import (
     ArgumentSpec,
     HttpSpec,
+    JudgeSpec,
     McpHealthSpec,
     McpSpec,
     McpTargetSpec,
@@ -420,3 +421,56 @@ def test_the_same_in_resources(full: Loaded, tmp_path: Path):
     assert again.snapshot is not None
     assert full.snapshot is not None
     assert {one.name for one in again.snapshot.authorization} == {one.name for one in full.snapshot.authorization}
+
+
+JUDGE = HEAD + "mcp: {judge: {url: %s, model: m%s}}\n"
+
+
+def test_a_judge(tmp_path: Path):
+    url = '"http://127.0.0.1:8080/v1/chat/completions"'
+    more = (
+        ", api_key: '${KEY}', parameters: {temperature: 0}, overrules: none, on_error: rules, timeout: 5s, "
+        "max_concurrent: 2, max_per_hour: 9"
+    )
+    judge = mcp(load_text(tmp_path, JUDGE % (url, more), KEY=KEY)).judge
+    assert judge == JudgeSpec(
+        url="http://127.0.0.1:8080/v1/chat/completions",
+        model="m",
+        credential=KEY,
+        parameters={"temperature": 0},
+        overrules="none",
+        on_error="rules",
+        timeout_s=5.0,
+        max_concurrent=2,
+        max_per_hour=9,
+    )
+    assert KEY not in repr(judge)
+    assert mcp(load_text(tmp_path, HEAD)).judge is None
+
+
+def test_a_judge_whose_key_cannot_be_had_is_not_asked(tmp_path: Path):
+    loaded = load_text(tmp_path, JUDGE % ('"https://judge.example/v1"', ", api_key: '${NOWHERE}'"))
+    judge = mcp(loaded).judge
+    assert judge is not None
+    assert judge.credential == ""
+    assert "NOWHERE" in judge.credential_error
+    assert "the judge will not be asked" in warnings(loaded)
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "place"),
+    [
+        ('"ftp://judge.example"', "", "mcp.judge.url"),
+        ('"https://judge.example/ü"', "", "mcp.judge.url"),
+        ('"https://judge.example/v1"', ", parameters: {model: other}", "mcp.judge.parameters.model"),
+        ('"https://judge.example/v1"', ", overrules: some", "mcp.judge.overrules"),
+        ('"https://judge.example/v1"', ", max_per_hour: 0", "mcp.judge.max_per_hour"),
+    ],
+)
+def test_what_a_judge_cannot_be(tmp_path: Path, url: str, more: str, place: str):
+    assert place in "\n".join(errors(load_text(tmp_path, JUDGE % (url, more))))
+
+
+def test_a_judges_key_in_the_clear_is_warned_of(tmp_path: Path):
+    loaded = load_text(tmp_path, JUDGE % ('"http://judge.example/v1"', ", api_key: '${KEY}'"), KEY=KEY)
+    assert "the judge's credential crosses the network without TLS" in warnings(loaded)

@@ -27,7 +27,7 @@ READ = define("tool", {"name": "read"})
 class Upstream:
     """A target whose lists are looked at again."""
 
-    name, per_caller, was_read = "files", True, False
+    name, per_caller, was_read, generation = "files", True, False, 0
 
     def __init__(self) -> None:
         self.times = 0
@@ -81,7 +81,7 @@ async def test_a_decision_that_is_made_while_another_is_acted_on_is_not_overlook
 class Listed:
     """A target as one worker knows it: what it read last, perhaps a while ago."""
 
-    name, per_caller, was_read = "files", False, False
+    name, per_caller, was_read, generation = "files", False, False, 0
     spec = McpTargetSpec(name="files", connect=HttpSpec(url="http://127.0.0.1:1/mcp"))
 
     def __init__(self, tools: Tools) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from heddle.directory import screening
 from heddle.directory.definitions import Definition, define
-from heddle.directory.judging import Judged, Verdict
+from heddle.directory.judging import Judged, Unanswered, Verdict, place_of
 from heddle.directory.screening import Screen, Screening
 from heddle.drivers.approvals import ApprovalsError
 from heddle.drivers.approvals import sqlite as driver
@@ -344,9 +344,18 @@ def test_details_are_fit_to_be_shown(store: MemoryApprovals):
 
 # A judge
 
+GOOD, BAD = Verdict("harmless", "plain"), Verdict("harmful", "it reads keys")
+AWAY = Unanswered("it is away", temporary=True)
 
-def heard(store: MemoryApprovals, offered: Sequence[Definition], said: Judged, **spec: Any) -> Screening:
-    return Screen(store, SafetySpec(**spec)).screen("files", offered, {}, judged=said)
+
+def heard(
+    store: MemoryApprovals, said: Mapping[Definition, Verdict | Unanswered | None], *more: Definition,
+    on_error: Any = "quarantine", **spec: Any,
+) -> Screening:  # fmt: skip
+    """Screened with answers; None is one that is waited for. `more` is not asked about."""
+    answers = {place_of(one): answer for one, answer in said.items() if answer is not None}
+    judged = Judged(answers, on_error=on_error, asked=frozenset(map(place_of, said)))
+    return Screen(store, SafetySpec(**spec)).screen("files", [*said, *more], {}, judged=judged)
 
 
 def test_a_judge_is_asked_about_what_is_new_or_changed_only(store: MemoryApprovals):
@@ -355,46 +364,85 @@ def test_a_judge_is_asked_about_what_is_new_or_changed_only(store: MemoryApprova
     asks = Screen(store, SafetySpec())
     assert asks.questions("files", [READ], {}) == {}
     asked = asks.questions("files", [changed, WRITE], {})
-    assert set(asked) == {changed.digest, WRITE.digest}
-    assert '"approved"' in asked[changed.digest].text  # type: ignore[union-attr]
-    assert set(Screen(store, SafetySpec(poisoning="block")).questions("files", [READ], {})) == {READ.digest}
+    assert set(asked) == {place_of(changed), place_of(WRITE)}
+    assert '"approved"' in asked[place_of(changed)].text  # type: ignore[union-attr]
+    assert set(Screen(store, SafetySpec(poisoning="block")).questions("files", [READ], {})) == {place_of(READ)}
     for spec in (SafetySpec(poisoning="off"), SafetySpec(ignore=("judged",)), SafetySpec(ignore=("*",))):
+        assert not Screen(store, spec).judges
         assert Screen(store, spec).questions("files", [WRITE], {}) == {}
 
 
-def test_what_is_not_judged_yet_is_held_back_and_nothing_is_written(store: MemoryApprovals):
-    before = store.generation()
-    said = Judged({READ.digest: Verdict("harmless", "plain")}, settled=False)
-    found = heard(store, [READ, WRITE], said)
+def test_a_tool_and_a_prompt_that_say_the_same_are_two_questions(store: MemoryApprovals):
+    same = {"name": "read", "description": "Reads."}
+    asked = Screen(store, SafetySpec()).questions("files", [define("tool", same), define("prompt", same)], {})
+    assert len(asked) == 2
+
+
+QUARANTINED = {**ON_CHANGE, "added": "quarantine"}
+
+
+@pytest.mark.parametrize("late", [None, AWAY])
+def test_what_is_judged_is_pinned_at_once_and_the_rest_is_still_seen_first(
+    store: MemoryApprovals, late: Unanswered | None
+):
+    found = heard(store, {READ: GOOD, WRITE: late}, on_change=QUARANTINED)
     assert found.admitted == {READ.key}
-    assert why(found) == {"write": "pending"}
-    assert store.generation() == before
-    # With the last answer all of it is what was seen first.
-    said = Judged({READ.digest: Verdict("harmless", "plain"), WRITE.digest: Verdict("harmless", "plain")})
-    assert heard(store, [READ, WRITE], said, on_change={**ON_CHANGE, "added": "quarantine"}).withheld == {}
+    assert set(store.approved("files")) == {READ.key}
+    # Nobody can change what is shown while something else is waited for.
+    assert why(heard(store, {tool("read", POISON): GOOD, WRITE: late}, on_change=QUARANTINED)) == {
+        "read": "changed",
+        "write": "pending" if late is None else "poisoned",
+    }
+    assert heard(store, {WRITE: GOOD}, READ, on_change=QUARANTINED).withheld == {}
     assert set(store.approved("files")) == {READ.key, WRITE.key}
+    added = tool("list", "Lists pages.")
+    assert why(heard(store, {added: GOOD}, READ, WRITE, on_change=QUARANTINED)) == {"list": "pending"}
+    assert store.approved_set("files")
+
+
+def test_what_can_never_be_judged_does_not_leave_the_set_open(store: MemoryApprovals):
+    heard(store, {READ: GOOD, WRITE: Unanswered("the answer is no verdict")})
+    added = tool("list", "Lists pages.")
+    assert why(heard(store, {added: GOOD, WRITE: GOOD}, READ, on_change=QUARANTINED)) == {
+        "list": "pending",
+        "write": "pending",
+    }
+
+
+def test_what_is_waited_for_is_proposed_to_nobody_and_what_has_no_verdict_is(store: MemoryApprovals):
+    heard(store, {READ: None})
+    assert store.pending() == []
+    heard(store, {READ: Unanswered("soon", temporary=True, told=False)})
+    assert store.pending() == []
+    heard(store, {READ: AWAY})
+    assert [one.proposal.notes for one in store.pending()] == [("medium unjudged at the whole: it is away",)]
+    assert heard(store, {READ: GOOD}).admitted == {READ.key}
+    assert store.pending() == []
+
+
+def test_rules_may_decide_while_a_judge_is_away(store: MemoryApprovals):
+    assert why(heard(store, {READ: AWAY, tool("bad", POISON): AWAY}, on_error="rules")) == {"bad": "poisoned"}
 
 
 def test_a_verdict_holds_back_and_says_why_to_whoever_decides(store: MemoryApprovals):
-    said = Judged({READ.digest: Verdict("harmful", "it reads keys")})
-    assert why(heard(store, [READ], said)) == {"read": "poisoned"}
+    assert why(heard(store, {READ: BAD})) == {"read": "poisoned"}
     assert [one.proposal.notes for one in store.pending()] == [("high judged at the whole: it reads keys",)]
-    assert heard(store, [READ], said, poisoning="warn").admitted == {READ.key}
+    assert heard(store, {READ: BAD}, poisoning="warn").admitted == {READ.key}
 
 
 def test_a_person_stands_above_the_judge(store: MemoryApprovals):
-    said = Judged({READ.digest: Verdict("harmful", "it reads keys")})
-    heard(store, [READ], said)
+    heard(store, {READ: BAD})
     store.approve("files", "tool", "read", READ.digest, "ada")
-    assert heard(store, [READ], said).admitted == {READ.key}
-    assert why(heard(store, [READ], said, poisoning="block")) == {"read": "poisoned"}, "but where it blocks"
-    harmless = Judged({WRITE.digest: Verdict("harmless", "plain")})
-    heard(store, [READ, WRITE], harmless)
+    assert heard(store, {READ: BAD}).admitted == {READ.key}
+    assert why(heard(store, {READ: BAD}, poisoning="block")) == {"read": "poisoned"}, "but where it blocks"
+    heard(store, {READ: GOOD, WRITE: GOOD})
     store.reject("files", "tool", "write", WRITE.digest, "ada")
-    assert why(heard(store, [READ, WRITE], harmless)) == {"write": "rejected"}
+    assert why(heard(store, {READ: GOOD, WRITE: GOOD})) == {"write": "rejected"}
 
 
-def test_what_was_approved_stays_while_a_judge_that_blocks_is_away(store: MemoryApprovals):
+@pytest.mark.parametrize("answer", [None, AWAY, Unanswered("no verdict")])
+def test_what_was_approved_stays_while_a_judge_that_blocks_says_nothing(
+    store: MemoryApprovals, answer: Unanswered | None
+):
     screen(store, [READ])
-    for said in (Judged({}, settled=False), Judged({READ.digest: "away"})):
-        assert heard(store, [READ], said, poisoning="block").admitted == {READ.key}
+    assert heard(store, {READ: answer}, poisoning="block").admitted == {READ.key}

@@ -220,8 +220,7 @@ class Upstream:
         self.recovered()
         if shelf.read is None or catalogue != shelf.read:
             shelf.read = catalogue
-            shelf.catalogue = await self.admit(catalogue)
-            self._differ()
+            await self._show(shelf)
             if again:
                 for what in _CHANGED.values():
                     self.changed(self, what)
@@ -272,9 +271,21 @@ class Upstream:
     async def admit_anew(self, admit: Admit | None = None) -> None:
         """What may be shown of what was read has changed; `admit` stands in for the usual."""
         for shelf in list(self._shelves.values()):
-            if shelf.read is not None:
-                shelf.catalogue = await (admit or self.admit)(shelf.read)
-                self._differ()
+            await self._show(shelf, admit)
+
+    async def _show(self, shelf: Shelf, admit: Admit | None = None) -> None:
+        """Have it decided what may be shown of what was read.
+
+        That may take seconds. What was decided of lists that were read again meanwhile, or by whoever decides no
+        longer, is forgotten: somebody else decides of what is there now.
+        """
+        read, decides = shelf.read, self.admit
+        if read is None:
+            return
+        shown = await (admit or decides)(read)
+        if shelf.read is read and self.admit is decides and shown != shelf.catalogue:
+            shelf.catalogue = shown
+            self._differ()
 
     def _watch(self) -> None:
         """Begin to listen to what it says by itself, and to look after its health."""

@@ -19,7 +19,7 @@ from heddle.controlplane.api.parts import Event, Object, Stored
 from heddle.controlplane.api.request import TRUE
 from heddle.controlplane.api.selecting import Selector
 from heddle.drivers.documents import ExpiredError, UnavailableError
-from heddle.wire.kube.status import ApiError, expired
+from heddle.wire.kube.status import ApiError, bad_request, expired
 
 BOOKMARK_S = 60.0
 """How often a watch that wants bookmarks gets one."""
@@ -93,7 +93,9 @@ def _check_match(streamed: str, match: str) -> None:
 
 
 def _timeout_s(text: str) -> float:
-    if text.isdecimal() and len(text) < 10 and int(text) > 0:
+    if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise bad_request("timeoutSeconds: expected whole seconds, 0 or more")
+    if text and int(text) > 0:
         return min(float(text), _MAX_TIMEOUT_S)
     return TIMEOUT_S * (1 + random.random())  # noqa: S311 -- spreads load, keeps no secret
 

@@ -21,9 +21,9 @@ from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
 from heddle.backends.mcp.upstream import Admit, Upstream
 from heddle.directory.definitions import Definition, Kind, define
-from heddle.directory.judging import JUDGED, Judged
-from heddle.directory.screening import Screen, Screening, Withheld
-from heddle.drivers.approvals import Approvals, ApprovalsError
+from heddle.directory.judging import JUDGED, Judged, Verdict
+from heddle.directory.screening import BEING_JUDGED, Screen, Screening, Withheld
+from heddle.drivers.approvals import FILE, Approvals, ApprovalsError
 from heddle.model.snapshot_mcp import JudgeSpec
 from heddle.pipeline.assembly import Tools
 from heddle.telemetry import names
@@ -31,13 +31,15 @@ from heddle.telemetry.records import AuditRecord
 from heddle.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from heddle.dataplane.mcp.hearing import Hearings
+    from heddle.dataplane.mcp.judging import Heard, Judge
 
 _log = logging.getLogger("heddle.mcp")
 
-FILE = "approvals.db"
-"""Name of the store in the state directory."""
 LOOK_S = 1.0
+FIRST_S = 8.0
+"""How long first lists wait for their verdicts at most, and never longer than most of what callers wait for lists."""
+FRESH_S = 120.0
+"""Lists that were read so long ago may still be proposed for approval."""
 KINDS: tuple[Kind, ...] = ("tool", "prompt", "resource", "template")
 _LISTS = ("tools", "prompts", "resources")
 _UNREADABLE = Withheld("poisoned", "it cannot be written in canonical form")
@@ -54,13 +56,17 @@ class Screens:
         self._versions: dict[str, str] = {}
         self._again: dict[str, Admit] = {}
         """Screens anew what was read before."""
+        self._news: dict[str, Admit] = {}
+        """The same when the judge has answered: what it holds back may be proposed then, if the lists are not old."""
         self._told: dict[str, set[tuple[str, str, str]]] = {}
-        self._hearings: Hearings | None = None
+        self._judge: Judge | None = None
         if judge is not None:
             # Imported here: without a judge a worker does not pay for it.
-            self._hearings = importlib.import_module("heddle.dataplane.mcp.hearing").Hearings(
-                judge, self._approvals, tools
-            )
+            judges = importlib.import_module("heddle.dataplane.mcp.judging").Judges
+            self._judge = judges.of(tools).judge(judge, tools)
+        self._heard: dict[str, Heard] = {}
+        """By target, the first hearing that left something open."""
+        self._read_s: dict[str, float] = {}
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
         self._looking: set[asyncio.Task[None]] = set()
@@ -68,39 +74,45 @@ class Screens:
 
     def watch(self, upstream: Upstream) -> None:
         """Let through of a target's lists what may be shown."""
-        screen = Screen(self._approvals, upstream.spec.safety)
+        screen, name = Screen(self._approvals, upstream.spec.safety), upstream.name
+        first_s = min(FIRST_S, 0.6 * (upstream.spec.timeouts.list_s or FIRST_S))
 
         async def admit(catalogue: Catalogue) -> Catalogue:
-            return await self._admit(upstream.name, catalogue, screen, fresh=True)
+            wait_s = 0.0 if name in self._definitions else first_s
+            self._read_s[name] = self._tools.clock.monotonic()
+            return await self._admit(name, catalogue, screen, wait_s)
 
         async def again(catalogue: Catalogue) -> Catalogue:
-            return await self._admit(upstream.name, catalogue, screen, fresh=False)
+            return await self._admit(name, catalogue, screen, None)
 
-        upstream.admit, self._again[upstream.name] = admit, again
+        async def heard(catalogue: Catalogue) -> Catalogue:
+            recent = self._tools.clock.monotonic() < self._read_s.get(name, -FRESH_S) + FRESH_S
+            return await self._admit(name, catalogue, screen, 0.0 if recent else None)
+
+        upstream.admit, self._again[name], self._news[name] = admit, again, heard
         if upstream.was_read:
             # It lasts from the snapshot before: what was let through then is looked at once more.
             task = asyncio.ensure_future(upstream.admit_anew(again))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
 
-    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen, *, fresh: bool) -> Catalogue:
+    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen, wait_s: float | None) -> Catalogue:
+        """What may be shown; verdicts are waited for `wait_s`, which is None for lists that were read a while ago."""
         if self._task is None:
             self._task = asyncio.ensure_future(self._look())
         others = {name: found for name, found in self._definitions.items() if name != target}
-        known = target in self._definitions
         try:
             # Some milliseconds for each new definition: nobody else waits for that.
             definitions, unreadable = await asyncio.to_thread(_defined, catalogue)
-            judged = await self._judged(target, screen, (definitions, others), wait=not known)
+            judged = await self._judged(target, screen, (definitions, others), wait_s or 0.0)
             screening = await asyncio.to_thread(
-                partial(screen.screen, target, definitions, others, fresh=fresh, judged=judged)
+                partial(screen.screen, target, definitions, others, fresh=wait_s is not None, judged=judged)
             )
         except ApprovalsError as exc:
             _log.error("tool server %s: nothing of it is shown: %s", target, exc)
             return catalogue._replace(offers={}, described=_silent(catalogue))
         self._definitions[target] = definitions
-        if judged is None or judged.settled:
-            self._tell(target, screening)
+        self._tell(target, screening)
         for key in unreadable:
             screening.withheld[key] = _UNREADABLE
         self._upstreams[target].withheld = {key: one.reason for key, one in screening.withheld.items()}
@@ -111,20 +123,34 @@ class Screens:
         return shown
 
     async def _judged(
-        self, target: str, screen: Screen, offered: tuple[list[Definition], dict[str, list[Definition]]], *, wait: bool
+        self, target: str, screen: Screen, offered: tuple[list[Definition], dict[str, list[Definition]]], wait_s: float
     ) -> Judged | None:
         """What the judge says of what is new; None where there is no judge."""
-        if self._hearings is None or not screen.judges:
+        if self._judge is None or not screen.judges:
             return None
         questions = await asyncio.to_thread(screen.questions, target, *offered)
-        return await self._hearings.hear(target, questions, partial(self._heard, target), wait=wait)
+        heard = await self._judge.hear(target, questions, wait_s)
+        answers = heard.judged.answers
+        if len(answers) < len(questions) or not all(isinstance(one, Verdict) for one in answers.values()):
+            # The first one: what came since is new to whoever heard then.
+            self._heard.setdefault(target, heard)
+        return heard.judged
 
-    async def _heard(self, target: str, fresh: bool) -> None:
-        """The judge has answered: what it let pass is shown."""
-        upstream = self._upstreams[target]
-        await upstream.admit_anew(None if fresh else self._again[target])
-        for what in _LISTS:
-            upstream.changed(upstream, what)
+    async def _hear_again(self) -> None:
+        """Show what the judge let pass since it was last asked."""
+        if self._judge is None:
+            return
+        for target, heard in list(self._heard.items()):
+            if self._judge.is_due(target, heard):
+                del self._heard[target]
+                await self._show_anew(self._upstreams[target], self._news.get(target))
+
+    async def _show_anew(self, upstream: Upstream, admit: Admit | None) -> None:
+        before = upstream.generation
+        await upstream.admit_anew(admit)
+        if upstream.generation != before:
+            for what in _LISTS:
+                upstream.changed(upstream, what)
 
     def _count(self, target: str, shown: Catalogue) -> None:
         """How many tools are shown, under the version that is spoken; that of an older version is zero again."""
@@ -145,7 +171,8 @@ class Screens:
         for key, change in screening.changes.items():
             found[key] = "warned", f"{change.severity}: {'; '.join(change.reasons[:3])}"
         for key, withheld in screening.withheld.items():
-            found[key] = "withheld", f"{withheld.reason}: {withheld.detail}"
+            if withheld is not BEING_JUDGED:
+                found[key] = "withheld", f"{withheld.reason}: {withheld.detail}"
         for (kind, name), (outcome, detail) in found.items():
             if (kind, name, detail) in known:
                 continue
@@ -167,6 +194,10 @@ class Screens:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
+                await self._hear_again()
+            except Exception:
+                _log.exception("what the judge said cannot be shown")
+            try:
                 generation = self._approvals.generation()
             except ApprovalsError as exc:
                 _log.error("decisions about tools cannot be read: %s", exc)
@@ -176,9 +207,7 @@ class Screens:
             # Taken before: whoever decides while this is done is not overlooked.
             self._generation = generation
             for upstream in self._upstreams.values():
-                await upstream.admit_anew(self._again.get(upstream.name))
-                for what in _LISTS:
-                    upstream.changed(upstream, what)
+                await self._show_anew(upstream, self._again.get(upstream.name))
                 if not upstream.per_caller and await asyncio.to_thread(self._is_behind, upstream.name):
                     upstream.invalidate("tools")
 
@@ -195,8 +224,8 @@ class Screens:
         """Notice no more, and let go of the store."""
         if self._task is not None:
             self._task.cancel()
-        if self._hearings is not None:
-            self._hearings.close()
+        for task in self._looking:
+            task.cancel()
         self._approvals.close()
 
 

@@ -25,6 +25,8 @@ HISTORY = 20
 MAX_DEFINITIONS = 50_000
 """Of one target, versions included: a server that invents names cannot fill the disk."""
 MAX_TARGET_BYTES = 256 * 1024 * 1024
+FILE = "approvals.db"
+"""Its name in the state directory, where it is a file."""
 MAX_JUDGEMENTS = 100_000
 """The latest that are kept."""
 FIRST_USE = "first use"
@@ -168,12 +170,12 @@ class Approvals(Protocol):
         """What was answered to questions, by their digests; those without an answer are left out."""
         ...
 
-    def claim(self, question: str, for_s: float) -> bool:
-        """Whether the caller is the one to ask: true for one process until it answers, or `for_s` seconds are over."""
+    def claim(self, question: str, pid: int, for_s: float) -> bool:
+        """Whether process `pid` is the one to ask: true for one until it answers, ends, or `for_s` seconds are over."""
         ...
 
-    def unclaim(self, question: str) -> None:
-        """The question was not answered; whoever wants to may ask it."""
+    def unclaim(self, question: str, pid: int) -> None:
+        """`pid` asks no longer; whoever wants to may. Nothing to do for what was answered."""
         ...
 
     def judge(self, question: str, judgement: Judgement) -> None:

@@ -37,7 +37,6 @@ from heddle.drivers.approvals import (
     Version,
 )
 
-FILE = "approvals.db"
 MIGRATIONS = (
     """
     CREATE TABLE definitions (
@@ -55,14 +54,15 @@ MIGRATIONS = (
     """,
     """
     CREATE TABLE judgements (
-        question TEXT PRIMARY KEY, harmful INTEGER, reason TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '',
-        at_s REAL NOT NULL
+        question TEXT PRIMARY KEY, asks INTEGER NOT NULL DEFAULT 0, harmful INTEGER,
+        reason TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', at_s REAL NOT NULL
     ) STRICT;
     CREATE INDEX judged_when ON judgements (at_s);
     """,
 )
 """From each version of the schema to the next; `user_version` says how many have been done."""
 _BUSY_S = 5.0
+_DAY_S = 86_400.0
 _ONE = "target = ? AND kind = ? AND name = ?"
 _notes = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -313,29 +313,37 @@ class SqliteApprovals:
                 (state, self._now(), by, *version),
             )
 
-    def claim(self, question: str, for_s: float) -> bool:
+    def claim(self, question: str, pid: int, for_s: float) -> bool:
         """See `Approvals`."""
         now = self._now()
         with self._writing(decides=False) as db:
-            # A row without an answer is a claim, and `at_s` is when it ends. The clock may have been set back since.
-            done = db.execute(
-                "INSERT INTO judgements (question, at_s) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at_s = ?2"
-                " WHERE harmful IS NULL AND (at_s <= ?3 OR at_s > ?2)",
-                (question, now + for_s, now),
+            # A row without an answer is a claim, and `at_s` is when it ends.
+            found = db.execute("SELECT asks, harmful, at_s FROM judgements WHERE question = ?", (question,)).fetchone()
+            if found is not None:
+                asks, harmful, ends_s = found
+                others = asks != pid and _runs(asks)
+                # The clock may have been set back since: nobody claims for longer than a day.
+                if harmful is not None or (others and now < ends_s <= now + _DAY_S):
+                    return False
+            db.execute(
+                "INSERT INTO judgements (question, asks, at_s) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT DO UPDATE SET asks = ?2, at_s = ?3",
+                (question, pid, now + for_s),
             )
-            return done.rowcount == 1
+            return True
 
-    def unclaim(self, question: str) -> None:
+    def unclaim(self, question: str, pid: int) -> None:
         """See `Approvals`."""
         with self._writing(decides=False) as db:
-            db.execute("DELETE FROM judgements WHERE question = ? AND harmful IS NULL", (question,))
+            db.execute("DELETE FROM judgements WHERE question = ? AND asks = ? AND harmful IS NULL", (question, pid))
 
     def judge(self, question: str, judgement: Judgement) -> None:
         """See `Approvals`."""
         values = (question, int(judgement.harmful), judgement.reason, judgement.model, self._now())
         with self._writing(decides=False) as db:
             db.execute(
-                "INSERT INTO judgements VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+                "INSERT INTO judgements (question, harmful, reason, model, at_s) VALUES (?1, ?2, ?3, ?4, ?5)"
+                " ON CONFLICT DO UPDATE SET"
                 " harmful = ?2, reason = ?3, model = ?4, at_s = ?5",
                 values,
             )
@@ -355,3 +363,14 @@ class SqliteApprovals:
         """See `Approvals`."""
         with self._lock:
             self._db.close()
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

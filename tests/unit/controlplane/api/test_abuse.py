@@ -133,6 +133,10 @@ async def test_too_large(rig: Rig):
         "continue=eyJ2IjotMSwiYXQiOi01LCJvZiI6IngifQ",
         "resourceVersion=" + "9" * 400,
         "resourceVersion=-1",
+        "watch=1&timeoutSeconds=abc",
+        "watch=1&timeoutSeconds=-1",
+        "watch=1&timeoutSeconds=" + "9" * 400,
+        "watch=1&timeoutSeconds=%D9%A1",
     ],
 )
 async def test_broken_queries(rig: Rig, query: str):
