@@ -23,6 +23,7 @@ from tests.proofs.poisoning_data import DATA, HALVES, HARMLESS, cases, defined, 
 from heddle.directory.judging import (
     INSTRUCTIONS,
     Judged,
+    Neighbours,
     Question,
     Unanswered,
     UnreadableError,
@@ -47,7 +48,7 @@ class Answered(NamedTuple):
 
 def asked(case: dict[str, Any]) -> Question:
     """What is asked about a definition of the corpus. Raises ValueError for one that is too long to be asked about."""
-    found = question(defined(case), case["target"], others_of(case))
+    found = question(defined(case), case["target"], Neighbours(others_of(case), case["target"]))
     if found is None:
         raise ValueError(f"{case['id']} is too long to be judged")
     return found

@@ -4,14 +4,16 @@ Owns the question and what counts as an answer. The model is shown what another 
 not see spelt out and what is wrapped unwrapped. The definition is a stranger's text: it stands in the question as data,
 as one JSON value, and an answer that is no verdict is none.
 
-A verdict belongs to a question, word for word: to the model's name, to these instructions, to what was approved before
-and to the names beside it. When any of them is another, the question is asked anew.
+A verdict belongs to the definition, word for word, to what it would replace, to these instructions and to the model's
+name. When any of them is another, the question is asked anew. Names that others offer are shown beside, where they are
+like the definition's or stand in it, and are no part of that: nobody else's changes ask anything anew.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 import msgspec
@@ -25,22 +27,26 @@ from heddle.directory.poisoning.texts import texts_of
 from heddle.directory.visible import clipped, visible
 
 Word = Literal["harmful", "harmless"]
-JUDGED = "judged"
-"""The rule under which a verdict is told."""
+JUDGED, UNJUDGED = "judged", "unjudged"
+"""The rules under which a verdict is told, and that there is none."""
 MAX_SHOWN_CHARS = 48 * 1024
 """Of one definition, written for the judge; what is longer is not judged."""
 MAX_NAMES = 40
 """Tools of other servers that are named in one question."""
 MAX_OF_ONE = 10
 """Of them, of one server."""
-MAX_UNWRAPPED = 8
+MAX_UNWRAPPED = 32
+"""Wrapped texts of one definition; a judge that sees some of them only is asked nothing."""
+MAX_SCANNED = 1_000
+"""Names that are looked at for one definition."""
 MAX_REASON_CHARS = 300
 _WHOLE = "the whole"
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _NAME = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 _TOKENS = re.compile(r"[a-z0-9_-]+")
+_THOUGHT = re.compile(r"\A\s*<think>.*</think>", re.DOTALL)
+_HARMFUL = re.compile(r"verdict\W{1,8}harmful\b", re.IGNORECASE)
 _FENCE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
-MAX_PLACES = 100
 
 INSTRUCTIONS = """\
 You review what tool servers tell AI agents about themselves, before an agent may read it. You are given ONE \
@@ -144,6 +150,8 @@ class Judged(msgspec.Struct, frozen=True):
     """What counts where there is no verdict."""
     asked: frozenset[Place] = frozenset()
     """What the questions were about; those without an answer here are still open."""
+    news: bool = False
+    """It was heard because there are new answers, not because lists were read."""
 
     def is_open(self, definition: Definition) -> bool:
         """Whether its verdict is still waited for, and nothing else is to be done meanwhile."""
@@ -166,7 +174,7 @@ class Judged(msgspec.Struct, frozen=True):
         answer = self.answers.get(place_of(definition), _NOT_YET)
         if isinstance(answer, Unanswered):
             counts = self.on_error == "quarantine" and not approved
-            return [Finding("unjudged", "medium" if counts else "low", _WHOLE, answer.why), *found]
+            return [Finding(UNJUDGED, "medium" if counts else "low", _WHOLE, answer.why), *found]
         if answer.word == "harmful":
             return [Finding(JUDGED, "high", _WHOLE, answer.reason), *found]
         remarks = [replace(one, severity="low") if self._overrules(one) else one for one in found]
@@ -196,18 +204,20 @@ class UnreadableError(ValueError):
 def question(
     definition: Definition,
     target: str,
-    others: Mapping[str, Sequence[Definition]],
+    others: "Neighbours | None" = None,
     approved: Definition | None = None,
 ) -> Question | None:
-    """The question whether `definition` of `target` misleads; None when it is longer than a judge is asked to read.
+    """The question whether `definition` of `target` misleads; None when it is more than a judge is asked to read.
 
-    `others` are the definitions of all targets by target, `approved` is what it would replace.
+    `approved` is what it would replace.
     """
     members = {"server": _json(visible(target)), "kind": _json(definition.kind), "definition": _shown(definition)}
-    hidden = list(_unwrapped(definition))
+    hidden = _unwrapped(definition)
+    if len(hidden) > MAX_UNWRAPPED:
+        return None
     if hidden:
-        members["unwrapped"] = _json(hidden)
-    beside = _beside(definition, target, others)
+        members["unwrapped"] = _json([clipped(plain, 2000) for plain in hidden])
+    beside = others.of(definition) if others is not None else {}
     if beside:
         members["others"] = _json(beside)
     if approved is not None and approved.digest != definition.digest:
@@ -232,7 +242,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _unwrapped(definition: Definition) -> Iterator[str]:
+def _unwrapped(definition: Definition) -> list[str]:
     found: dict[str, None] = {}
     for text in texts_of(definition).texts:
         found.update(dict.fromkeys(plain for _, plain in unwrapped(text.text)))
@@ -240,10 +250,7 @@ def _unwrapped(definition: Definition) -> Iterator[str]:
         plainer = disguised(text.text)
         if plainer is not None:
             found[plainer] = None
-    for plain, _ in zip(found, range(MAX_UNWRAPPED), strict=False):
-        yield clipped(plain, 2000)
-    if len(found) > MAX_UNWRAPPED:
-        yield f"({len(found) - MAX_UNWRAPPED} more are not shown)"
+    return list(found)
 
 
 def _from_tags(text: str) -> Iterator[str]:
@@ -251,35 +258,57 @@ def _from_tags(text: str) -> Iterator[str]:
         yield "".join(chr(ord(char) - 0xE0000) for char in found[0])
 
 
-def _beside(definition: Definition, target: str, others: Mapping[str, Sequence[Definition]]) -> dict[str, list[str]]:
-    """Tools of other servers that the definition names, or is named like; names only, of which each server has few."""
-    text = definition.content.decode().lower()
-    words = set(_TOKENS.findall(text))
-    own = set(words_of(definition.name))
-    left = MAX_NAMES
-    found: dict[str, list[str]] = {}
-    for server, all_of in sorted(others.items()):
-        if server == target or left <= 0:
-            continue
-        # A name is another stranger's text: what is no plain name is not passed on.
-        tools = sorted({one.name for one in all_of if one.kind == "tool" and _NAME.fullmatch(one.name)})
-        named = [tool for tool in tools if _names(tool, words, text)]
-        like = tools if _names(server, words, text) else [tool for tool in tools if _is_like(tool, own)]
-        chosen = sorted(list(dict.fromkeys([*named, *like]))[: min(left, MAX_OF_ONE)])
-        if chosen:
-            found[visible(server)] = chosen
-            left -= len(chosen)
-    return found
+class Neighbours:
+    """Tools of other servers, by what a definition may have in common with them. Made once for a catalogue.
 
+    Names only, and plain ones: each is another stranger's text. A definition is shown those that stand in it, and those
+    whose words are mostly its own; of each server few.
+    """
 
-def _names(name: str, words: set[str], text: str) -> bool:
-    """Whether a text names something: as a word of its own, where the name is one word."""
-    lower = name.lower()
-    return lower in words or (_TOKENS.fullmatch(lower) is None and lower in text)
+    def __init__(self, others: Mapping[str, Sequence[Definition]], target: str) -> None:
+        """`others` are the definitions of all targets by target; those of `target` itself are passed over."""
+        self._by_name: dict[str, list[tuple[str, str]]] = {}
+        self._by_word: dict[str, list[tuple[str, str]]] = {}
+        self._by_server: dict[str, list[tuple[str, str]]] = {}
+        for server, all_of in sorted(others.items()):
+            if server != target:
+                self._add(server, sorted({one.name for one in all_of if one.kind == "tool"}))
+
+    def _add(self, server: str, names: list[str]) -> None:
+        plain = [(len(words := words_of(name)), name, words) for name in names if _NAME.fullmatch(name)]
+        self._by_server[server.lower()] = [(server, name) for _, name, _ in plain[:MAX_OF_ONE]]
+        like: dict[str, list[tuple[str, str]]] = {}
+        # Short names first: they have the most in common with whoever shares a word.
+        for _, name, words in sorted(plain):
+            self._by_name.setdefault(name.lower(), []).append((server, name))
+            for word in {word for word in words if len(word) > 2}:
+                alike = like.setdefault(word, [])
+                if len(alike) < MAX_OF_ONE:
+                    alike.append((server, name))
+        for word, alike in like.items():
+            self._by_word.setdefault(word, []).extend(alike)
+
+    def of(self, definition: Definition) -> dict[str, list[str]]:
+        """Names by server."""
+        words = dict.fromkeys(_TOKENS.findall(definition.content.decode().lower()))
+        own = set(words_of(definition.name))
+        named = (pair for word in words for pair in self._by_name.get(word, ()))
+        served = (pair for word in words for pair in self._by_server.get(word, ()))
+        like = (pair for word in own for pair in self._by_word.get(word, ()) if _is_like(pair[1], own))
+        found: dict[str, dict[str, None]] = {}
+        count = 0
+        for (server, name), _ in zip(chain(named, served, like), range(MAX_SCANNED), strict=False):
+            of_one = found.setdefault(visible(server), {})
+            if count < MAX_NAMES and name not in of_one and len(of_one) < MAX_OF_ONE:
+                of_one[name] = None
+                count += 1
+        return {server: sorted(names) for server, names in sorted(found.items()) if names}
 
 
 def _is_like(tool: str, own: set[str]) -> bool:
-    return not own.isdisjoint(word for word in words_of(tool) if len(word) > 2)
+    """Whether at least half of a name's words are those of another's."""
+    words = words_of(tool)
+    return 2 * sum(word in own for word in words) >= len(words)
 
 
 def read_verdict(answer: str) -> Verdict:
@@ -287,32 +316,22 @@ def read_verdict(answer: str) -> Verdict:
 
     `harmless` is only taken from an answer that is one JSON object and nothing else, but for a code fence and for what
     a model thought aloud in front of it: words of a definition may be quoted in an answer, and are not to be taken for
-    one. `harmful` is taken from the last object that says so. Raises UnreadableError.
+    one. `harmful` is taken wherever it stands. Raises UnreadableError.
     """
-    said = answer.rpartition("</think>")[2].strip()
+    said = _THOUGHT.sub("", answer).strip()
     fenced = _FENCE.fullmatch(said)
-    whole: _Answer | None
     try:
-        whole = msgspec.json.decode(fenced[1] if fenced is not None else said, type=_Answer)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        whole = next((one for one in _answers(said) if one.verdict == "harmful"), None)
-    if whole is None:
-        raise UnreadableError('expected {"reason": "...", "verdict": "harmful"} or "harmless"')
-    return Verdict(whole.verdict, clipped(whole.reason, MAX_REASON_CHARS))
+        whole = msgspec.convert(json.loads(fenced[1] if fenced else said, object_pairs_hook=_members), _Answer)
+        return Verdict(whole.verdict, clipped(whole.reason, MAX_REASON_CHARS))
+    except (ValueError, RecursionError):
+        if _HARMFUL.search(answer):
+            return Verdict("harmful", clipped(said, MAX_REASON_CHARS))
+    raise UnreadableError('expected {"reason": "...", "verdict": "harmful"} or "harmless"')
 
 
-def _answers(said: str) -> Iterator[_Answer]:
-    """Answers that stand in a text, those inside another left out; at the first hundred places where one may begin."""
-    decode = json.JSONDecoder().raw_decode
-    at = 0
-    for _ in range(MAX_PLACES):
-        at = said.find("{", at)
-        if at < 0:
-            return
-        try:
-            found, at = decode(said, at)
-            yield msgspec.convert(found, _Answer)
-        except msgspec.ValidationError:
-            continue
-        except (ValueError, RecursionError):
-            at += 1
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; of one that says something twice, nobody knows what it says."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands there twice")
+    return members

@@ -14,7 +14,7 @@ import msgspec
 
 from heddle.directory.changes import GRADES, Change, Severity, classify
 from heddle.directory.definitions import Definition, Kind, set_digest
-from heddle.directory.judging import JUDGED, Judged, Place, Question, place_of, question
+from heddle.directory.judging import JUDGED, UNJUDGED, Judged, Neighbours, Place, Question, place_of, question
 from heddle.directory.poisoning import Checker, Finding
 from heddle.directory.resemblance import MAX_PAIRS, Known, known, resembled
 from heddle.directory.visible import clipped
@@ -27,7 +27,8 @@ Others = Mapping[str, Sequence[Definition]]
 
 
 _INCOMPLETE = ""
-"""In place of a set's digest: it was seen for the first time, and is not judged to its end."""
+"""In place of a set's digest: it was seen for the first time, and is not judged to its end. What the store knows of it
+by then was part of it; other names are added ones."""
 
 
 class Withheld(msgspec.Struct, frozen=True):
@@ -80,9 +81,9 @@ class Screen:
         """Judge everything that `target` offers, of all kinds, beside what other targets offer.
 
         `others` may name `target` itself; that is passed over. What was read a while ago is not `fresh`: nothing of it
-        is proposed or withdrawn, for others may have read the target since. `judged` is what a judge says of what
-        `questions` asks; what it has not said yet is held back, and until all is said the set counts as seen for the
-        first time, if it did before. Raises ApprovalsError.
+        is withdrawn, and only proposed what the store never saw, for others may have read the target since. `judged` is
+        what a judge says of what `questions` asks; what it has not said yet is held back. What was offered the first
+        time counts as seen first however late it is judged. Raises ApprovalsError.
         """
         return _Pass(self._approvals, self._spec, target, definitions, judged).run(others, fresh=fresh)
 
@@ -94,15 +95,15 @@ class Screen:
         """
         if not self.judges:
             return {}
-        approved = self._approvals.approved(target)
+        approved, neighbours = self._approvals.approved(target), Neighbours(others, target)
         asked: dict[Place, Question | None] = {}
         for one in definitions:
             record = approved.get(one.key)
             if record is None or record.digest != one.digest:
                 former = _definition(record) if record is not None else None
-                asked[place_of(one)] = question(one, target, others, former)
+                asked[place_of(one)] = question(one, target, neighbours, former)
             elif self._spec.poisoning == "block":
-                asked[place_of(one)] = question(one, target, others)
+                asked[place_of(one)] = question(one, target, neighbours)
         return asked
 
 
@@ -125,12 +126,19 @@ class _Pass:
         self._pins: list[Definition] = []
         self._proposals: dict[Key, Proposal] = {}
         self._known: list[Known] | None = None
+        self._notes: dict[Key, tuple[str, ...]] | None = None
+        """Of what waits, where they are needed."""
         for one in definitions:
             if self._offered.setdefault(one.key, one).digest != one.digest:
                 self._withheld[one.key] = Withheld("changed", "offered twice, with different definitions")
         self._approved: dict[Key, Record] = approvals.approved(target)
         self._set = approvals.approved_set(target)
-        self._first = self._set == _INCOMPLETE or (self._set is None and not self._approved)
+        self._first = self._set is None and not self._approved
+        """Nothing of it was ever seen."""
+        self._known_keys: frozenset[Key] = frozenset()
+        """What is known to have been there the first time, while that is not judged to its end."""
+        self._open: list[Definition] = []
+        """What the judge has still to say something about."""
         self._set_offered = set_digest(definitions)
         self._states: Mapping[tuple[str, str, str], State] = {}
 
@@ -138,6 +146,8 @@ class _Pass:
         if self._set_offered == self._set and self._spec.poisoning != "block" and self._is_approved():
             return self._result(changed=False)
         self._states = self._store.decided(self._target)
+        if self._set == _INCOMPLETE:
+            self._known_keys = frozenset(key[:2] for key in self._states)
         checker = Checker({**others, self._target: list(self._offered.values())}, self._target, self._spec.ignore)
         # What has a pin comes first: a rename is seen by what became of the old name.
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
@@ -160,7 +170,7 @@ class _Pass:
         elif approved is not None and approved.digest == one.digest:
             if self._spec.poisoning == "block" and self._is_poisoned(one, checker):
                 self._withheld[key] = Withheld("poisoned", self._told(key))
-        elif self._is_open(one):
+        elif self._is_open(one) and self._spec.poisoning in ("quarantine", "block"):
             self._withheld[key] = BEING_JUDGED
         elif self._is_poisoned(one, checker) and self._spec.poisoning in ("quarantine", "block"):
             self._note_change(key, one, approved)
@@ -174,8 +184,10 @@ class _Pass:
 
     def _is_open(self, one: Definition) -> bool:
         """Whether it waits for what the judge says."""
-        holds = self._spec.poisoning in ("quarantine", "block")
-        return holds and self._judged is not None and self._judged.is_open(one)
+        if self._judged is None or not self._judged.is_open(one):
+            return False
+        self._open.append(one)
+        return True
 
     def _is_poisoned(self, one: Definition, checker: Checker) -> bool:
         if self._spec.poisoning == "off":
@@ -191,7 +203,7 @@ class _Pass:
     def _note_change(self, key: Key, one: Definition, approved: Record | None) -> None:
         if approved is not None:
             self._changes[key] = classify(_definition(approved), one)
-        elif not self._first:
+        elif not self._is_first(one):
             self._changes[key] = Change("added", ("a name that was not there",))
 
     def _judge_changed(self, key: Key, one: Definition, approved: Record) -> None:
@@ -209,11 +221,19 @@ class _Pass:
         if self._spec.pin == "manual":
             self._note_change(key, one, None)
             self._hold(one, "pending", "not approved yet")
-        elif self._first:
-            self._pins.append(one)
+        elif self._is_first(one):
+            self._pin_later(one)
         else:
             self._note_change(key, one, None)
             self._judge_added(one)
+
+    def _is_first(self, one: Definition) -> bool:
+        return self._first or one.key in self._known_keys
+
+    def _pin_later(self, one: Definition) -> None:
+        # What is shown while a judge reads it is pinned when that has spoken: until then it is asked about.
+        if self._judged is None or not self._judged.is_open(one):
+            self._pins.append(one)
 
     def _judge_added(self, one: Definition) -> None:
         if self._action("added") == "quarantine":
@@ -223,7 +243,7 @@ class _Pass:
         if former is not None:
             self._hold(one, "pending", f"resembles {clipped(former.name)!r}, which {former.why}")
         else:
-            self._pins.append(one)
+            self._pin_later(one)
 
     def _action(self, severity: Severity) -> str:
         if severity == "none":
@@ -278,26 +298,45 @@ class _Pass:
 
     def _write(self, *, fresh: bool) -> None:
         self._pin(fresh=fresh)
-        if not fresh:
-            return
         waiting = {key[:2]: key[2] for key, state in self._states.items() if state == "pending"}
-        proposed = [one for key, one in self._proposals.items() if waiting.get(key) != one.digest]
+        proposed = [one for key, one in self._proposals.items() if self._is_news(key, one, waiting, fresh=fresh)]
         if proposed:
             try:
                 self._store.propose(self._target, proposed)
             except ApprovalsFullError:
                 self._too_many([one for key, one in self._offered.items() if key in self._proposals])
-        gone = [key for key in waiting if key not in self._proposals and key not in self._withheld]
-        if gone:
+        judging = {one.key for one in self._open if waiting.get(one.key) != one.digest}
+        gone = [key for key in waiting if key in judging or not (key in self._proposals or key in self._withheld)]
+        if gone and fresh:
             self._store.withdraw(self._target, gone)
+
+    def _is_news(self, key: Key, one: Proposal, waiting: Mapping[Key, str], *, fresh: bool) -> bool:
+        """Whether the store is to be told of a proposal."""
+        if waiting.get(key) == one.digest:
+            # It was proposed for want of a verdict, and there is one now.
+            return self._judged is not None and self._is_judged_since(key, one)
+        if fresh:
+            return True
+        # Once for each verdict also what was there before: it was withdrawn while it was judged.
+        heard = self._judged is not None and self._judged.news
+        return key not in waiting and self._states.get((*key, one.digest)) in ((None, "seen") if heard else (None,))
+
+    def _is_judged_since(self, key: Key, one: Proposal) -> bool:
+        if self._notes is None:
+            pending = self._store.pending(self._target)
+            self._notes = {(p.proposal.kind, p.proposal.name): p.proposal.notes for p in pending}
+        return _lacks_verdict(self._notes.get(key, ())) and not _lacks_verdict(one.notes)
 
     def _pin(self, *, fresh: bool) -> None:
         if self._spec.pin == "off" or not self._offered:
             # A server that lists nothing yet has not been seen: its first tools are still the first.
             return
         admitted = set_digest([one for key, one in self._offered.items() if key not in self._withheld])
-        if self._first and self._judged is not None and not self._judged.complete:
+        begins = self._first or self._set == _INCOMPLETE
+        if begins and self._judged is not None and not self._judged.complete:
             admitted = _INCOMPLETE
+            if self._first and self._open:
+                self._store.see(self._target, [Proposal(o.kind, o.name, o.content, o.digest) for o in self._open])
         if not self._pins and (admitted == self._set or not fresh):
             return
         pins = [Proposal(one.kind, one.name, one.content, one.digest) for one in self._pins]
@@ -326,6 +365,10 @@ class _Pass:
             removed=frozenset(self._approved.keys() - self._offered.keys()),
             set_changed=changed,
         )
+
+
+def _lacks_verdict(notes: Sequence[str]) -> bool:
+    return any(f" {UNJUDGED} at " in note for note in notes)
 
 
 def _definition(record: Record) -> Definition:

@@ -350,12 +350,12 @@ AWAY = Unanswered("it is away", temporary=True)
 
 def heard(
     store: MemoryApprovals, said: Mapping[Definition, Verdict | Unanswered | None], *more: Definition,
-    on_error: Any = "quarantine", **spec: Any,
+    on_error: Any = "quarantine", news: bool = False, **spec: Any,
 ) -> Screening:  # fmt: skip
     """Screened with answers; None is one that is waited for. `more` is not asked about."""
     answers = {place_of(one): answer for one, answer in said.items() if answer is not None}
-    judged = Judged(answers, on_error=on_error, asked=frozenset(map(place_of, said)))
-    return Screen(store, SafetySpec(**spec)).screen("files", [*said, *more], {}, judged=judged)
+    judged = Judged(answers, on_error=on_error, asked=frozenset(map(place_of, said)), news=news)
+    return Screen(store, SafetySpec(**spec)).screen("files", [*said, *more], {}, fresh=not news, judged=judged)
 
 
 def test_a_judge_is_asked_about_what_is_new_or_changed_only(store: MemoryApprovals):
@@ -446,3 +446,55 @@ def test_what_was_approved_stays_while_a_judge_that_blocks_says_nothing(
 ):
     screen(store, [READ])
     assert heard(store, {READ: answer}, poisoning="block").admitted == {READ.key}
+
+
+def test_a_verdict_that_comes_late_can_be_decided_about(store: MemoryApprovals):
+    heard(store, {READ: GOOD})
+    second, third = tool("read", "Reads a page."), tool("read", "Reads a page, soon.")
+    heard(store, {second: GOOD})
+    assert [one.proposal.digest for one in store.pending()] == [second.digest]
+    heard(store, {third: None})
+    assert store.pending() == [], "the server has no more what waited"
+    assert why(heard(store, {third: BAD}, news=True)) == {"read": "poisoned"}
+    assert [one.proposal.digest for one in store.pending()] == [third.digest]
+    written = store.generation()
+    heard(store, {third: BAD}, news=True)
+    assert store.generation() == written
+    # Back to a version that waited before, which is judged anew: its place is taken by nobody.
+    heard(store, {second: None})
+    heard(store, {second: BAD}, news=True)
+    assert [one.proposal.digest for one in store.pending()] == [second.digest]
+
+
+def test_a_server_cannot_keep_its_first_time_open(store: MemoryApprovals):
+    hanging = tool("hang", "Hangs the judge.")
+    bad = tool("send_report", "Sends the monthly report of the project to its owner.")
+    heard(store, {READ: GOOD, bad: BAD, hanging: AWAY}, on_change=QUARANTINED)
+    assert store.approved_set("files") == ""
+    store.reject("files", "tool", "send_report", bad.digest, "ada")
+    again = tool("send_report2", "Sends the monthly report of the project to its owner.")
+    assert why(heard(store, {again: GOOD, hanging: AWAY}, READ)) == {"send_report2": "pending", "hang": "poisoned"}
+    added = tool("draw", "Draws a picture.")
+    found = heard(store, {added: GOOD, hanging: AWAY}, READ, on_change=QUARANTINED)
+    assert found.withheld[added.key].detail == "a name that was not there when the set was approved"
+    # What was there the first time is part of it however late it is judged.
+    assert heard(store, {hanging: GOOD}, READ, on_change=QUARANTINED).withheld == {}
+
+
+def test_where_findings_only_warn_a_late_verdict_is_told_and_nothing_is_pinned_before(store: MemoryApprovals):
+    assert heard(store, {READ: None}, poisoning="warn").admitted == {READ.key}
+    assert store.approved("files") == {}
+    found = heard(store, {READ: BAD}, news=True, poisoning="warn")
+    assert found.admitted == {READ.key}
+    assert [str(one) for one in found.findings[READ.key]] == ["high judged at the whole: it reads keys"]
+    assert set(store.approved("files")) == {READ.key}
+
+
+def test_whoever_decides_is_shown_the_verdict_once_there_is_one(store: MemoryApprovals):
+    heard(store, {READ: AWAY}, pin="manual")
+    assert "unjudged" in str(store.pending()[0].proposal.notes)
+    heard(store, {READ: GOOD}, news=True, pin="manual")
+    assert store.pending()[0].proposal.notes == ("low judged at the whole: harmless: plain",)
+    written = store.generation()
+    heard(store, {READ: AWAY}, pin="manual")
+    assert store.generation() == written, "and not the other way"

@@ -7,13 +7,13 @@ for a while, and asked in between whether it is well again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from heddle.backends.mcp.catalogue import Catalogue, read_catalogue
 from heddle.backends.mcp.consenting import with_consent
 from heddle.backends.mcp.contract import Caller, ConsentRequired, Params, Target, TargetRequest, Wanted
-from heddle.backends.mcp.shelves import Pulse, Shelf
+from heddle.backends.mcp.shelves import Admit, Pulse, Shelf
 from heddle.backends.mcp.unconnected import CONNECT, connected, is_unconnected, unconnected
 from heddle.model.snapshot_mcp import HttpSpec, McpTargetSpec, StdioSpec
 from heddle.model.snapshot_mcp_auth import (
@@ -46,8 +46,6 @@ _OF_ALL = (NoTargetAuth, BearerAuth, HeaderAuth, BasicAuth, ClientCredentialsAut
 """Credentials that are the same for all callers."""
 _SICK = frozenset((Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_BROKEN, Reason.UPSTREAM_ERROR))
 
-Admit = Callable[[Catalogue], Awaitable[Catalogue]]
-
 
 class Upstream:
     """A target and what is known of it. Belongs to one snapshot and one worker."""
@@ -60,6 +58,8 @@ class Upstream:
         """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
         self.admit: Admit = _as_it_is
         """What of its lists may be shown."""
+        self.decider: object = None
+        """Whose `admit` it is; what a former one still decides is forgotten."""
         self.withheld: Mapping[tuple[str, str], str] = {}
         """Kind and name of what may not, and in one word why, as far as `admit` says."""
         self.trouble = ""
@@ -274,17 +274,8 @@ class Upstream:
             await self._show(shelf, admit)
 
     async def _show(self, shelf: Shelf, admit: Admit | None = None) -> None:
-        """Have it decided what may be shown of what was read.
-
-        That may take seconds. What was decided of lists that were read again meanwhile, or by whoever decides no
-        longer, is forgotten: somebody else decides of what is there now.
-        """
-        read, decides = shelf.read, self.admit
-        if read is None:
-            return
-        shown = await (admit or decides)(read)
-        if shelf.read is read and self.admit is decides and shown != shelf.catalogue:
-            shelf.catalogue = shown
+        decider = self.decider
+        if await shelf.decide(admit or self.admit, lambda: self.decider is decider):
             self._differ()
 
     def _watch(self) -> None:

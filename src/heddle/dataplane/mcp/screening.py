@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from heddle import plugins
 from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
-from heddle.backends.mcp.upstream import Admit, Upstream
+from heddle.backends.mcp.shelves import Admit
+from heddle.backends.mcp.upstream import Upstream
 from heddle.directory.definitions import Definition, Kind, define
 from heddle.directory.judging import JUDGED, Judged, Verdict
 from heddle.directory.screening import BEING_JUDGED, Screen, Screening, Withheld
@@ -38,8 +39,7 @@ _log = logging.getLogger("heddle.mcp")
 LOOK_S = 1.0
 FIRST_S = 8.0
 """How long first lists wait for their verdicts at most, and never longer than most of what callers wait for lists."""
-FRESH_S = 120.0
-"""Lists that were read so long ago may still be proposed for approval."""
+RETRY_S = 5.0
 KINDS: tuple[Kind, ...] = ("tool", "prompt", "resource", "template")
 _LISTS = ("tools", "prompts", "resources")
 _UNREADABLE = Withheld("poisoned", "it cannot be written in canonical form")
@@ -57,7 +57,7 @@ class Screens:
         self._again: dict[str, Admit] = {}
         """Screens anew what was read before."""
         self._news: dict[str, Admit] = {}
-        """The same when the judge has answered: what it holds back may be proposed then, if the lists are not old."""
+        """The same when the judge has answered."""
         self._told: dict[str, set[tuple[str, str, str]]] = {}
         self._judge: Judge | None = None
         if judge is not None:
@@ -65,8 +65,11 @@ class Screens:
             judges = importlib.import_module("heddle.dataplane.mcp.judging").Judges
             self._judge = judges.of(tools).judge(judge, tools)
         self._heard: dict[str, Heard] = {}
-        """By target, the first hearing that left something open."""
-        self._read_s: dict[str, float] = {}
+        """By target, what hearings left open since it was shown anew."""
+        self._retry_s: dict[str, float] = {}
+        """Targets of which nothing is shown because the store failed, and when that is tried again."""
+        self._former: dict[str, tuple[Admit, object]] = {}
+        """Who decided before, for a configuration that comes to nothing."""
         self._generation = self._approvals.generation()
         self._task: asyncio.Task[None] | None = None
         self._looking: set[asyncio.Task[None]] = set()
@@ -79,24 +82,26 @@ class Screens:
 
         async def admit(catalogue: Catalogue) -> Catalogue:
             wait_s = 0.0 if name in self._definitions else first_s
-            self._read_s[name] = self._tools.clock.monotonic()
             return await self._admit(name, catalogue, screen, wait_s)
 
         async def again(catalogue: Catalogue) -> Catalogue:
             return await self._admit(name, catalogue, screen, None)
 
         async def heard(catalogue: Catalogue) -> Catalogue:
-            recent = self._tools.clock.monotonic() < self._read_s.get(name, -FRESH_S) + FRESH_S
-            return await self._admit(name, catalogue, screen, 0.0 if recent else None)
+            return await self._admit(name, catalogue, screen, None, news=True)
 
-        upstream.admit, self._again[name], self._news[name] = admit, again, heard
+        self._former[name] = upstream.admit, upstream.decider
+        upstream.admit, upstream.decider, self._again[name] = admit, self, again
+        self._news[name] = heard
         if upstream.was_read:
             # It lasts from the snapshot before: what was let through then is looked at once more.
             task = asyncio.ensure_future(upstream.admit_anew(again))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)
 
-    async def _admit(self, target: str, catalogue: Catalogue, screen: Screen, wait_s: float | None) -> Catalogue:
+    async def _admit(
+        self, target: str, catalogue: Catalogue, screen: Screen, wait_s: float | None, *, news: bool = False
+    ) -> Catalogue:
         """What may be shown; verdicts are waited for `wait_s`, which is None for lists that were read a while ago."""
         if self._task is None:
             self._task = asyncio.ensure_future(self._look())
@@ -105,11 +110,16 @@ class Screens:
             # Some milliseconds for each new definition: nobody else waits for that.
             definitions, unreadable = await asyncio.to_thread(_defined, catalogue)
             judged = await self._judged(target, screen, (definitions, others), wait_s or 0.0)
+            if judged is not None and news:
+                judged = replace(judged, news=True)
+            if self._upstreams[target].decider is not self:
+                return catalogue  # somebody else decides by now, and what is returned here is forgotten
             screening = await asyncio.to_thread(
                 partial(screen.screen, target, definitions, others, fresh=wait_s is not None, judged=judged)
             )
         except ApprovalsError as exc:
             _log.error("tool server %s: nothing of it is shown: %s", target, exc)
+            self._retry_s[target] = self._tools.clock.monotonic() + RETRY_S
             return catalogue._replace(offers={}, described=_silent(catalogue))
         self._definitions[target] = definitions
         self._tell(target, screening)
@@ -132,22 +142,33 @@ class Screens:
         heard = await self._judge.hear(target, questions, wait_s)
         answers = heard.judged.answers
         if len(answers) < len(questions) or not all(isinstance(one, Verdict) for one in answers.values()):
-            # The first one: what came since is new to whoever heard then.
-            self._heard.setdefault(target, heard)
+            former = self._heard.get(target)
+            if former is not None:
+                # Of several lists of one target, too: what came since the first is new to whoever heard then.
+                heard = replace(former, due_s=min(former.due_s, heard.due_s), judged=heard.judged)
+            self._heard[target] = heard
         return heard.judged
 
-    async def _hear_again(self) -> None:
-        """Show what the judge let pass since it was last asked."""
-        if self._judge is None:
-            return
-        for target, heard in list(self._heard.items()):
-            if self._judge.is_due(target, heard):
-                del self._heard[target]
-                await self._show_anew(self._upstreams[target], self._news.get(target))
+    async def _look_again(self) -> None:
+        """Show what the judge let pass since it was last asked, and what the store kept from being shown."""
+        now_s = self._tools.clock.monotonic()
+        due = [target for target, at_s in self._retry_s.items() if now_s >= at_s]
+        if self._judge is not None:
+            due += [target for target, heard in self._heard.items() if self._judge.is_due(target, heard)]
+        for target in dict.fromkeys(due):
+            self._retry_s.pop(target, None)
+            self._heard.pop(target, None)
+            try:
+                await self._show_anew(self._upstreams[target], self._news)
+            except Exception:
+                _log.exception("tool server %s: what may be shown cannot be decided", target)
+                self._retry_s[target] = now_s + RETRY_S
 
-    async def _show_anew(self, upstream: Upstream, admit: Admit | None) -> None:
+    async def _show_anew(self, upstream: Upstream, how: Mapping[str, Admit]) -> None:
+        if upstream.decider is not self:
+            return
         before = upstream.generation
-        await upstream.admit_anew(admit)
+        await upstream.admit_anew(how.get(upstream.name))
         if upstream.generation != before:
             for what in _LISTS:
                 upstream.changed(upstream, what)
@@ -194,22 +215,23 @@ class Screens:
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                await self._hear_again()
-            except Exception:
-                _log.exception("what the judge said cannot be shown")
-            try:
-                generation = self._approvals.generation()
+                await self._look_at_decisions()
+                await self._look_again()
             except ApprovalsError as exc:
                 _log.error("decisions about tools cannot be read: %s", exc)
-                continue
-            if generation == self._generation:
-                continue
-            # Taken before: whoever decides while this is done is not overlooked.
-            self._generation = generation
-            for upstream in self._upstreams.values():
-                await self._show_anew(upstream, self._again.get(upstream.name))
-                if not upstream.per_caller and await asyncio.to_thread(self._is_behind, upstream.name):
-                    upstream.invalidate("tools")
+            except Exception:
+                _log.exception("decisions about tools cannot be looked at")
+
+    async def _look_at_decisions(self) -> None:
+        generation = self._approvals.generation()
+        if generation == self._generation:
+            return
+        # Taken before: whoever decides while this is done is not overlooked.
+        self._generation = generation
+        for upstream in self._upstreams.values():
+            await self._show_anew(upstream, self._again)
+            if not upstream.per_caller and await asyncio.to_thread(self._is_behind, upstream.name):
+                upstream.invalidate("tools")
 
     def _is_behind(self, target: str) -> bool:
         """Whether another worker has seen a definition that this one has not: then the lists here are old."""
@@ -226,6 +248,10 @@ class Screens:
             self._task.cancel()
         for task in self._looking:
             task.cancel()
+        for name, (admit, decider) in self._former.items():
+            upstream = self._upstreams[name]
+            if upstream.decider is self:
+                upstream.admit, upstream.decider = admit, decider
         self._approvals.close()
 
 

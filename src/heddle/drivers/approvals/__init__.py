@@ -138,6 +138,10 @@ class Approvals(Protocol):
         """
         ...
 
+    def see(self, target: str, definitions: Iterable[Proposal]) -> None:
+        """Remember definitions that nothing is decided about; what is known of them stays as it is."""
+        ...
+
     def withdraw(self, target: str, keys: Iterable[Key]) -> None:
         """What waits under these names waits no longer: the server does not offer it any more."""
         ...

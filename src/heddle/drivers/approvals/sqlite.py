@@ -281,6 +281,17 @@ class SqliteApprovals:
         if count > MAX_DEFINITIONS or size > MAX_TARGET_BYTES:
             raise ApprovalsFullError(f"{self._name} keeps {MAX_DEFINITIONS} definitions for {target}, and no more")
 
+    def see(self, target: str, definitions: Iterable[Proposal]) -> None:
+        """See `Approvals`."""
+        now = self._now()
+        with self._writing() as db:
+            db.executemany(
+                "INSERT INTO definitions (target, kind, name, digest, content, state, seen_s)"
+                " VALUES (?, ?, ?, ?, ?, 'seen', ?) ON CONFLICT DO NOTHING",
+                [(target, one.kind, one.name, one.digest, one.content, now) for one in definitions],
+            )
+            self._bound(db, target)
+
     def withdraw(self, target: str, keys: Iterable[Key]) -> None:
         """See `Approvals`."""
         with self._writing() as db:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from heddle.dataplane.mcp import judging
+from heddle.dataplane.mcp import judge_service, judging
+from heddle.dataplane.mcp.judge_service import TRIES, AwayError, FailedError, Service
 from heddle.dataplane.mcp.judging import Judge, Judges
 from heddle.directory.definitions import define
 from heddle.directory.judging import Place, Question, Unanswered, Verdict, place_of, question
@@ -55,9 +56,9 @@ class Rig:
         self.metrics = Metrics.in_memory()
         self.tools = Tools(clock, Client(), self.metrics, None, lambda _: None, folder)  # type: ignore[arg-type]
         self.store = SqliteApprovals(folder / "approvals.db")
-        monkeypatch.setattr(judging, "PAUSE_S", 0.0)
+        monkeypatch.setattr(judge_service, "PAUSE_S", 0.0)
         monkeypatch.setattr(judging, "LOOK_S", 0.01)
-        monkeypatch.setattr(Judge, "_post", lambda _, body: self.model.post(body))
+        monkeypatch.setattr(Service, "_post", lambda _, body: self.model.post(body))
 
     def judge(self, **spec: Any) -> Judge:
         return Judges.of(self.tools).judge(replace(SPEC, **spec), self.tools)
@@ -73,7 +74,7 @@ class Rig:
 
 def asks(name: str, target: str) -> tuple[Place, Question | None]:
     one = define("tool", {"name": name, "description": "Does it."})
-    return place_of(one), question(one, target, {})
+    return place_of(one), question(one, target)
 
 
 def said(answer: Verdict | Unanswered | None) -> str | None:
@@ -123,36 +124,74 @@ async def test_no_target_has_all_turns(rig: Rig):
 
 async def test_a_question_that_fails_beside_others_is_asked_again_in_seconds(rig: Rig):
     failing = {"unlucky"}
-
-    def says(name: str) -> Any:
-        return judging._AwayError("the judge answered with status 429") if name in failing else "harmless"
-
-    rig.model.says = says
+    rig.model.says = lambda name: FailedError("the judge answered with status 429") if name in failing else "harmless"
     judge = rig.judge()
     names_of = [f"n{n}" for n in range(4)]
-    found = await rig.hear(judge, *names_of[:2], "unlucky", *names_of[2:])
-    assert [found[name] for name in names_of[:2]] == ["harmless"] * 2
+    found = await rig.hear(judge, "unlucky", *names_of)
+    assert [found[name] for name in names_of] == ["harmless"] * 4
     assert not rig.heard.judged.complete
     assert not judge.is_due("t", rig.heard)
     failing.clear()
-    rig.now_s += judging.AWAY_S[0] + 0.1
+    rig.now_s += judging.FAILED_S[0] + 0.1
     assert judge.is_due("t", rig.heard)
     assert set((await rig.hear(judge, "unlucky", *names_of)).values()) == {"harmless"}
 
 
 async def test_a_judge_that_is_away_is_left_alone_and_not_told_of_at_first(rig: Rig):
-    rig.model.says = lambda _: judging._AwayError("the judge answered with status 503")
+    rig.model.says = lambda _: AwayError("the judge could not be reached")
     judge = rig.judge()
     await rig.hear(judge, "a", "b", "c")
     assert rig.heard.judged.is_open(define("tool", {"name": "a", "description": "Does it."}))
     asked = len(rig.model.asked)
     await rig.hear(judge, "a", "b", "c", "d")
+    await rig.hear(judge, "x", target="another")
     assert len(rig.model.asked) == asked, "nothing is asked meanwhile"
     for pause_s in judging.AWAY_S:
         rig.now_s += pause_s + 0.1
-        assert (await rig.hear(judge, "a"))["a"] == "the judge answered with status 503"
-    assert rig.heard.judged.answers
+        assert (await rig.hear(judge, "a"))["a"] == "the judge could not be reached"
+    assert not rig.heard.judged.is_open(define("tool", {"name": "a", "description": "Does it."}))
     assert not rig.heard.judged.complete
+
+
+async def test_questions_that_make_a_judge_fail_keep_it_from_nobody_elses(rig: Rig):
+    rig.model.says = lambda name: FailedError("it answered 500") if name.startswith("evil") else "harmless"
+    judge = rig.judge()
+    for _ in range(4):
+        await rig.hear(judge, *(f"evil{n}" for n in range(20)), target="evil")
+        assert await rig.hear(judge, "good", target="notes") == {"good": "harmless"}
+        asked = len(rig.model.asked)
+        await rig.hear(judge, "evil0", "evil99", target="evil")
+        assert len(rig.model.asked) == asked, "its own rest"
+        rig.now_s += 61
+    asked = [name for name in rig.model.asked if name.startswith("evil")]
+    assert len(asked) < 100, "and they are asked later and later"
+
+
+async def test_more_definitions_than_are_judged_of_a_target_are_not_asked_about(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(judging, "MAX_QUESTIONS", 5)
+    rig.model.says = lambda _: FailedError("it answered 500")
+    judge = rig.judge()
+    many = [f"n{n}" for n in range(30)]
+    found = await rig.hear(judge, *many)
+    assert sum("and no more" in str(one) for one in found.values()) == 25
+    asked = len(rig.model.asked)
+    for _ in range(20):
+        await rig.hear(judge, *many)
+    assert len(rig.model.asked) == asked
+    assert not judge.is_due("t", rig.heard), "it is quiet"
+
+
+async def test_each_hearing_knows_when_its_own_failures_are_due(rig: Rig):
+    rig.model.says = lambda name: FailedError("it answered 500") if name == "a" else "harmless"
+    judge = rig.judge()
+    await rig.hear(judge, "a")
+    first = rig.heard
+    await rig.hear(judge, "b")
+    assert rig.heard.due_s == float("inf")
+    rig.now_s += judging.FAILED_S[0] + 0.1
+    assert judge.is_due("t", first)
 
 
 async def test_what_is_no_verdict_is_asked_again_later_and_later(rig: Rig):
@@ -160,24 +199,24 @@ async def test_what_is_no_verdict_is_asked_again_later_and_later(rig: Rig):
     judge = rig.judge()
     assert await rig.hear(judge, "a") == {"a": "the judge's answer is no verdict"}
     assert rig.heard.judged.complete
-    assert len(rig.model.asked) == judging.TRIES
+    assert len(rig.model.asked) == TRIES
     for times, pause_s in enumerate(judging.NO_VERDICT_S, 2):
         rig.now_s += pause_s - 1
         await rig.hear(judge, "a")
-        assert len(rig.model.asked) == judging.TRIES * (times - 1)
+        assert len(rig.model.asked) == TRIES * (times - 1)
         rig.now_s += 2
         assert judge.is_due("t", rig.heard)
         await rig.hear(judge, "a")
-        assert len(rig.model.asked) == judging.TRIES * times
+        assert len(rig.model.asked) == TRIES * times
 
 
 async def test_an_answer_that_was_cut_off_is_none(rig: Rig, monkeypatch: pytest.MonkeyPatch):
     content = json.dumps({"reason": "so", "verdict": "harmless"})
 
-    async def post(_: Judge, __: bytes) -> bytes:
+    async def post(_: Service, __: bytes) -> bytes:
         return json.dumps({"choices": [{"message": {"content": content}, "finish_reason": "length"}]}).encode()
 
-    monkeypatch.setattr(Judge, "_post", post)
+    monkeypatch.setattr(Service, "_post", post)
     assert await rig.hear(rig.judge(), "a") == {"a": "the judge's answer was cut off"}
 
 
@@ -193,16 +232,32 @@ async def test_requests_about_one_target_are_counted_those_in_vain_too(rig: Rig)
     assert await rig.hear(judge, "n0") == {"n0": "harmless"}
 
 
-async def test_a_reload_loses_no_question_and_no_claim(rig: Rig):
-    judge = rig.judge()
+async def test_a_reload_loses_no_question_asks_none_twice_and_gives_no_second_allowance(rig: Rig):
+    judge = rig.judge(max_per_hour=2)
     rig.model.open.clear()
-    await rig.hear(judge, "good", wait_s=0.05)
-    assert rig.judge() is judge, "the same judge goes on"
-    changed = rig.judge(timeout_s=7.0)
-    waiting = asyncio.ensure_future(rig.hear(changed, "good"))
+    await rig.hear(judge, "a", wait_s=0.05)
+    assert rig.judge(max_per_hour=2) is judge, "the same judge goes on"
+    changed = rig.judge(timeout_s=7.0, max_per_hour=2)
+    assert await rig.hear(changed, "a", wait_s=0.0) == {"a": None}
+    heard = rig.heard
+    waiting = asyncio.ensure_future(rig.hear(changed, "a", "b"))
     await asyncio.sleep(0.05)
     rig.model.open.set()
-    assert await waiting == {"good": "harmless"}
+    assert await waiting == {"a": "harmless", "b": "harmless"}
+    assert sorted(rig.model.asked) == ["a", "b"]
+    assert changed.is_due("t", heard), "whoever of them asked"
+    assert "within an hour" in str(await rig.hear(changed, "c"))
+
+
+async def test_a_refused_configuration_takes_no_judge_from_the_one_that_serves(rig: Rig):
+    judge = rig.judge()
+    kept, rig.tools.closers = rig.tools.closers, []
+    assert rig.judge(timeout_s=7.0) is not judge
+    for close in rig.tools.closers:
+        close()
+    assert await rig.hear(judge, "good") == {"good": "harmless"}
+    rig.tools.closers = kept
+    assert rig.judge() is judge
 
 
 async def test_what_another_worker_asks_is_waited_for(rig: Rig):
@@ -229,14 +284,5 @@ async def test_a_store_that_fails_is_no_verdict_and_no_end(rig: Rig, monkeypatch
         broken.setattr(judge._store, "claim", full)
         await rig.hear(judge, "good")
         assert not rig.heard.judged.complete
-    rig.now_s += judging.AWAY_S[0] + 0.1
+    rig.now_s += judging.FAILED_S[0] + 0.1
     assert await rig.hear(judge, "good") == {"good": "harmless"}
-
-
-async def test_texts_are_not_kept_and_failures_are_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(judging, "MAX_FAILURES", 10)
-    rig.model.says = lambda _: "{}"
-    judge = rig.judge(max_per_hour=1)
-    await rig.hear(judge, *(f"n{n}" for n in range(40)))
-    assert len(judge._failed) == 10
-    assert not judge._asked
