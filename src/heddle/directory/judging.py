@@ -37,6 +37,8 @@ MAX_OF_ONE = 10
 """Of them, of one server."""
 MAX_UNWRAPPED = 32
 """Wrapped texts of one definition; a judge that sees some of them only is asked nothing."""
+MAX_QUESTIONS = 2_000
+"""About one catalogue."""
 MAX_SCANNED = 1_000
 """Names that are looked at for one definition."""
 MAX_REASON_CHARS = 300
@@ -135,7 +137,7 @@ class Unanswered(msgspec.Struct, frozen=True):
     why: str
     """Fit to be shown to an operator."""
     temporary: bool = False
-    """The judge is away: what was to be judged is not to suffer for it once it is back."""
+    """It will be asked again: what was to be judged is not to suffer for the delay."""
     told: bool = True
     """It is worth an operator's attention, and no matter of seconds."""
 

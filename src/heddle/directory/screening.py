@@ -14,7 +14,17 @@ import msgspec
 
 from heddle.directory.changes import GRADES, Change, Severity, classify
 from heddle.directory.definitions import Definition, Kind, set_digest
-from heddle.directory.judging import JUDGED, UNJUDGED, Judged, Neighbours, Place, Question, place_of, question
+from heddle.directory.judging import (
+    JUDGED,
+    MAX_QUESTIONS,
+    UNJUDGED,
+    Judged,
+    Neighbours,
+    Place,
+    Question,
+    place_of,
+    question,
+)
 from heddle.directory.poisoning import Checker, Finding
 from heddle.directory.resemblance import MAX_PAIRS, Known, known, resembled
 from heddle.directory.visible import clipped
@@ -27,8 +37,8 @@ Others = Mapping[str, Sequence[Definition]]
 
 
 _INCOMPLETE = ""
-"""In place of a set's digest: it was seen for the first time, and is not judged to its end. What the store knows of it
-by then was part of it; other names are added ones."""
+"""In place of a set's digest: it was seen for the first time, and is not judged to its end. Names that were not there
+then are added ones."""
 
 
 class Withheld(msgspec.Struct, frozen=True):
@@ -97,13 +107,18 @@ class Screen:
             return {}
         approved, neighbours = self._approvals.approved(target), Neighbours(others, target)
         asked: dict[Place, Question | None] = {}
+
+        def about(one: Definition, former: Definition | None = None) -> Question | None:
+            # Of more than anybody is asked about, none is written.
+            return question(one, target, neighbours, former) if len(asked) < MAX_QUESTIONS else None
+
         for one in definitions:
             record = approved.get(one.key)
             if record is None or record.digest != one.digest:
                 former = _definition(record) if record is not None else None
-                asked[place_of(one)] = question(one, target, neighbours, former)
+                asked[place_of(one)] = about(one, former)
             elif self._spec.poisoning == "block":
-                asked[place_of(one)] = question(one, target, neighbours)
+                asked[place_of(one)] = about(one)
         return asked
 
 
@@ -135,8 +150,8 @@ class _Pass:
         self._set = approvals.approved_set(target)
         self._first = self._set is None and not self._approved
         """Nothing of it was ever seen."""
-        self._known_keys: frozenset[Key] = frozenset()
-        """What is known to have been there the first time, while that is not judged to its end."""
+        self._begun: frozenset[Key] = frozenset()
+        """What was there the first time, while that is not judged to its end."""
         self._open: list[Definition] = []
         """What the judge has still to say something about."""
         self._set_offered = set_digest(definitions)
@@ -147,7 +162,9 @@ class _Pass:
             return self._result(changed=False)
         self._states = self._store.decided(self._target)
         if self._set == _INCOMPLETE:
-            self._known_keys = frozenset(key[:2] for key in self._states)
+            # What a person has turned down is no first sight any more, whatever its name offers now.
+            turned_down = {key[:2] for key, state in self._states.items() if state == "rejected"}
+            self._begun = self._store.begun(self._target) - turned_down
         checker = Checker({**others, self._target: list(self._offered.values())}, self._target, self._spec.ignore)
         # What has a pin comes first: a rename is seen by what became of the old name.
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
@@ -228,7 +245,7 @@ class _Pass:
             self._judge_added(one)
 
     def _is_first(self, one: Definition) -> bool:
-        return self._first or one.key in self._known_keys
+        return self._first or one.key in self._begun
 
     def _pin_later(self, one: Definition) -> None:
         # What is shown while a judge reads it is pinned when that has spoken: until then it is asked about.
@@ -305,7 +322,8 @@ class _Pass:
                 self._store.propose(self._target, proposed)
             except ApprovalsFullError:
                 self._too_many([one for key, one in self._offered.items() if key in self._proposals])
-        judging = {one.key for one in self._open if waiting.get(one.key) != one.digest}
+        open_ = {one.key: one.digest for one in self._open if one.key not in self._proposals}
+        judging = {key for key, digest in open_.items() if waiting.get(key) != digest}
         gone = [key for key in waiting if key in judging or not (key in self._proposals or key in self._withheld)]
         if gone and fresh:
             self._store.withdraw(self._target, gone)
@@ -335,9 +353,11 @@ class _Pass:
         begins = self._first or self._set == _INCOMPLETE
         if begins and self._judged is not None and not self._judged.complete:
             admitted = _INCOMPLETE
-            if self._first and self._open:
-                self._store.see(self._target, [Proposal(o.kind, o.name, o.content, o.digest) for o in self._open])
-        if not self._pins and (admitted == self._set or not fresh):
+            if self._first:
+                self._store.begin(self._target, self._offered)
+        # What was begun is brought to its end by whoever hears the last verdict.
+        kept = not fresh and self._set != _INCOMPLETE
+        if not self._pins and (admitted in (self._set, _INCOMPLETE) or kept):
             return
         pins = [Proposal(one.kind, one.name, one.content, one.digest) for one in self._pins]
         try:

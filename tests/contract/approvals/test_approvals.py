@@ -305,6 +305,23 @@ def test_one_process_asks_and_the_others_wait_until_it_answers_gives_up_or_ends(
     assert "q" in store.judgements(["q"])
 
 
+def test_a_first_set_is_begun_once_and_ended_by_its_digest(store: Approvals):
+    store.begin("files", [("tool", "read"), ("tool", "write")])
+    store.begin("files", [("tool", "other")])
+    assert store.approved_set("files") == ""
+    assert store.begun("files") == {("tool", "read"), ("tool", "write")}
+    store.pin("files", [proposal()], "")
+    assert store.approved_set("files") == ""
+    store.pin("files", [], "whole")
+    assert store.begun("files") == frozenset()
+    store.pin("files", [proposal("write", "d2")], "")
+    assert store.approved_set("files") == "whole", "whoever is late opens nothing again"
+    store.begin("files", [("tool", "other")])
+    assert store.approved_set("files") == "whole"
+    store.forget("files")
+    assert store.approved_set("files") is None
+
+
 def test_the_oldest_judgements_go_first(store: Approvals, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(driver, "MAX_JUDGEMENTS", 3)
     for number in range(5):
@@ -315,7 +332,10 @@ def test_the_oldest_judgements_go_first(store: Approvals, monkeypatch: pytest.Mo
 def test_a_file_of_the_version_before_is_brought_to_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(driver, "MIGRATIONS", MIGRATIONS[:1])
     with SqliteApprovals(tmp_path / "approvals.db") as old:
-        old.pin("files", [proposal()], "set")
+        old._db.execute(
+            "INSERT INTO definitions (target, kind, name, digest, content, state, seen_s)"
+            " VALUES ('files', 'tool', 'read', 'd1', x'7b7d', 'approved', 1)"
+        )
     monkeypatch.undo()
     with SqliteApprovals(tmp_path / "approvals.db") as new:
         assert ("tool", "read") in new.approved("files")

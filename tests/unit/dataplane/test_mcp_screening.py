@@ -1,7 +1,9 @@
 """That workers act on decisions which are made elsewhere: also on one that is made while they act on another."""
 
 import asyncio
+import gc
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
+from heddle.backends.mcp.upstream import as_it_is
 from heddle.dataplane.mcp import screening
 from heddle.dataplane.mcp.screening import FILE, Screens
 from heddle.directory.definitions import define
@@ -205,3 +208,22 @@ async def test_lists_that_the_store_kept_from_being_shown_are_shown_when_it_can(
     await asyncio.sleep(0.2)
     assert listed.times == times
     listed.screens.close()
+
+
+async def test_reloads_leave_nothing_of_former_configurations(tools: Tools) -> None:
+    listed = Listed(tools)
+    all_of = weakref.WeakSet([listed.screens])
+    last = listed.screens
+    for _ in range(5):
+        following = Screens({"files": listed}, tools)  # type: ignore[dict-item]
+        following.watch(listed)  # type: ignore[arg-type]
+        all_of.add(following)
+        last.close()
+        last = following
+    tools.closers.clear()
+    listed.screens = last
+    del following
+    gc.collect()
+    assert list(all_of) == [last]
+    last.close()
+    assert (listed.admit, listed.decider) == (as_it_is, None), "nobody is left who could decide"

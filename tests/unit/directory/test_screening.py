@@ -475,8 +475,12 @@ def test_a_server_cannot_keep_its_first_time_open(store: MemoryApprovals):
     again = tool("send_report2", "Sends the monthly report of the project to its owner.")
     assert why(heard(store, {again: GOOD, hanging: AWAY}, READ)) == {"send_report2": "pending", "hang": "poisoned"}
     added = tool("draw", "Draws a picture.")
-    found = heard(store, {added: GOOD, hanging: AWAY}, READ, on_change=QUARANTINED)
-    assert found.withheld[added.key].detail == "a name that was not there when the set was approved"
+    for news in (False, True, False):  # it waits, and goes on waiting
+        found = heard(store, {added: GOOD, hanging: AWAY}, READ, news=news, on_change=QUARANTINED)
+        assert found.withheld[added.key].detail == "a name that was not there when the set was approved"
+    # Nor under the name of what was turned down.
+    other = tool("send_report", "Sends the monthly report of the project to its owner, now.")
+    assert why(heard(store, {other: GOOD, hanging: AWAY}, READ))["send_report"] == "pending"
     # What was there the first time is part of it however late it is judged.
     assert heard(store, {hanging: GOOD}, READ, on_change=QUARANTINED).withheld == {}
 
@@ -498,3 +502,29 @@ def test_whoever_decides_is_shown_the_verdict_once_there_is_one(store: MemoryApp
     written = store.generation()
     heard(store, {READ: AWAY}, pin="manual")
     assert store.generation() == written, "and not the other way"
+
+
+def test_the_last_verdict_ends_the_first_time_whoever_hears_it(store: MemoryApprovals):
+    heard(store, {READ: GOOD, WRITE: None})
+    heard(store, {WRITE: BAD}, READ, news=True)
+    assert store.approved_set("files")
+    assert store.begun("files") == frozenset()
+    added = tool("list", "Lists pages.")
+    assert why(heard(store, {added: None, WRITE: BAD}, READ, on_change=QUARANTINED))["list"] == "pending"
+    assert store.approved_set("files"), "and it does not begin again"
+    assert why(heard(store, {added: GOOD, WRITE: BAD}, READ, on_change=QUARANTINED))["list"] == "pending"
+
+
+def test_what_is_waited_for_is_written_down_once(store: MemoryApprovals):
+    for _ in range(3):
+        heard(store, {READ: None}, news=True)
+    assert store.generation() == 1
+    assert store.approved_set("files") == ""
+
+
+def test_where_findings_only_warn_a_change_that_is_judged_can_be_approved(store: MemoryApprovals):
+    screen(store, [READ])
+    heard(store, {tool("read", "Reads a page."): GOOD}, poisoning="warn")
+    changed = tool("read", "Reads a page, soon.")
+    heard(store, {changed: None}, poisoning="warn")
+    assert [one.proposal.digest for one in store.pending()] == [changed.digest]

@@ -56,7 +56,7 @@ class Upstream:
         """Rises with each change of any of its lists."""
         self.changed: Callable[[Upstream, str], None] = lambda upstream, what: None  # noqa: ARG005
         """Told when the target says that its `tools`, `prompts` or `resources` changed, and they were read again."""
-        self.admit: Admit = _as_it_is
+        self.admit: Admit = as_it_is
         """What of its lists may be shown."""
         self.decider: object = None
         """Whose `admit` it is; what a former one still decides is forgotten."""
@@ -374,7 +374,8 @@ class Upstream:
         self.target.close()
 
 
-async def _as_it_is(catalogue: Catalogue) -> Catalogue:
+async def as_it_is(catalogue: Catalogue) -> Catalogue:
+    """Admits everything."""
     return catalogue
 
 

@@ -23,8 +23,9 @@ TRIES = 3
 PAUSE_S = 1.0
 _REFUSED = frozenset((400, 413, 414, 422))
 """Statuses that are about the question: it would be refused again, and others may not be."""
-_CLOSED = frozenset((401, 403, 404, 405))
-"""Statuses that no repetition changes, whatever is asked."""
+_CLOSED = frozenset((403, 404, 405))
+"""Statuses that no repetition changes. They may be about the question: firewalls answer so to what looks like an
+attack."""
 
 
 class _Message(msgspec.Struct):
@@ -66,8 +67,14 @@ class AwayError(FailedError):
     away = True
 
 
-class ClosedError(AwayError):
-    """It lets us in for nothing."""
+class ClosedError(FailedError):
+    """It does not let us in with this."""
+
+    again = False
+
+
+class StrangerError(AwayError):
+    """It does not know our credential."""
 
     again = False
 
@@ -143,6 +150,8 @@ def _failure(status: int) -> UnjudgedError:
     said = f"the judge answered with status {status}"
     if status in _REFUSED:
         return RefusedError(said)
+    if status == 401:
+        return StrangerError(said)
     return ClosedError(said) if status in _CLOSED else FailedError(said)
 
 

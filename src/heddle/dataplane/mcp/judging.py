@@ -13,12 +13,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 
 import msgspec
 
 from heddle import plugins
 from heddle.dataplane.mcp.judge_service import FailedError, Service, SpentError, UnjudgedError
-from heddle.directory.judging import Judged, Place, Question, Unanswered, Verdict
+from heddle.directory.judging import MAX_QUESTIONS, Judged, Place, Question, Unanswered, Verdict
 from heddle.drivers.approvals import FILE, Approvals, ApprovalsError, Judgement
 from heddle.model.snapshot_mcp import JudgeSpec
 from heddle.pipeline.assembly import Tools
@@ -41,10 +42,7 @@ LOOK_S = 0.5
 SPREAD_S = 5.0
 """Answers are shown as they come, but not more often."""
 HOUR_S = 3600.0
-MAX_QUESTIONS = 2_000
-"""About one target at once."""
 TOO_LONG = Unanswered("it is more than a judge is asked to read")
-TOO_MANY = Unanswered(f"a judge is asked about {MAX_QUESTIONS} definitions of a target, and no more")
 _LASTING = "mcp.judges"
 
 
@@ -147,15 +145,9 @@ class Judge:
         Raises ApprovalsError.
         """
         of, count = self._target(target), self._shared.count(target)
-        answers: dict[Place, Verdict | Unanswered] = {}
-        keys: dict[Place, str] = {}
-        for place, one in questions.items():
-            if one is None:
-                answers[place] = TOO_LONG
-            elif len(keys) >= MAX_QUESTIONS:
-                answers[place] = TOO_MANY
-            else:
-                keys[place] = one.key(self.spec.model)
+        # Some tens of microseconds for each: nobody else waits for that.
+        keys = await asyncio.to_thread(_keys, questions, self.spec.model)
+        answers: dict[Place, Verdict | Unanswered] = dict.fromkeys(questions.keys() - keys.keys(), TOO_LONG)
         outcomes = count.outcomes
         kept = await asyncio.to_thread(self._store.judgements, keys.values())
         asked = {
@@ -305,7 +297,7 @@ class Judge:
         told = not exc.failed or max(self._rest.times, of.rest.times, times) >= PATIENCE
         while len(of.failed) >= MAX_QUESTIONS:
             del of.failed[next(iter(of.failed))]
-        of.failed[key] = _Failure(Unanswered(str(exc), temporary=exc.failed, told=told), due_s, times)
+        of.failed[key] = _Failure(Unanswered(str(exc), temporary=True, told=told), due_s, times)
 
     def _say(self, pause_s: float, exc: UnjudgedError) -> None:
         if pause_s:
@@ -351,3 +343,9 @@ class Judges:
             task = asyncio.ensure_future(judge.retire())
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
+
+
+def _keys(questions: Mapping[Place, Question | None], model: str) -> dict[Place, str]:
+    """Under what the answers to questions are kept; of those that are to be asked, and no more than may be."""
+    asked = ((place, one) for place, one in questions.items() if one is not None)
+    return {place: one.key(model) for place, one in islice(asked, MAX_QUESTIONS)}

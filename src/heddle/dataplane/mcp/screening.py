@@ -20,7 +20,7 @@ from heddle import plugins
 from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
 from heddle.backends.mcp.shelves import Admit
-from heddle.backends.mcp.upstream import Upstream
+from heddle.backends.mcp.upstream import Upstream, as_it_is
 from heddle.directory.definitions import Definition, Kind, define
 from heddle.directory.judging import JUDGED, Judged, Verdict
 from heddle.directory.screening import BEING_JUDGED, Screen, Screening, Withheld
@@ -242,16 +242,22 @@ class Screens:
             return False
         return any((one.kind, one.name, one.digest) not in seen for one in waiting)
 
+    def inherit(self, target: str) -> None:
+        """Whoever decided before is gone for good."""
+        self._former.pop(target, None)
+
     def close(self) -> None:
         """Notice no more, and let go of the store."""
         if self._task is not None:
             self._task.cancel()
         for task in self._looking:
             task.cancel()
-        for name, (admit, decider) in self._former.items():
-            upstream = self._upstreams[name]
+        for name, upstream in self._upstreams.items():
             if upstream.decider is self:
-                upstream.admit, upstream.decider = admit, decider
+                upstream.admit, upstream.decider = self._former.get(name, (as_it_is, None))
+            elif isinstance(upstream.decider, Screens):
+                upstream.decider.inherit(name)
+        self._former.clear()
         self._approvals.close()
 
 

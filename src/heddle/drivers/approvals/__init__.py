@@ -120,14 +120,14 @@ class Approvals(Protocol):
         ...
 
     def approved_set(self, target: str) -> str | None:
-        """Digest of the last whole set that was approved; None before the first."""
+        """Digest of the last whole set that was approved; None before the first, empty while that is decided about."""
         ...
 
     def pin(self, target: str, definitions: Sequence[Proposal], set_digest: str, by: str = FIRST_USE) -> None:
         """Approve, in one transaction, definitions whose names have nothing approved yet, and the set they come in.
 
         A name that another process pinned meanwhile keeps what that process pinned; one that was rejected stays so.
-        Raises ApprovalsFullError, and then nothing was pinned.
+        An empty digest is none: the set stays as it is. Raises ApprovalsFullError, and then nothing was pinned.
         """
         ...
 
@@ -138,8 +138,15 @@ class Approvals(Protocol):
         """
         ...
 
-    def see(self, target: str, definitions: Iterable[Proposal]) -> None:
-        """Remember definitions that nothing is decided about; what is known of them stays as it is."""
+    def begin(self, target: str, keys: Iterable[Key]) -> None:
+        """Remember what is seen the first time, until a whole set is pinned: it takes longer to decide about.
+
+        `approved_set` is an empty text from then on. Nothing happens where a set was begun or pinned before.
+        """
+        ...
+
+    def begun(self, target: str) -> frozenset[Key]:
+        """What was seen the first time, while its set is not pinned."""
         ...
 
     def withdraw(self, target: str, keys: Iterable[Key]) -> None:

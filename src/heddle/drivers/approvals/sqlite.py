@@ -58,6 +58,9 @@ MIGRATIONS = (
         reason TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', at_s REAL NOT NULL
     ) STRICT;
     CREATE INDEX judged_when ON judgements (at_s);
+    CREATE TABLE begun (
+        target TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (target, kind, name)
+    ) STRICT;
     """,
 )
 """From each version of the schema to the next; `user_version` says how many have been done."""
@@ -236,10 +239,12 @@ class SqliteApprovals:
                     " decided_s = ?6, decided_by = ?7",
                     (target, one.kind, one.name, one.digest, one.content, now, by),
                 )
-            db.execute(
-                "INSERT INTO sets VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET digest = ?2, at_s = ?3",
-                (target, set_digest, now),
-            )
+            if set_digest:
+                db.execute(
+                    "INSERT INTO sets VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET digest = ?2, at_s = ?3",
+                    (target, set_digest, now),
+                )
+                db.execute("DELETE FROM begun WHERE target = ?", (target,))
             self._bound(db, target)
 
     def propose(self, target: str, proposals: Iterable[Proposal]) -> None:
@@ -281,16 +286,16 @@ class SqliteApprovals:
         if count > MAX_DEFINITIONS or size > MAX_TARGET_BYTES:
             raise ApprovalsFullError(f"{self._name} keeps {MAX_DEFINITIONS} definitions for {target}, and no more")
 
-    def see(self, target: str, definitions: Iterable[Proposal]) -> None:
+    def begin(self, target: str, keys: Iterable[Key]) -> None:
         """See `Approvals`."""
-        now = self._now()
-        with self._writing() as db:
-            db.executemany(
-                "INSERT INTO definitions (target, kind, name, digest, content, state, seen_s)"
-                " VALUES (?, ?, ?, ?, ?, 'seen', ?) ON CONFLICT DO NOTHING",
-                [(target, one.kind, one.name, one.digest, one.content, now) for one in definitions],
-            )
-            self._bound(db, target)
+        with self._writing(decides=False) as db:
+            begun = db.execute("INSERT INTO sets VALUES (?, '', ?) ON CONFLICT DO NOTHING", (target, self._now()))
+            if begun.rowcount:
+                db.executemany("INSERT INTO begun VALUES (?, ?, ?)", [(target, *key) for key in dict.fromkeys(keys)])
+
+    def begun(self, target: str) -> frozenset[Key]:
+        """See `Approvals`."""
+        return frozenset(map(tuple, self._rows("SELECT kind, name FROM begun WHERE target = ?", target)))
 
     def withdraw(self, target: str, keys: Iterable[Key]) -> None:
         """See `Approvals`."""
@@ -369,6 +374,7 @@ class SqliteApprovals:
         with self._writing() as db:
             db.execute("DELETE FROM definitions WHERE target = ?", (target,))
             db.execute("DELETE FROM sets WHERE target = ?", (target,))
+            db.execute("DELETE FROM begun WHERE target = ?", (target,))
 
     def close(self) -> None:
         """See `Approvals`."""

@@ -167,6 +167,14 @@ async def test_questions_that_make_a_judge_fail_keep_it_from_nobody_elses(rig: R
     assert len(asked) < 100, "and they are asked later and later"
 
 
+@pytest.mark.parametrize("status", [403, 404, 405, 408, 429, 500, 529])
+def test_what_may_be_said_to_one_question_only_is_not_taken_for_a_judge_that_is_away(status: int):
+    failure = judge_service._failure(status)
+    assert (failure.failed, failure.away) == (True, False)
+    assert judge_service._failure(401).away
+    assert not judge_service._failure(400).failed
+
+
 async def test_more_definitions_than_are_judged_of_a_target_are_not_asked_about(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ):
@@ -175,7 +183,7 @@ async def test_more_definitions_than_are_judged_of_a_target_are_not_asked_about(
     judge = rig.judge()
     many = [f"n{n}" for n in range(30)]
     found = await rig.hear(judge, *many)
-    assert sum("and no more" in str(one) for one in found.values()) == 25
+    assert sum(one == judging.TOO_LONG.why for one in found.values()) == 25
     asked = len(rig.model.asked)
     for _ in range(20):
         await rig.hear(judge, *many)
@@ -198,7 +206,7 @@ async def test_what_is_no_verdict_is_asked_again_later_and_later(rig: Rig):
     rig.model.says = lambda _: '{"verdict": "perhaps"}'
     judge = rig.judge()
     assert await rig.hear(judge, "a") == {"a": "the judge's answer is no verdict"}
-    assert rig.heard.judged.complete
+    assert not rig.heard.judged.complete
     assert len(rig.model.asked) == TRIES
     for times, pause_s in enumerate(judging.NO_VERDICT_S, 2):
         rig.now_s += pause_s - 1
