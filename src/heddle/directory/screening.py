@@ -37,8 +37,8 @@ Others = Mapping[str, Sequence[Definition]]
 
 
 _INCOMPLETE = ""
-"""In place of a set's digest: it was seen for the first time, and is not judged to its end. Names that were not there
-then are added ones."""
+"""In place of a set's digest: it was seen for the first time, and is not judged to its end. What was not there then,
+word for word, is added."""
 
 
 class Withheld(msgspec.Struct, frozen=True):
@@ -150,7 +150,7 @@ class _Pass:
         self._set = approvals.approved_set(target)
         self._first = self._set is None and not self._approved
         """Nothing of it was ever seen."""
-        self._begun: frozenset[Key] = frozenset()
+        self._begun: frozenset[tuple[str, str, str]] = frozenset()
         """What was there the first time, while that is not judged to its end."""
         self._open: list[Definition] = []
         """What the judge has still to say something about."""
@@ -162,9 +162,7 @@ class _Pass:
             return self._result(changed=False)
         self._states = self._store.decided(self._target)
         if self._set == _INCOMPLETE:
-            # What a person has turned down is no first sight any more, whatever its name offers now.
-            turned_down = {key[:2] for key, state in self._states.items() if state == "rejected"}
-            self._begun = self._store.begun(self._target) - turned_down
+            self._begun = self._store.begun(self._target)
         checker = Checker({**others, self._target: list(self._offered.values())}, self._target, self._spec.ignore)
         # What has a pin comes first: a rename is seen by what became of the old name.
         for key in sorted(self._offered, key=lambda key: (key not in self._approved, key)):
@@ -245,7 +243,7 @@ class _Pass:
             self._judge_added(one)
 
     def _is_first(self, one: Definition) -> bool:
-        return self._first or one.key in self._begun
+        return self._first or (*one.key, one.digest) in self._begun
 
     def _pin_later(self, one: Definition) -> None:
         # What is shown while a judge reads it is pinned when that has spoken: until then it is asked about.
@@ -354,7 +352,7 @@ class _Pass:
         if begins and self._judged is not None and not self._judged.complete:
             admitted = _INCOMPLETE
             if self._first:
-                self._store.begin(self._target, self._offered)
+                self._store.begin(self._target, [(*key, one.digest) for key, one in self._offered.items()])
         # What was begun is brought to its end by whoever hears the last verdict.
         kept = not fresh and self._set != _INCOMPLETE
         if not self._pins and (admitted in (self._set, _INCOMPLETE) or kept):

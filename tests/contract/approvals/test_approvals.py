@@ -306,17 +306,17 @@ def test_one_process_asks_and_the_others_wait_until_it_answers_gives_up_or_ends(
 
 
 def test_a_first_set_is_begun_once_and_ended_by_its_digest(store: Approvals):
-    store.begin("files", [("tool", "read"), ("tool", "write")])
-    store.begin("files", [("tool", "other")])
+    store.begin("files", [("tool", "read", "d1"), ("tool", "write", "d2")])
+    store.begin("files", [("tool", "other", "d3")])
     assert store.approved_set("files") == ""
-    assert store.begun("files") == {("tool", "read"), ("tool", "write")}
+    assert store.begun("files") == {("tool", "read", "d1"), ("tool", "write", "d2")}
     store.pin("files", [proposal()], "")
     assert store.approved_set("files") == ""
     store.pin("files", [], "whole")
     assert store.begun("files") == frozenset()
     store.pin("files", [proposal("write", "d2")], "")
     assert store.approved_set("files") == "whole", "whoever is late opens nothing again"
-    store.begin("files", [("tool", "other")])
+    store.begin("files", [("tool", "other", "d3")])
     assert store.approved_set("files") == "whole"
     store.forget("files")
     assert store.approved_set("files") is None

@@ -12,7 +12,6 @@ import pytest
 
 from heddle.backends.mcp.catalogue import Catalogue, Offer
 from heddle.backends.mcp.contract import Described
-from heddle.backends.mcp.upstream import as_it_is
 from heddle.dataplane.mcp import screening
 from heddle.dataplane.mcp.screening import FILE, Screens
 from heddle.directory.definitions import define
@@ -225,5 +224,12 @@ async def test_reloads_leave_nothing_of_former_configurations(tools: Tools) -> N
     del following
     gc.collect()
     assert list(all_of) == [last]
+    # Two that still end calls: whoever goes first, the other decides again should the present one come to nothing.
+    second, third = (Screens({"files": listed}, tools) for _ in range(2))  # type: ignore[dict-item]
+    second.watch(listed)  # type: ignore[arg-type]
+    third.watch(listed)  # type: ignore[arg-type]
     last.close()
-    assert (listed.admit, listed.decider) == (as_it_is, None), "nobody is left who could decide"
+    third.close()
+    assert listed.decider is second
+    second.close()
+    assert (listed.admit, listed.decider) == (None, None), "as it was before any of them"

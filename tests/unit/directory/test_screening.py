@@ -528,3 +528,13 @@ def test_where_findings_only_warn_a_change_that_is_judged_can_be_approved(store:
     changed = tool("read", "Reads a page, soon.")
     heard(store, {changed: None}, poisoning="warn")
     assert [one.proposal.digest for one in store.pending()] == [changed.digest]
+
+
+def test_the_first_time_is_of_what_was_there_word_for_word(store: MemoryApprovals):
+    text = "Sends the monthly report of the project to its owner."
+    bad, hanging, other = tool("send_report", text), tool("hang"), tool("wait")
+    heard(store, {READ: GOOD, bad: BAD, hanging: AWAY, other: AWAY})
+    store.reject("files", "tool", "send_report", bad.digest, "ada")
+    late = tool("hang", text)
+    assert why(heard(store, {late: GOOD, other: AWAY}, READ))["hang"] == "pending"
+    assert why(heard(store, {late: GOOD, other: AWAY}, READ, on_change=QUARANTINED))["hang"] == "pending"

@@ -42,7 +42,7 @@ LOOK_S = 0.5
 SPREAD_S = 5.0
 """Answers are shown as they come, but not more often."""
 HOUR_S = 3600.0
-TOO_LONG = Unanswered("it is more than a judge is asked to read")
+TOO_LONG = Unanswered("it is more than a judge is asked about")
 _LASTING = "mcp.judges"
 
 

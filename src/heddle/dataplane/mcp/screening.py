@@ -242,9 +242,17 @@ class Screens:
             return False
         return any((one.kind, one.name, one.digest) not in seen for one in waiting)
 
-    def inherit(self, target: str) -> None:
-        """Whoever decided before is gone for good."""
-        self._former.pop(target, None)
+    def inherit(self, target: str, gone: "Screens") -> None:
+        """Somebody who decided before is gone for good."""
+        former = self.former(target)[1]
+        if former is gone:
+            self._former[target] = gone.former(target)
+        elif isinstance(former, Screens):
+            former.inherit(target, gone)
+
+    def former(self, target: str) -> tuple[Admit, object]:
+        """Who decided before."""
+        return self._former.get(target, (as_it_is, None))
 
     def close(self) -> None:
         """Notice no more, and let go of the store."""
@@ -254,9 +262,9 @@ class Screens:
             task.cancel()
         for name, upstream in self._upstreams.items():
             if upstream.decider is self:
-                upstream.admit, upstream.decider = self._former.get(name, (as_it_is, None))
+                upstream.admit, upstream.decider = self.former(name)
             elif isinstance(upstream.decider, Screens):
-                upstream.decider.inherit(name)
+                upstream.decider.inherit(name, self)
         self._former.clear()
         self._approvals.close()
 

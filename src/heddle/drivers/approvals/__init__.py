@@ -138,14 +138,15 @@ class Approvals(Protocol):
         """
         ...
 
-    def begin(self, target: str, keys: Iterable[Key]) -> None:
-        """Remember what is seen the first time, until a whole set is pinned: it takes longer to decide about.
+    def begin(self, target: str, versions: Iterable[tuple[str, str, str]]) -> None:
+        """Remember what is seen the first time (kind, name, digest), until a whole set is pinned.
 
-        `approved_set` is an empty text from then on. Nothing happens where a set was begun or pinned before.
+        It takes longer to decide about. `approved_set` is an empty text from then on. Nothing happens where a set was
+        begun or pinned before; of more than MAX_DEFINITIONS the first are remembered.
         """
         ...
 
-    def begun(self, target: str) -> frozenset[Key]:
+    def begun(self, target: str) -> frozenset[tuple[str, str, str]]:
         """What was seen the first time, while its set is not pinned."""
         ...
 

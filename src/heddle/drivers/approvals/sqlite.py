@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,8 +59,11 @@ MIGRATIONS = (
         reason TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', at_s REAL NOT NULL
     ) STRICT;
     CREATE INDEX judged_when ON judgements (at_s);
+    """,
+    """
     CREATE TABLE begun (
-        target TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (target, kind, name)
+        target TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (target, kind, name)
     ) STRICT;
     """,
 )
@@ -286,16 +290,17 @@ class SqliteApprovals:
         if count > MAX_DEFINITIONS or size > MAX_TARGET_BYTES:
             raise ApprovalsFullError(f"{self._name} keeps {MAX_DEFINITIONS} definitions for {target}, and no more")
 
-    def begin(self, target: str, keys: Iterable[Key]) -> None:
+    def begin(self, target: str, versions: Iterable[tuple[str, str, str]]) -> None:
         """See `Approvals`."""
         with self._writing(decides=False) as db:
             begun = db.execute("INSERT INTO sets VALUES (?, '', ?) ON CONFLICT DO NOTHING", (target, self._now()))
             if begun.rowcount:
-                db.executemany("INSERT INTO begun VALUES (?, ?, ?)", [(target, *key) for key in dict.fromkeys(keys)])
+                rows = [(target, *version) for version in islice(versions, MAX_DEFINITIONS)]
+                db.executemany("INSERT INTO begun VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
-    def begun(self, target: str) -> frozenset[Key]:
+    def begun(self, target: str) -> frozenset[tuple[str, str, str]]:
         """See `Approvals`."""
-        return frozenset(map(tuple, self._rows("SELECT kind, name FROM begun WHERE target = ?", target)))
+        return frozenset(map(tuple, self._rows("SELECT kind, name, digest FROM begun WHERE target = ?", target)))
 
     def withdraw(self, target: str, keys: Iterable[Key]) -> None:
         """See `Approvals`."""
